@@ -1,0 +1,73 @@
+# Every target installs what it needs into .venv and starts what it needs by itself. `make help` lists them.
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+WORKERS ?= 2
+ARGS ?=
+
+# The first that runs, is 3.11 or newer, and can make a virtual environment with pip in it.
+FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 /usr/bin/python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
+
+.PHONY: help demo test verify lint format install install-dev clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: install ## start everything, send real traffic, show what became of it (ONCE=1 exits after the table, RESET=1 begins anew)
+	@ONCE='$(ONCE)' RESET='$(RESET)' $(PY) -m project.demo $(ARGS)
+
+test: install-dev ## the tests that count every day (at most 8 minutes on 2 cores)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m 'not long and not browser' $(ARGS)
+
+verify: install-dev ## all tests, the long ones and those in a browser too
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+# DJANGO_DEBUG: linting needs no production secrets, even where DATABASE_URL is set.
+lint: export DJANGO_DEBUG = true
+lint: export CARILLON_ENV_FILE = /dev/null
+lint: install-dev ## style, types, layers, size limits, forgotten migrations, Django's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(PY) .ci/size_limits.py notifications project
+	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
+
+format: install-dev ## put the code into its shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.installed ## install what the project runs on
+install-dev: $(VENV)/.installed-dev ## install what tests and lint need on top
+
+$(PY):
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo "Carillon needs Python 3.11 or newer with its venv module, and found none." >&2; \
+		echo "Debian, Ubuntu: apt install python3 python3-venv. Elsewhere: make PYTHON=/path/to/python3.11 ..." >&2; \
+		exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$python ..."; \
+	"$$python" -m venv --clear $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(PY)
+	@echo "Installing what the project runs on into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(VENV)/.installed | $(PY)
+	@echo "Installing what tests and lint need into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean: ## remove all that was made here: the virtual environment, built files, the embedded services and their data
+	@if [ -x $(PY) ] && [ -d .services ]; then $(PY) -m project.embedded; fi
+	rm -rf $(VENV) build dist .services .ruff_cache .mypy_cache .pytest_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,29 @@
+"""The app: label `carillon`, declarations autodiscovered from `<app>/notifications.py`."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class NotificationsConfig(AppConfig):
+    """Carillon as an installed app."""
+
+    name = "notifications"
+    label = "carillon"
+    verbose_name = _("Notifications")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Read declarations and keep the ORM in step with them after `migrate`."""
+        autodiscover_modules("notifications")
+        post_migrate.connect(_after_migrate, sender=self, dispatch_uid="carillon.load")
+
+
+def _after_migrate(sender: AppConfig, *, plan: object = None, using: str = "default", **_: object) -> None:
+    """Load declarations and words where our tables are, once they are all there."""
+    flows = import_module("notifications.flows.declare")  # needs models, which are not loaded yet when this file is
+    if flows.is_ready(using):
+        flows.load_declarations()

@@ -1,0 +1,39 @@
+"""What every channel says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..enums import Channel
+from ..messages import Content
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a message: its name in the ORM, whether values are HTML-escaped, whether it must be there."""
+
+    name: str
+    escape: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelSpec:
+    """A channel: its parts, the files they come from, and its addresses.
+
+    `normalise` raises ValueError with a sentence for people; `read` turns files by suffix into parts.
+    """
+
+    channel: Channel
+    parts: tuple[Part, ...]
+    files: tuple[str, ...]
+    normalise: Callable[[str], str]
+    mask: Callable[[str], str]
+    read: Callable[[Mapping[str, str]], dict[str, str]]
+    content: Callable[[Mapping[str, str]], Content]
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the parts without which there is no message."""
+        return [part.name for part in self.parts if part.required]

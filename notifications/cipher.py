@@ -1,0 +1,61 @@
+"""Keyed hashes and encryption at rest, from `ENCRYPTION_KEYS` or keys derived from `SECRET_KEY`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings as django_settings
+
+from . import conf
+
+
+def digest(purpose: str, *parts: str) -> str:
+    """Return a 64-digit keyed hash: equal parts give equal hashes, and nobody without the key can guess them.
+
+    The oldest key is used, so that adding a newer one in front keeps look-ups working.
+    """
+    message = "\x1f".join((purpose, *parts)).encode()
+    return hmac.new(_secret(_keys()[-1], "digest"), message, hashlib.sha256).hexdigest()
+
+
+def address_hash(channel: str, address: str) -> str:
+    """Return the hash under which a normalised address is looked up; suppressions keep nothing else of it."""
+    return digest("address", channel, address.lower())
+
+
+def encrypt(values: Mapping[str, object]) -> bytes:
+    """Return the values encrypted with the newest key."""
+    return _fernet(_keys()).encrypt(json.dumps(values, separators=(",", ":")).encode())
+
+
+def decrypt(token: bytes) -> dict[str, object]:
+    """Return what `encrypt` was given.
+
+    Raises:
+        ValueError: none of the keys fits.
+    """
+    try:
+        plain: dict[str, object] = json.loads(_fernet(_keys()).decrypt(bytes(token)))
+    except InvalidToken as error:
+        raise ValueError("no key in ENCRYPTION_KEYS decrypts these variables") from error
+    return plain
+
+
+def _keys() -> tuple[str, ...]:
+    return conf.get().encryption_keys or (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+
+
+@lru_cache(maxsize=4)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(_secret(key, "encrypt"))) for key in keys])
+
+
+@lru_cache(maxsize=16)
+def _secret(key: str, purpose: str) -> bytes:
+    return hashlib.scrypt(key.encode(), salt=f"carillon.{purpose}".encode(), n=2, r=8, p=1, dklen=32)

@@ -1,0 +1,241 @@
+"""The only reader of `settings.NOTIFICATIONS`: turns it into typed, frozen values or says what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import cast
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from .enums import Channel
+from .exceptions import ConfigurationError
+
+KEYS = (
+    "PROVIDERS",
+    "ROUTES",
+    "RECIPIENT",
+    "PUBLIC_URL",
+    "ONLY_TO",
+    "RETENTION",
+    "ALERTS",
+    "SANDBOX",
+    "ENCRYPTION_KEYS",
+)
+RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
+ROUTE_KEYS = ("provider", "countries", "platforms")
+
+CLAIM_SIZE = 500
+START_GROUP = 64
+LEASE_SECONDS = 30
+UNCERTAIN_WAIT_SECONDS = 15
+SWEEP_SECONDS = 2
+SWEEPER_LEASE_SECONDS = 10
+DRAIN_SECONDS = 1.0
+WAKE_KEY_SECONDS = 5
+KEY_LOCK_WAIT_SECONDS = 0.25
+PAGE_SIZE = 1_000
+BACKLOG_LIMIT = 20_000
+REFUSED_KEPT_DAYS = 30
+DEFAULT_PATIENCE = {"critical": 20, "high": 300, "normal": 300, "bulk": 300}
+
+
+@dataclass(frozen=True)
+class SettingProblem:
+    """One thing wrong with the settings: where, what and the line that cures it."""
+
+    where: str
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A configured account at a provider."""
+
+    alias: str
+    backend: str
+    options: Mapping[str, object] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RouteEntry:
+    """One provider in a channel's order, perhaps only for some countries or platforms."""
+
+    provider: str
+    countries: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecipientPaths:
+    """Field paths on the user model, read when planning."""
+
+    lookup: str = "pk"
+    email: str | None = None
+    sms: str | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The configured paths by name, without `lookup`."""
+        named = {name: getattr(self, name) for name in RECIPIENT_KEYS[1:]}
+        return {name: path for name, path in named.items() if path}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`settings.NOTIFICATIONS`, checked and typed."""
+
+    providers: Mapping[str, Provider]
+    routes: Mapping[Channel, tuple[RouteEntry, ...]]
+    recipient: RecipientPaths
+    public_url: str
+    only_to: frozenset[str] | None
+    only_to_declared: bool
+    encryption_keys: tuple[str, ...] = field(repr=False)
+
+    def allows(self, address: str) -> bool:
+        """Whether `ONLY_TO` lets a message go to this address (an address or an email domain)."""
+        if self.only_to is None:
+            return True
+        lowered = address.lower()
+        return lowered in self.only_to or lowered.rpartition("@")[2] in self.only_to
+
+
+def raw() -> Mapping[str, object]:
+    """Return the setting as written; an absent one is empty."""
+    value = getattr(django_settings, "NOTIFICATIONS", {})
+    return value if isinstance(value, Mapping) else {}
+
+
+@lru_cache(maxsize=1)
+def get() -> Settings:
+    """Return the typed settings.
+
+    Raises:
+        ConfigurationError: the setting is unusable; the text lists every problem with its cure.
+    """
+    problems = find_problems()
+    if problems:
+        raise ConfigurationError("; ".join(f"{p.where}: {p.what} ({p.hint})" for p in problems))
+    value = raw()
+    providers = cast("Mapping[str, Mapping[str, object]]", value.get("PROVIDERS", {}))
+    routes = cast("Mapping[str, list[object]]", value.get("ROUTES", {}))
+    only_to = cast("list[str] | None", value.get("ONLY_TO"))
+    return Settings(
+        providers={
+            alias: Provider(alias, str(entry["BACKEND"]), cast("Mapping[str, object]", entry.get("OPTIONS", {})))
+            for alias, entry in providers.items()
+        },
+        routes={Channel(channel): tuple(_route(entry) for entry in entries) for channel, entries in routes.items()},
+        recipient=RecipientPaths(**cast("dict[str, str]", value.get("RECIPIENT", {"email": "email"}))),
+        public_url=str(value.get("PUBLIC_URL", "")).rstrip("/"),
+        only_to=None if only_to is None else frozenset(item.lower().lstrip("@") for item in only_to),
+        only_to_declared="ONLY_TO" in value,
+        encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
+    )
+
+
+def find_problems() -> list[SettingProblem]:
+    """Return everything wrong with `settings.NOTIFICATIONS`, each with its cure; empty if it can work."""
+    value = getattr(django_settings, "NOTIFICATIONS", None)
+    if value is None:
+        return [SettingProblem("NOTIFICATIONS", "is not set", 'add NOTIFICATIONS = {"PROVIDERS": {...}, "ROUTES": {...}}')]
+    if not isinstance(value, Mapping):
+        return [SettingProblem("NOTIFICATIONS", "is not a dict", "write it as a dict")]
+    problems = _unknown("NOTIFICATIONS", value, KEYS)
+    problems += _provider_problems(value.get("PROVIDERS", {}))
+    problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
+    recipient = value.get("RECIPIENT", {})
+    if isinstance(recipient, Mapping):
+        problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
+    else:
+        problems.append(SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", '{"lookup": "pk", "email": "email"}'))
+    public_url = value.get("PUBLIC_URL", "")
+    if not isinstance(public_url, str) or (public_url and not public_url.startswith(("http://", "https://"))):
+        problems.append(
+            SettingProblem('NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", '"PUBLIC_URL": "https://example.com"')
+        )
+    only_to = value.get("ONLY_TO")
+    if only_to is not None and not isinstance(only_to, list | tuple | set | frozenset):
+        problems.append(
+            SettingProblem('NOTIFICATIONS["ONLY_TO"]', "is not a list", '["you@example.com", "example.com"] or None')
+        )
+    return problems
+
+
+def did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    """Return "did you mean X?" or the list of what is known."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) -> list[SettingProblem]:
+    return [
+        SettingProblem(f"{where}[{key!r}]", "is not a known key", did_you_mean(str(key), known))
+        for key in value
+        if key not in known
+    ]
+
+
+def _provider_problems(providers: object) -> list[SettingProblem]:
+    where = 'NOTIFICATIONS["PROVIDERS"]'
+    example = '{"twilio": {"BACKEND": "notifications.providers.twilio.TwilioAdapter", "OPTIONS": {...}}}'
+    if not isinstance(providers, Mapping):
+        return [SettingProblem(where, "is not a dict", example)]
+    problems = []
+    for alias, entry in providers.items():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
+            problems.append(SettingProblem(f"{where}[{alias!r}]", "has no BACKEND", example))
+            continue
+        problems += _unknown(f"{where}[{alias!r}]", entry, ("BACKEND", "OPTIONS"))
+        if not isinstance(entry.get("OPTIONS", {}), Mapping):
+            problems.append(SettingProblem(f"{where}[{alias!r}]['OPTIONS']", "is not a dict", example))
+    return problems
+
+
+def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
+    where = 'NOTIFICATIONS["ROUTES"]'
+    if not isinstance(routes, Mapping):
+        return [SettingProblem(where, "is not a dict", '{"sms": ["twilio"]}')]
+    channels = tuple(Channel.values)
+    problems = _unknown(where, routes, channels)
+    aliases = tuple(providers) if isinstance(providers, Mapping) else ()
+    for channel, entries in routes.items():
+        if not isinstance(entries, list | tuple):
+            problems.append(SettingProblem(f"{where}[{channel!r}]", "is not a list", '["twilio"]'))
+            continue
+        for entry in entries:
+            alias = entry.get("provider") if isinstance(entry, Mapping) else entry
+            if isinstance(entry, Mapping):
+                problems += _unknown(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
+            if alias not in aliases:
+                problems.append(
+                    SettingProblem(
+                        f"{where}[{channel!r}]",
+                        f"names provider {alias!r}, which PROVIDERS does not have",
+                        did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS",
+                    )
+                )
+    return problems
+
+
+def _route(entry: object) -> RouteEntry:
+    if isinstance(entry, Mapping):
+        return RouteEntry(
+            str(entry["provider"]), tuple(entry.get("countries", ())), tuple(entry.get("platforms", ()))
+        )
+    return RouteEntry(str(entry))
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "NOTIFICATIONS":
+        get.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="carillon.conf")

@@ -1,0 +1,88 @@
+"""Audiences: which users a stored audience means, as a queryset that can be paged by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+
+from .. import conf
+from ..conf import did_you_mean
+from ..declarations import registry
+from ..enums import TAKEN_STATES
+from ..exceptions import InvalidData, Problem
+from ..models import Broadcast, Delivery, TopicSubscription
+from ..rules.identity import USER_PREFIX
+
+MOST_LISTED = 100_000
+_FORMS = '{"name": ..., "params": {...}}, {"topic": ...}, {"users": [...]}, {"all": true} or {"broadcast": ..., "state": "sent"}'
+
+
+def members(audience: Mapping[str, object], pointer: str = "/audience") -> QuerySet[Model]:
+    """Return the users that an audience means now, each once.
+
+    Raises:
+        InvalidData: the audience has no known form, or cannot be paged by key.
+    """
+    users = get_user_model()._default_manager.all()
+    keys = set(audience)
+    if keys == {"all"} and audience["all"] is True:
+        return users
+    if keys == {"topic"}:
+        slug = str(audience["topic"])
+        return users.filter(pk__in=TopicSubscription.objects.filter(topic__slug=slug).values("user"))
+    if keys == {"users"}:
+        return _listed(users, audience["users"], pointer)
+    if keys in ({"broadcast"}, {"broadcast", "state"}):
+        return _reached(users, audience, pointer)
+    if keys in ({"name"}, {"name", "params"}):
+        return _declared(audience, pointer)
+    raise InvalidData("The audience is not understood.", Problem(pointer, "unknown_audience", f"use {_FORMS}"))
+
+
+def _declared(audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
+    name, params = str(audience["name"]), audience.get("params", {})
+    declaration = registry.audiences.get(name)
+    if declaration is None:
+        hint = did_you_mean(name, tuple(registry.audiences)) if registry.audiences else "none is declared"
+        raise InvalidData(f"There is no audience {name[:63]!r}.", Problem(f"{pointer}/name", "unknown_audience", hint))
+    if not isinstance(params, Mapping):
+        raise InvalidData("The audience is not understood.", Problem(f"{pointer}/params", "wrong_type", "must be an object"))
+    try:
+        declaration.signature.bind(**params)
+        queryset = declaration.queryset(params)
+    except (TypeError, ValueError, ValidationError) as error:
+        problem = Problem(f"{pointer}/params", "wrong_params", f"{name}{declaration.signature}: {error}")
+        raise InvalidData("The audience's parameters do not fit.", problem) from error
+    if not isinstance(queryset, QuerySet) or queryset.model is not get_user_model()._default_manager.model:
+        raise InvalidData("The audience must be a queryset of users.", Problem(pointer, "not_users", name))
+    if queryset.query.is_sliced or queryset.query.combinator:
+        detail = "return a queryset without slices, union(), intersection() or difference()"
+        raise InvalidData("The audience cannot be paged by key.", Problem(pointer, "not_pageable", detail))
+    return queryset
+
+
+def _listed(users: QuerySet[Model], values: object, pointer: str) -> QuerySet[Model]:
+    if not isinstance(values, list) or not values or len(values) > MOST_LISTED:
+        detail = f"must be a list of 1 to {MOST_LISTED} users"
+        raise InvalidData("The audience is not understood.", Problem(f"{pointer}/users", "wrong_type", detail))
+    try:
+        found = users.filter(**{f"{conf.get().recipient.lookup}__in": values})
+        str(found.query)
+    except (ValueError, TypeError, ValidationError) as error:
+        problem = Problem(f"{pointer}/users", "unknown_user", "one of the users cannot be one")
+        raise InvalidData("The audience is not understood.", problem) from error
+    return found
+
+
+def _reached(users: QuerySet[Model], audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
+    try:
+        earlier = Broadcast.objects.get(pk=str(audience["broadcast"]))
+    except (Broadcast.DoesNotExist, ValidationError) as error:
+        problem = Problem(f"{pointer}/broadcast", "unknown_broadcast", "there is no such broadcast")
+        raise InvalidData("The audience is not understood.", problem) from error
+    rows = Delivery.objects.filter(notification_id=earlier.notification_id, state__in=TAKEN_STATES)
+    keys = [item.removeprefix(USER_PREFIX) for item in rows.values_list("recipient", flat=True).distinct()]
+    return users.filter(pk__in=keys)

@@ -1,0 +1,72 @@
+"""Compose: the words of the pinned version in the recipient's language, with this recipient's variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.conf import settings
+from django.template import Template as CompiledTemplate
+
+from ..channels import SPECS
+from ..enums import Channel
+from ..messages import Content
+from ..models import Translation
+from ..rules.locales import choose_locale
+from ..rules.quiet_hours import zone
+from ..rules.rendering import RenderError, compile_part, render_part
+
+
+@dataclass(frozen=True)
+class Words:
+    """The compiled parts of one version on one channel, by locale."""
+
+    by_locale: Mapping[str, Mapping[str, CompiledTemplate]]
+
+
+def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data: Mapping[str, object]) -> Content:
+    """Return the rendered message.
+
+    Raises:
+        RenderError: there are no words, a variable is missing, or a part cannot be rendered.
+    """
+    by_locale = words(version_id)[channel].by_locale
+    chosen = choose_locale(locale, settings.LANGUAGE_CODE, by_locale)
+    if chosen is None:
+        raise RenderError(f"no words for {channel}")
+    parts = {
+        name: render_part(part, data, chosen, zone(time_zone)) for name, part in by_locale[chosen].items()
+    }
+    return SPECS[channel].content(parts)
+
+
+def channels_with_words(version_id: int) -> frozenset[Channel]:
+    """Return the channels that a version has words for in at least one language."""
+    return frozenset(words(version_id))
+
+
+@lru_cache(maxsize=512)
+def words(version_id: int) -> Mapping[Channel, Words]:
+    """Return a version's compiled words; versions never change, so they are kept."""
+    found: dict[Channel, dict[str, Mapping[str, CompiledTemplate]]] = {}
+    for row in Translation.objects.filter(version_id=version_id):
+        channel = Channel(row.channel)
+        found.setdefault(channel, {})[row.locale] = compile_parts(channel, row.parts)
+    return {channel: Words(by_locale) for channel, by_locale in found.items()}
+
+
+def compile_parts(channel: Channel, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:
+    """Return compiled parts.
+
+    Raises:
+        RenderError: a part is not valid; the text names it.
+    """
+    escaped = {part.name for part in SPECS[channel].parts if part.escape}
+    compiled = {}
+    for name, source in parts.items():
+        try:
+            compiled[name] = compile_part(source, escape=name in escaped)
+        except RenderError as error:
+            raise RenderError(f"{channel} {name}: {error}") from error
+    return compiled

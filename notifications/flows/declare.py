@@ -1,0 +1,164 @@
+"""Declare: bring the ORM into step with what code declares; a deploy never overwrites the console's words silently."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from django.apps import apps
+from django.db import connections, router, transaction
+
+from ..channels import SPECS
+from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
+from ..enums import Channel, Source
+from ..exceptions import ConfigurationError
+from ..models import Category, Template, TemplateVersion, Translation
+from ..rules.rendering import RenderError
+from .compose import compile_parts
+
+FOLDER = "notification_templates"
+Words = dict[tuple[Channel, str], dict[str, str]]
+
+
+def load_declarations() -> None:
+    """Write every declared category, template and its words from files to the ORM.
+
+    Raises:
+        ConfigurationError: words cannot be read or compiled; the text names the file's folder.
+    """
+    files = find_words()
+    with transaction.atomic():
+        categories = {slug: _save_category(item) for slug, item in registry.categories.items()}
+        for slug, declared in registry.templates.items():
+            template = _save_template(declared, categories[declared.category.slug])
+            if slug in files:
+                publish(template, files[slug], Source.CODE)
+
+
+def is_ready(using: str) -> bool:
+    """Whether our tables are all in this database; a migration backwards or of another database loads nothing."""
+    if router.db_for_write(Template) != using:
+        return False
+    tables = connections[using].introspection.table_names()
+    return Translation._meta.db_table in tables and Template._meta.db_table in tables
+
+
+def find_words() -> dict[str, Words]:
+    """Return the words in every app's `notification_templates/<slug>/<locale>/`, by slug.
+
+    Raises:
+        ConfigurationError: a file is not valid; the text says which.
+    """
+    found: dict[str, Words] = {}
+    for config in apps.get_app_configs():
+        for slug, locale, folder in _folders(Path(config.path) / FOLDER):
+            texts = {item.name: item.read_text(encoding="utf-8") for item in sorted(folder.iterdir()) if item.is_file()}
+            found.setdefault(slug, {}).update(_read(folder, locale, texts))
+    return found
+
+
+def publish(template: Template, words: Words, source: Source, *, author_id: object = None) -> TemplateVersion | None:
+    """Make a new version of these words, and the current one unless the console has published since the last deploy.
+
+    Return None if the words are those of the current version. A version that came with a deploy after the console had
+    published is kept as a conflict, not used until someone decides.
+
+    Raises:
+        ConfigurationError: a part cannot be compiled.
+    """
+    checksum = _checksum(words)
+    latest = template.versions.order_by("-number").first()
+    from_code = template.versions.filter(source=Source.CODE).order_by("-number").first()
+    if source == Source.CODE and from_code is not None and from_code.checksum == checksum:
+        return None
+    for (channel, locale), parts in words.items():
+        try:
+            compile_parts(channel, parts)
+        except RenderError as error:
+            raise ConfigurationError(f"template {template.slug!r}, {locale}: {error}") from error
+    conflict = source == Source.CODE and latest is not None and latest.source == Source.CONSOLE
+    version = TemplateVersion.objects.create(
+        template=template,
+        number=latest.number + 1 if latest else 1,
+        source=source,
+        checksum=checksum,
+        conflict=conflict,
+        created_by_id=author_id,
+    )
+    Translation.objects.bulk_create(
+        [
+            Translation(version=version, channel=channel, locale=locale, parts=parts)
+            for (channel, locale), parts in sorted(words.items())
+        ]
+    )
+    if not conflict:
+        template.current = version
+        template.save(update_fields=["current"])
+    return version
+
+
+def words_of(version: TemplateVersion) -> Words:
+    """Return a version's words."""
+    return {(Channel(row.channel), row.locale): dict(row.parts) for row in version.translations.all()}
+
+
+def _folders(root: Path) -> Iterator[tuple[str, str, Path]]:
+    if root.is_dir():
+        for slug in sorted(item for item in root.iterdir() if item.is_dir()):
+            for locale in sorted(item for item in slug.iterdir() if item.is_dir()):
+                yield slug.name, locale.name, locale
+
+
+def _read(folder: Path, locale: str, texts: Mapping[str, str]) -> Words:
+    known = {name for spec in SPECS.values() for name in spec.files}
+    unknown = sorted(set(texts) - known)
+    if unknown:
+        raise ConfigurationError(f"{folder}: unknown files {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    words: Words = {}
+    for channel, spec in SPECS.items():
+        try:
+            parts = spec.read(texts)
+        except ValueError as error:
+            raise ConfigurationError(f"{folder}: {error}") from error
+        missing = [name for name in spec.required if name not in parts]
+        if parts and missing:
+            raise ConfigurationError(f"{folder}: {channel} needs {', '.join(missing)}")
+        if parts:
+            words[channel, locale] = parts
+    return words
+
+
+def _save_category(item: CategoryDeclaration) -> Category:
+    values = {
+        "mandatory": item.mandatory,
+        "priority": item.priority,
+        "channels": list(item.channels),
+        "fallback": list(item.fallback),
+        "patience": item.patience,
+        "fallback_after": item.fallback_after,
+        "ttl": item.ttl,
+        "throttle": item.throttle,
+        "digest": item.digest,
+        "uncertain": item.uncertain,
+        "retention": item.retention,
+        "source": Source.CODE,
+    }
+    return Category.objects.update_or_create(slug=item.slug, defaults=values)[0]
+
+
+def _save_template(item: TemplateDeclaration, category: Category) -> Template:
+    values = {
+        "category": category,
+        "variables": dict(item.variables),
+        "sensitive": sorted(item.sensitive),
+        "sample": dict(item.sample),
+        "source": Source.CODE,
+    }
+    return Template.objects.update_or_create(slug=item.slug, defaults=values)[0]
+
+
+def _checksum(words: Words) -> str:
+    ordered = sorted((channel.value, locale, sorted(parts.items())) for (channel, locale), parts in words.items())
+    return hashlib.sha256(json.dumps(ordered, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,128 @@
+"""Deliver: send what a claim holds, group by group, and record what became of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from django.db import DatabaseError, connection
+from pybreaker import STATE_OPEN
+
+from .. import conf
+from ..cipher import decrypt
+from ..enums import Channel, Reason, State
+from ..messages import OutboundMessage
+from ..models import Delivery
+from ..models.delivery_queries import standing_of
+from ..rules.rendering import RenderError
+from ..rules.transitions import ended, parked
+from . import gate
+from .claim import Batch
+from .compose import compose
+from .outcomes import Outcomes
+from .recheck import PAUSED_FOR
+
+logger = logging.getLogger("notifications.deliver")
+
+
+def deliver(batch: Batch, between_groups: Callable[[], bool]) -> None:
+    """Send a claimed batch through its adapter's send window and record every outcome.
+
+    `between_groups` is called before each group of sends: it may serve more urgent work first, and returns False when
+    the worker should stop; what was not started then goes back to pending.
+    """
+    outcomes = Outcomes(batch)
+    try:
+        for result in batch.adapter.send_many(_started(batch, outcomes, between_groups)):
+            outcomes.add(result)
+    finally:
+        outcomes.finish()
+
+
+def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool]) -> Iterator[OutboundMessage]:
+    """Yield messages group by group; before a group, declare it started and renew the lease.
+
+    `started_upto` is advanced before anything of the group is composed: whatever may have gone out is beyond doubt
+    within it, and whatever lies beyond it has certainly not.
+    """
+    for start in range(0, len(batch.deliveries), conf.START_GROUP):
+        outcomes.flush_if_old()
+        if start and not (between_groups() and _still_permitted(batch)):
+            return
+        group = batch.deliveries[start : start + conf.START_GROUP]
+        stopped = _advance(batch, start, start + len(group))
+        if stopped is None:
+            return
+        for row in group:
+            message = _message(batch, row, stopped.get(row.pk), outcomes)
+            if message is not None:
+                yield message
+
+
+def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
+    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away."""
+    try:
+        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, conf.LEASE_SECONDS)
+    except DatabaseError:
+        # What is in flight is still recorded when the database is back; nothing more is started.
+        logger.warning("claim %s: the database is away, no further group is started", batch.claim_id)
+        connection.close()
+        return None
+    if stopped is None:
+        logger.warning("claim %s was taken over; stopped sending", batch.claim_id)
+    return stopped  # type: ignore[return-value]
+
+
+def _still_permitted(batch: Batch) -> bool:
+    """Ask the breaker once per group; a provider that failed meanwhile gets nothing more of this batch."""
+    alias = batch.adapter.alias
+    return gate.held_until(alias) is None and gate.breaker(alias).state().state != STATE_OPEN
+
+
+def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) -> OutboundMessage | None:
+    before, now = standing_of(row), outcomes.now()
+    if stop == "paused":
+        outcomes.settle(row, parked(before, Reason.PAUSED, now + PAUSED_FOR))
+    elif stop is not None:
+        state = State.EXPIRED if stop == "expired" else State.CANCELLED
+        outcomes.settle(row, ended(before, state, Reason.TTL if stop == "expired" else Reason.NONE, now))
+    else:
+        try:
+            return outbound(batch, row)
+        except RenderError as error:
+            outcomes.dead(row, str(error))
+    return None
+
+
+def outbound(batch: Batch, row: Delivery) -> OutboundMessage:
+    """Return the message of a delivery, composed for this attempt.
+
+    Raises:
+        RenderError: the words cannot be rendered.
+    """
+    notification = batch.facts.notifications[row.notification_id]
+    category = batch.facts.category_of(row)
+    device = batch.facts.devices.get(row.device_id) if row.device_id else None
+    try:
+        secrets = decrypt(notification.secrets) if notification.secrets else {}
+    except ValueError as error:
+        raise RenderError(str(error)) from error
+    data = {**notification.data, **secrets, **(row.data or {})}
+    alias = batch.adapter.alias
+    return OutboundMessage(
+        delivery_id=row.pk,
+        attempt=row.attempt + 1,
+        generation=row.generation,
+        channel=Channel(row.channel),
+        address=row.address,
+        content=compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data),
+        platform=device.platform if device else "",
+        token_type=device.token_type if device else "",
+        collapse_key=notification.collapse_key,
+        expires_at=row.expires_at,
+        high_priority=category.priority in ("critical", "high"),
+        tags=tuple(notification.tags),
+        callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
+    )
+
+

@@ -1,0 +1,141 @@
+"""Devices: register, move, deactivate; a token has one active owner."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from .. import conf
+from ..channels import SPECS
+from ..cipher import address_hash
+from ..enums import Channel, DeactivatedReason, Platform, TokenType
+from ..exceptions import InvalidData, Problem
+from ..models import Device
+from ..rules.quiet_hours import zone
+from . import gate
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A device as somebody registers it."""
+
+    channel: str = "push"
+    platform: str = ""
+    token_type: str = ""
+    address: str = ""
+    locale: str = ""
+    time_zone: str = ""
+
+
+def register(user_key: object, wanted: Registration) -> tuple[Device, bool]:
+    """Register a device of a user and return it, and whether it is new.
+
+    The same device again is only seen again. A token that another user registered moves: the old row is deactivated
+    and a new one made, so that nobody gets somebody else's messages.
+
+    Raises:
+        InvalidData: the channel, platform, token type, address or zone cannot be.
+    """
+    channel, address = _checked(wanted)
+    hashed = address_hash(channel, address)
+    details = {
+        "platform": wanted.platform,
+        "token_type": wanted.token_type or _default_token_type(channel, wanted.platform),
+        "locale": wanted.locale,
+        "time_zone": wanted.time_zone,
+        "last_seen_at": Now(),
+    }
+    with transaction.atomic():
+        earlier = (
+            Device.objects.select_for_update().filter(channel=channel, address_hash=hashed, is_active=True).first()
+        )
+        if earlier is not None and earlier.user_id == user_key:
+            Device.objects.filter(pk=earlier.pk).update(**details)
+            earlier.refresh_from_db()
+            return earlier, False
+        if earlier is not None:
+            _switch_off([earlier.pk], DeactivatedReason.MOVED)
+        device = Device.objects.create(
+            user_id=user_key, channel=channel, address=address, address_hash=hashed, **details
+        )
+        device.refresh_from_db()
+        return device, True
+
+
+def remove(device: Device) -> None:
+    """Deactivate a device because its user asked for it."""
+    _switch_off([device.pk], DeactivatedReason.REMOVED)
+
+
+def deactivate(addresses: Iterable[tuple[str, str]], reason: DeactivatedReason) -> int:
+    """Deactivate the active devices with these (channel, address) and return how many there were."""
+    by_channel: dict[str, list[str]] = defaultdict(list)
+    for channel, address in addresses:
+        by_channel[channel].append(address_hash(channel, address))
+    done = 0
+    for channel, hashes in by_channel.items():
+        keys = Device.objects.filter(channel=channel, address_hash__in=hashes, is_active=True).order_by("pk")
+        done += _switch_off(list(keys.values_list("pk", flat=True)), reason)
+    return done
+
+
+def prune(keys: Iterable[object], reason: DeactivatedReason = DeactivatedReason.PRUNED) -> int:
+    """Deactivate these devices by hand and return how many were active."""
+    return _switch_off(list(keys), reason)
+
+
+def restore(keys: Iterable[object]) -> int:
+    """Undo a deactivation where nobody else has registered the token since; return how many came back."""
+    done = 0
+    for device in Device.objects.filter(pk__in=list(keys), is_active=False).order_by("pk"):
+        taken = Device.objects.filter(channel=device.channel, address_hash=device.address_hash, is_active=True)
+        if not taken.exists():
+            done += Device.objects.filter(pk=device.pk).update(
+                is_active=True, deactivated_reason=DeactivatedReason.NONE, deactivated_at=None
+            )
+    return done
+
+
+def _switch_off(keys: list[object], reason: DeactivatedReason) -> int:
+    if not keys:
+        return 0
+    return Device.objects.filter(pk__in=keys, is_active=True).update(
+        is_active=False, deactivated_reason=reason, deactivated_at=Now()
+    )
+
+
+def _checked(wanted: Registration) -> tuple[Channel, str]:
+    problems = []
+    if wanted.channel not in Channel.values:
+        problems.append(Problem("/channel", "unknown_channel", f"must be one of {', '.join(Channel.values)}"))
+        raise InvalidData("The device cannot be registered.", *problems)
+    channel = Channel(wanted.channel)
+    if channel == Channel.PUSH and wanted.platform not in Platform.values:
+        problems.append(Problem("/platform", "unknown_platform", f"must be one of {', '.join(Platform.values)}"))
+    if wanted.token_type and wanted.token_type not in TokenType.values:
+        problems.append(Problem("/token_type", "unknown_token_type", f"must be one of {', '.join(TokenType.values)}"))
+    if wanted.time_zone and zone(wanted.time_zone) is None:
+        problems.append(Problem("/time_zone", "unknown_time_zone", "use an IANA name such as Europe/Berlin"))
+    address = ""
+    try:
+        address = SPECS[channel].normalise(wanted.address)
+    except ValueError as error:
+        problems.append(Problem("/address", "invalid_address", str(error)))
+    if problems:
+        raise InvalidData("The device cannot be registered.", *problems)
+    return channel, address
+
+
+def _default_token_type(channel: Channel, platform: str) -> str:
+    """Return apns for iOS where a provider of the route takes such tokens, else fcm; other channels have none."""
+    if channel != Channel.PUSH:
+        return ""
+    if platform == Platform.IOS:
+        for entry in conf.get().routes.get(Channel.PUSH, ()):
+            if gate.adapter(entry.provider).can_serve(Platform.IOS, TokenType.APNS):
+                return TokenType.APNS
+    return TokenType.FCM

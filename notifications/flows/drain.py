@@ -1,0 +1,66 @@
+"""Drain: claim and deliver what is due on a channel, most urgent lane first, for as long as a worker may."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+from functools import partial
+
+from .. import conf
+from ..enums import Channel, Lane
+from ..models import Delivery
+from ..wakeups import forget, wake, waiting
+from .claim import claim
+from .deliver import deliver
+
+stopping = threading.Event()
+"""Set when this process was asked to stop: no further group of sends is started."""
+
+_ALL_LANES = tuple(Lane)
+_LONGEST_SECONDS = 30.0
+
+
+def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
+    """Deliver what is due on a channel and return how many deliveries were claimed.
+
+    The wake-up's key is deleted before the first claim, so that whatever is committed from now on wakes the next
+    drain. After a second it makes way for another served channel that has work.
+    """
+    forget(channel)
+    began = time.monotonic()
+    done = 0
+    while not stopping.is_set():
+        claimed = claim(channel, _ALL_LANES, worker)
+        if not claimed.due:
+            return done
+        done += claimed.due
+        if claimed.due >= conf.CLAIM_SIZE:
+            wake(channel)  # there is more than one worker can hold: another may help
+        if claimed.batch is not None:
+            deliver(claimed.batch, partial(_serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
+        passed = time.monotonic() - began
+        if passed > _LONGEST_SECONDS or (passed > conf.DRAIN_SECONDS and _others_wait(channel, served)):
+            wake(channel, force=True)
+            return done
+    wake(channel, force=True)
+    return done
+
+
+def _serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
+    """Deliver what is more urgent than a lane, on every channel the worker serves; return False when it must stop."""
+    lanes = [item for item in _ALL_LANES if item < lane]
+    if lanes and not stopping.is_set():
+        for channel in _urgent_channels(lanes, served):
+            claimed = claim(channel, lanes, worker)
+            if claimed.batch is not None:
+                deliver(claimed.batch, partial(_serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
+    return not stopping.is_set()
+
+
+def _urgent_channels(lanes: Sequence[int], served: Collection[Channel]) -> list[Channel]:
+    return [channel for channel in served if Delivery.objects.due_lane(channel, lanes) is not None]
+
+
+def _others_wait(channel: Channel, served: Collection[Channel]) -> bool:
+    return any(waiting(other) for other in served if other != channel)

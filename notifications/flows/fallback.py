@@ -1,0 +1,80 @@
+"""Fall back: when a step of channels has failed or is overdue, plan the next, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from django.db import transaction
+
+from ..enums import Channel, Reason, State
+from ..models import Category, Delivery, Notification
+from ..models.delivery_queries import standing_of
+from ..rules.fallback import judge
+from ..rules.identity import user_key
+from ..rules.planning import Person
+from ..rules.quiet_hours import zone
+from ..rules.standing import Change
+from ..rules.transitions import ended
+from ..wakeups import wake_on_commit
+from .people import address_target, load_people
+from .plan import plan, steps_of
+from .record import record
+
+
+def fall_back(delivery_id: UUID) -> bool:
+    """Judge the recipient's deliveries of this notification, and plan the next channel if this step has failed.
+
+    They are locked in id order, so that two workers who see two devices fail cannot both fall back, nor neither.
+    Return whether the next step was planned.
+    """
+    first = Delivery.objects.filter(pk=delivery_id).values("notification_id", "recipient").first()
+    if first is None:
+        return False
+    with transaction.atomic():
+        rows = Delivery.objects.lock_recipient(first["notification_id"], first["recipient"])
+        notification = Notification.objects.get(pk=first["notification_id"])
+        category = Category.objects.get(slug=notification.category)
+        now = Delivery.objects.database_now()
+        step = max(row.step for row in rows)
+        current = [row for row in rows if row.step == step]
+        verdict = judge((standing_of(row) for row in current), now, confirmed_only=bool(category.fallback_after))
+        follows = step + 1 < len(steps_of(notification, category))
+        over = notification.cancelled_at is not None or (
+            notification.expires_at is not None and notification.expires_at <= now
+        )
+        go = verdict.fall_back and follows and not over
+        record(
+            Change(row.pk, standing_of(row), replace(standing_of(row), fallback_at=verdict.again_at if not go else None))
+            for row in current
+            if row.fallback_at is not None and row.state != State.SENDING
+        )
+        if go:
+            _give_up_waiting(current)
+            person = _person(first["recipient"], notification)
+            made = plan(notification, category, [person] if person else [], now, first_step=step + 1)
+            wake_on_commit(row.channel for row in made if row.state == State.PENDING)
+        return go
+
+
+def _give_up_waiting(rows: list[Delivery]) -> None:
+    """Cancel what still waits in the step that is given up, or the recipient would get both."""
+    fresh = Delivery.objects.lock_ids([row.pk for row in rows])
+    record(
+        Change(row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.FALLBACK, row.due_at), keep=True)
+        for row in fresh
+        if row.state == State.PENDING
+    )
+
+
+def _person(recipient: str, notification: Notification) -> Person | None:
+    """Return the recipient as they can be reached now; somebody without an account as they were addressed."""
+    if user_key(recipient) is not None:
+        return next(iter(load_people([recipient])), None)
+    targets = [address_target(Channel(channel), address) for channel, address in notification.addresses.items()]
+    return Person(
+        recipient,
+        targets=tuple(target for target in targets if target is not None),
+        locale=notification.locale,
+        zone=zone(notification.time_zone),
+    )

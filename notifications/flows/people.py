@@ -1,0 +1,112 @@
+"""People: what planning must know of a page of recipients, read set-wise (one query a table, however many they are)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+from django.contrib.auth import get_user_model
+from django.db.models import Model
+
+from .. import conf
+from ..channels import SPECS
+from ..cipher import address_hash
+from ..enums import Channel, TokenType
+from ..models import Device, Preference
+from ..rules.identity import user_key, user_recipient
+from ..rules.planning import Person, Target
+from ..rules.preferences import Wishes
+from ..rules.quiet_hours import parse_windows, zone
+
+
+def load_people(recipients: Iterable[str]) -> list[Person]:
+    """Return what is known of these users; a recipient whose user is gone is left out."""
+    keys = [key for key in map(user_key, recipients) if key is not None]
+    paths = conf.get().recipient.fields
+    # Values, not instances: field paths may cross relations, and a page must stay one query.
+    rows = get_user_model()._default_manager.filter(pk__in=keys).values("pk", *set(paths.values()))
+    return people_from_rows(list(rows))
+
+
+def people_from_rows(rows: Sequence[Mapping[str, object]]) -> list[Person]:
+    """Return people from rows that hold the user's key and the field paths of `RECIPIENT`."""
+    paths = conf.get().recipient.fields
+    wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
+    devices = _load_devices([row["pk"] for row in rows])
+    people = []
+    for row in rows:
+        recipient = user_recipient(row["pk"])
+        wish = wishes.get(recipient, Wishes())
+        facts = {name: str(row[path] or "") for name, path in paths.items()}
+        people.append(
+            Person(
+                recipient=recipient,
+                wishes=wish,
+                targets=(*devices[str(row["pk"])], *_field_targets(facts, devices[str(row["pk"])])),
+                locale=wish.locale or facts.get("locale", ""),
+                zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
+            )
+        )
+    return people
+
+
+def load_wishes(recipients: Sequence[str]) -> dict[str, Wishes]:
+    """Return the stored preferences of these recipients, parsed."""
+    return {row.recipient: wishes_of(row) for row in Preference.objects.filter(pk__in=recipients)}
+
+
+def wishes_of(row: Preference) -> Wishes:
+    """Return one stored preference, parsed; quiet hours that cannot be read count as none."""
+    try:
+        windows = parse_windows(row.quiet_hours)
+    except ValueError:
+        windows = ()
+    return Wishes(row.channels, row.categories, windows, row.locale, row.time_zone)
+
+
+def address_target(channel: Channel, address: str) -> Target | None:
+    """Return a target for an address as somebody typed it, or None if it cannot be one."""
+    try:
+        normal = SPECS[channel].normalise(address)
+    except ValueError:
+        return None
+    return Target(channel, normal, address_hash(channel, normal))
+
+
+def user_field_path(model: type[Model], path: str) -> bool:
+    """Whether a field path can be read on the user model (used by checks)."""
+    try:
+        model._default_manager.values(path)  # type: ignore[attr-defined]
+    except Exception:  # Django raises FieldError, but a custom manager may raise anything
+        return False
+    return True
+
+
+def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[Target]:
+    explicit = {device.channel for device in devices}
+    found = []
+    for channel in (Channel.EMAIL, Channel.SMS):
+        if channel not in explicit and facts.get(channel):
+            target = address_target(channel, facts[channel])
+            if target is not None:
+                found.append(target)
+    return found
+
+
+def _load_devices(users: Sequence[object]) -> Mapping[str, list[Target]]:
+    found: dict[str, list[Target]] = defaultdict(list)
+    for device in Device.objects.filter(user__in=users, is_active=True).order_by("created_at", "pk"):
+        found[str(device.user_id)].append(
+            Target(
+                channel=Channel(device.channel),
+                address=device.address,
+                address_hash=device.address_hash,
+                device_id=device.pk,
+                platform=device.platform,
+                token_type=cast("TokenType", device.token_type),
+                locale=device.locale,
+                zone=zone(device.time_zone),
+            )
+        )
+    return found

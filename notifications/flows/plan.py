@@ -1,0 +1,108 @@
+"""Plan: decide for a page of recipients who gets what, when and where, and write the deliveries set-wise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from .. import conf
+from ..enums import Channel, Priority
+from ..models import Category, Delivery, Notification, Suppression
+from ..rules.fallback import has_failed, steps
+from ..rules.identity import delivery_id
+from ..rules.planning import Person, Plan, Planned, Target, decide
+from .compose import channels_with_words
+from .record import insert
+
+
+def plan(
+    notification: Notification,
+    category: Category,
+    people: Sequence[Person],
+    now: datetime,
+    *,
+    first_step: int = 0,
+    personal: Mapping[str, Mapping[str, object]] | None = None,
+) -> list[Delivery]:
+    """Plan the deliveries of one notification to a page of people, write them and return them.
+
+    Who cannot be reached at all in one step is planned for the next (the fallback channels) at once.
+    `personal` gives variables of single recipients. Planning the same people again changes nothing.
+    """
+    suppressed = _suppressed([target for person in people for target in person.targets])
+    written: list[Delivery] = []
+    for number, channels in enumerate(steps_of(notification, category)):
+        if number < first_step or not people:
+            continue
+        rules = _rules(notification, category, channels, now)
+        unreached = []
+        for person in people:
+            decided = decide(
+                person, rules, lambda target: (target.channel, target.address_hash) in suppressed, conf.get().allows
+            )
+            own = (personal or {}).get(person.recipient)
+            written += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
+            if all(has_failed(planned.state, planned.reason) for planned in decided):
+                unreached.append(person)
+        people = unreached
+    insert(written)
+    return written
+
+
+def steps_of(notification: Notification, category: Category) -> list[list[Channel]]:
+    """Return the channels of this notification, step by step."""
+    return steps(
+        [Channel(item) for item in category.channels],
+        [Channel(item) for item in category.fallback],
+        notification.channels,
+    )
+
+
+def _rules(notification: Notification, category: Category, channels: Sequence[Channel], now: datetime) -> Plan:
+    return Plan(
+        category=category.slug,
+        mandatory=category.mandatory,
+        channels=channels,
+        with_words=channels_with_words(notification.version_id),
+        now=now,
+        default_zone=ZoneInfo(settings.TIME_ZONE),
+        send_at=notification.send_at,
+        expires_at=notification.expires_at,
+    )
+
+
+def _suppressed(targets: Sequence[Target]) -> set[tuple[str, str]]:
+    return Suppression.objects.active_among({target.address_hash for target in targets})
+
+
+def _row(
+    notification: Notification,
+    person: Person,
+    rules: Plan,
+    planned: Planned,
+    given: tuple[int, Category, Mapping[str, object] | None],
+) -> Delivery:
+    step, category, own = given
+    target = planned.target
+    identity = str(target.device_id or target.address_hash) if target else ""
+    return Delivery(
+        id=delivery_id(notification.pk, person.recipient, planned.channel, identity),
+        notification_id=notification.pk,
+        recipient=person.recipient,
+        channel=planned.channel,
+        step=step,
+        lane=Priority(category.priority).lane,
+        device_id=target.device_id if target else None,
+        address=target.address if target else "",
+        locale=(target.locale if target else "") or person.locale,
+        time_zone=planned.zone.key,
+        data=own,
+        state=planned.state,
+        reason=planned.reason,
+        due_at=planned.due_at,
+        expires_at=notification.expires_at,
+        updated_at=rules.now,
+    )

@@ -1,0 +1,63 @@
+"""Receive: store what a provider reports, once, before anybody tries to understand it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from ..cipher import address_hash
+from ..messages import ReceiptEvent, WebhookRequest, split_carillon_id
+from ..models import Delivery, Receipt
+from ..wakeups import RECONCILE_JOB, wake_on_commit
+from . import gate
+
+_LARGEST_RAW = 64 * 1024
+
+
+def receive(alias: str, request: WebhookRequest) -> int:
+    """Verify a callback, store its events and ask a worker to reconcile them; return how many were new.
+
+    Raises:
+        WebhookRejected: it is not the provider's; nothing was stored.
+    """
+    adapter = gate.adapter(alias)
+    adapter.verify(request)
+    events = adapter.parse(request)
+    raw = request.body[:_LARGEST_RAW].decode("utf-8", "replace").replace("\x00", "")
+    with transaction.atomic():
+        now = Delivery.objects.database_now()
+        before = _stored(alias, events)
+        Receipt.objects.bulk_create(
+            [_receipt(alias, adapter.channel, event, raw, now) for event in events], ignore_conflicts=True
+        )
+        wake_on_commit([adapter.channel], RECONCILE_JOB)
+    return len({event.event_key for event in events} - before)
+
+
+def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
+    keys = [event.event_key for event in events]
+    return set(Receipt.objects.filter(provider=alias, event_key__in=keys).values_list("event_key", flat=True))
+
+
+def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datetime) -> Receipt:
+    ours = split_carillon_id(event.carillon_id)
+    return Receipt(
+        provider=alias,
+        event_key=event.event_key[:255],
+        kind=event.kind,
+        delivery_id=ours[0] if ours else None,
+        attempt=ours[1] if ours else None,
+        provider_message_id=event.provider_message_id[:255],
+        address=event.address[:320],
+        address_hash=address_hash(channel, event.address) if event.address else "",
+        code=event.code[:60],
+        detail=event.detail,
+        suppress=event.suppress or "",
+        deactivate=event.deactivate,
+        occurred_at=event.occurred_at,
+        raw=raw,
+        received_at=now,
+        due_at=now,
+    )

@@ -1,0 +1,136 @@
+"""Reconcile: match stored receipts with deliveries, and act on what they say about addresses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ..enums import REACHED_STATES, DeactivatedReason, ReceiptKind, SuppressionCause
+from ..models import Category, Delivery, Notification, Receipt
+from ..models.delivery_queries import standing_of
+from ..rules.fallback import has_failed
+from ..rules.receipts import Report, merge, must_wait
+from ..rules.standing import Change, Standing
+from . import gate
+from .devices import deactivate
+from .fallback import fall_back
+from .record import record
+from .suppress import lift, suppress
+
+BATCH = 500
+AGAIN = timedelta(seconds=1)
+GIVE_UP = timedelta(minutes=15)
+
+
+def reconcile() -> int:
+    """Reconcile one batch of due receipts and return how many were taken; 0 when nothing is due.
+
+    A receipt that came before our own record of its attempt waits a second and is matched then.
+    """
+    failed: set[UUID] = set()
+    with transaction.atomic():
+        receipts = list(
+            Receipt.objects.filter(due_at__lte=Now()).order_by("due_at", "pk").select_for_update(skip_locked=True)[:BATCH]
+        )
+        if not receipts:
+            return 0
+        now = Delivery.objects.database_now()
+        _find_unnamed(receipts)
+        by_delivery: dict[UUID, list[Receipt]] = defaultdict(list)
+        for receipt in receipts:
+            _act_on_address(receipt)
+            if receipt.delivery_id is not None:
+                by_delivery[receipt.delivery_id].append(receipt)
+            else:
+                _close_unknown(receipt, now)
+        rows = Delivery.objects.lock_ids(sorted(by_delivery))
+        changes = [change for row in rows if (change := _merge_all(row, by_delivery.pop(row.pk), now)) is not None]
+        for unknown in by_delivery.values():
+            for receipt in unknown:
+                _close_unknown(receipt, now)
+        changes = _with_fallback(rows, changes, now)
+        record(changes)
+        Receipt.objects.bulk_update(receipts, ["due_at", "verdict", "delivery_id", "attempt"])
+        failed = {change.delivery_id for change in changes if change.after.fallback_at == now}
+    for delivery_id in sorted(failed):
+        fall_back(delivery_id)
+    return len(receipts)
+
+
+def _find_unnamed(receipts: Sequence[Receipt]) -> None:
+    """Find the delivery of receipts that name only the provider's message id."""
+    ids = {item.provider_message_id for item in receipts if item.delivery_id is None and item.provider_message_id}
+    if not ids:
+        return
+    found = {
+        row["provider_message_id"]: row
+        for row in Delivery.objects.filter(provider_message_id__in=ids).values("pk", "attempt", "provider_message_id")
+    }
+    for receipt in receipts:
+        row = found.get(receipt.provider_message_id)
+        if receipt.delivery_id is None and row is not None:
+            receipt.delivery_id, receipt.attempt = row["pk"], row["attempt"]
+
+
+def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime) -> Change | None:
+    before = after = standing_of(row)
+    for receipt in sorted(receipts, key=lambda item: (item.attempt or 0, item.pk)):
+        report = Report(
+            kind=ReceiptKind(receipt.kind),
+            attempt=receipt.attempt or row.attempt,
+            at=receipt.occurred_at or receipt.received_at,
+            provider_message_id=receipt.provider_message_id,
+            code=receipt.code,
+            detail=receipt.detail,
+        )
+        if must_wait(after, report) and receipt.received_at > now - GIVE_UP:
+            receipt.due_at, receipt.verdict = now + AGAIN, "early"
+            continue
+        merged = merge(after, report)
+        receipt.due_at, receipt.verdict = None, "applied" if merged != after else "nothing new"
+        after = merged
+    return Change(row.pk, before, after, keep=True, note="receipt") if after != before else None
+
+
+def _with_fallback(rows: Sequence[Delivery], changes: Sequence[Change], now: datetime) -> list[Change]:
+    """Ask for the next channel where a receipt says that this one failed; stop asking where it arrived."""
+    notifications = Notification.objects.in_bulk({row.notification_id for row in rows})
+    slugs = {item.category for item in notifications.values()}
+    fallback = {item.slug for item in Category.objects.filter(slug__in=slugs) if item.fallback}
+    category_of = {row.pk: getattr(notifications.get(row.notification_id), "category", "") for row in rows}
+    result = []
+    for change in changes:
+        after = change.after
+        if category_of[change.delivery_id] in fallback:
+            after = _timer(after, now)
+        result.append(replace(change, after=after))
+    return result
+
+
+def _timer(after: Standing, now: datetime) -> Standing:
+    if has_failed(after.state, after.reason):
+        return replace(after, fallback_at=now)
+    return replace(after, fallback_at=None) if after.state in REACHED_STATES else after
+
+
+def _act_on_address(receipt: Receipt) -> None:
+    channel = gate.adapter(receipt.provider).channel
+    if receipt.kind == ReceiptKind.RESUBSCRIBED and receipt.address_hash:
+        lift(channel, receipt.address_hash, "START from the recipient")
+    elif receipt.suppress and receipt.address:
+        suppress(channel, receipt.address, SuppressionCause(receipt.suppress), receipt.provider)
+    if receipt.deactivate and receipt.address:
+        deactivate([(channel, receipt.address)], DeactivatedReason.UNREGISTERED)
+
+
+def _close_unknown(receipt: Receipt, now: datetime) -> None:
+    """A receipt that names nothing of ours (yet) waits a while, since it may be faster than our record."""
+    waits = receipt.received_at > now - GIVE_UP and (receipt.provider_message_id or receipt.delivery_id)
+    receipt.due_at = now + timedelta(seconds=30) if waits and not receipt.suppress else None
+    receipt.verdict = "unknown"

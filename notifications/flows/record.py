@@ -1,0 +1,81 @@
+"""Record: the only writer of delivery state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+
+from ..models import Delivery, DeliveryEvent
+from ..rules.standing import Change
+from ..rules.transitions import ALLOWED
+from ..signals import delivery_changed
+
+logger = logging.getLogger("notifications.record")
+_BATCH = 1_000
+
+
+def record(changes: Iterable[Change]) -> set[UUID]:
+    """Write changes in batches, each only where its delivery still stands as it was read; return the ids written.
+
+    A change that came too late is not written; it stays in the delivery's history if it asked to be kept.
+    """
+    changes = list(changes)
+    for change in changes:
+        if change.after.state not in ALLOWED[change.before.state]:
+            raise AssertionError(f"{change.before.state} may not become {change.after.state}")
+    written: set[UUID] = set()
+    for start in range(0, len(changes), _BATCH):
+        written |= _write(changes[start : start + _BATCH])
+    return written
+
+
+def insert(deliveries: Sequence[Delivery]) -> None:
+    """Write newly planned deliveries; one that exists already (same notification and device) is left alone."""
+    Delivery.objects.insert_planned(deliveries)
+    _announce([(row.pk, row.state, row.reason) for row in deliveries])
+
+
+def _write(changes: Sequence[Change]) -> set[UUID]:
+    if not changes:
+        return set()
+    with transaction.atomic(savepoint=False):
+        written = Delivery.objects.apply(changes)
+        now = Delivery.objects.database_now() if any(change.keep for change in changes) else None
+        if now is not None:
+            DeliveryEvent.objects.bulk_create(
+                [_event(change, late=change.delivery_id not in written, at=now) for change in changes if change.keep]
+            )
+        _announce(
+            [(c.delivery_id, c.after.state, c.after.reason) for c in changes if c.delivery_id in written]
+        )
+    return written
+
+
+def _event(change: Change, *, late: bool, at: object) -> DeliveryEvent:
+    after = change.after
+    detail = change.note or after.error_detail
+    return DeliveryEvent(
+        delivery_id=change.delivery_id,
+        at=at,
+        attempt=after.attempt,
+        state=after.state,
+        reason=after.reason,
+        provider=after.provider,
+        code=after.error_code,
+        detail=f"came too late, only kept: {detail}".strip(": ") if late else detail,
+        actor=change.actor,
+    )
+
+
+def _announce(changed: Sequence[tuple[UUID, str, str]]) -> None:
+    if delivery_changed.has_listeners():
+        transaction.on_commit(partial(_send_signals, changed), robust=True)
+
+
+def _send_signals(changed: Sequence[tuple[UUID, str, str]]) -> None:
+    for delivery_id, state, reason in changed:
+        delivery_changed.send_robust(Delivery, delivery_id=delivery_id, state=state, reason=reason)

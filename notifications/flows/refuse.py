@@ -1,0 +1,40 @@
+"""Refuse: leave a row for the timeline, never the data."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, connection
+
+from ..exceptions import RequestRejected
+from ..messages import Address
+from ..models import RefusedRequest
+from ..rules.identity import user_recipient
+
+_DETAIL = 2_000
+
+
+def refuse(
+    error: RequestRejected, *, template: str, recipient: object = None, owner: str = "", request_id: str = ""
+) -> None:
+    """Keep a refused request for the timeline; a database that is away must not hide the refusal itself."""
+    if connection.in_atomic_block and connection.needs_rollback:
+        return
+    where = "; ".join(f"{problem.pointer} {problem.code}" for problem in error.problems)
+    try:
+        RefusedRequest.objects.create(
+            recipient=_recipient_text(recipient),
+            template=template[:80],
+            reason=error.slug,
+            detail=f"{error.detail} {where}".strip()[:_DETAIL],
+            owner=owner[:80],
+            request_id=request_id[:64],
+        )
+    except DatabaseError:
+        if connection.in_atomic_block:
+            raise
+
+
+def _recipient_text(recipient: object) -> str:
+    """Return who was meant, as far as it may be kept: a user's key, never an address."""
+    if recipient is None or isinstance(recipient, Address):
+        return ""
+    return user_recipient(getattr(recipient, "pk", recipient))[:80]

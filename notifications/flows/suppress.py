@@ -1,0 +1,32 @@
+"""Suppress: addresses that must not be written to, kept as a hash; lifted with a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models.functions import Now
+
+from ..channels import SPECS
+from ..cipher import address_hash
+from ..enums import Channel, SuppressionCause
+from ..models import Suppression
+
+
+def suppress(
+    channel: str, address: str, cause: SuppressionCause, source: str, *, expires_at: datetime | None = None
+) -> None:
+    """Suppress an address on a channel; the first cause stays if it already is."""
+    spec = SPECS[Channel(channel)]
+    Suppression.objects.get_or_create(
+        channel=channel,
+        address_hash=address_hash(channel, address),
+        lifted_at=None,
+        defaults={"hint": spec.mask(address)[:80], "cause": cause, "source": source[:80], "expires_at": expires_at},
+    )
+
+
+def lift(channel: str, hashed: str, reason: str) -> int:
+    """Lift the suppression of an address hash and return how many there were."""
+    return Suppression.objects.filter(channel=channel, address_hash=hashed, lifted_at=None).update(
+        lifted_at=Now(), lifted_reason=reason[:200]
+    )

@@ -1,0 +1,183 @@
+"""Sweep: repair whatever is due, lost or stuck. One leader by a lease; two at once are harmless."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from .. import conf
+from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, UncertainPolicy
+from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest
+from ..models.delivery_queries import standing_of
+from ..models.partitions import ensure_partitions
+from ..rules.outcomes import exhausted
+from ..rules.standing import Change, Standing
+from ..rules.transitions import ended, lost, returned, unsettled
+from ..wakeups import RECONCILE_JOB, wake
+from .broadcast import wake_planner
+from .fallback import fall_back
+from .record import record
+
+logger = logging.getLogger("notifications.sweep")
+_BATCH = 1_000
+_LEAD = """
+    INSERT INTO carillon_lease (name, holder, expires_at)
+    VALUES ('sweeper', %s, clock_timestamp() + make_interval(secs => %s))
+    ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, expires_at = EXCLUDED.expires_at
+    WHERE carillon_lease.holder = EXCLUDED.holder OR carillon_lease.expires_at < clock_timestamp()
+    RETURNING name
+"""
+
+
+def sweep(holder: str) -> bool:
+    """Do one round of repairs if this process leads (or the leader's lease ran out); return whether it did."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEAD, [holder, conf.SWEEPER_LEASE_SECONDS])
+        if cursor.fetchone() is None:
+            return False
+    for repair in _REPAIRS:
+        try:
+            repair()
+        except Exception:
+            # One repair that fails must not keep the others from running; the next round tries again.
+            logger.exception("sweep: %s failed", repair.__name__)
+            connection.close_if_unusable_or_obsolete()
+    return True
+
+
+def expire_leases() -> None:
+    """Take the claims of workers that stopped renewing: unstarted rows go back, started ones are uncertain."""
+    for claim_id in Claim.objects.filter(lease_expires_at__lt=Now()).values_list("pk", flat=True)[:_BATCH]:
+        with transaction.atomic():
+            held = Claim.objects.select_for_update().filter(pk=claim_id, lease_expires_at__lt=Now()).first()
+            if held is None:
+                continue
+            rows = Delivery.objects.lock_some(Q(claim_id=claim_id, state=State.SENDING), 10 * _BATCH)
+            now = Delivery.objects.database_now()
+            wait = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
+            changes = []
+            for row in rows:
+                before = standing_of(row)
+                started = (row.position or 0) <= held.started_upto
+                after = lost(before, now, wait) if started else returned(before, now)
+                changes.append(Change(row.pk, before, after, keep=started, note="lease expired"))
+            record(changes)
+            held.delete()
+            logger.warning("took over claim %s of %s: %d rows", claim_id, held.worker, len(rows))
+
+
+def settle_uncertain() -> None:
+    """Decide about deliveries for which no receipt came in time: resend, hold, or give up."""
+
+    def decide(row: Delivery, before: Standing, category: Category | None) -> Standing:
+        now = row.due_at
+        if exhausted(before):
+            return ended(before, State.DEAD, Reason.RETRIES_EXHAUSTED, now)
+        hold = category is not None and category.uncertain == UncertainPolicy.HOLD
+        return unsettled(before, hold=hold, now=now)
+
+    _change_all(Q(state=State.UNCERTAIN, due_at__lte=Now()), decide)
+
+
+def expire_pending() -> None:
+    """Expire what waits beyond its time to live."""
+    _change_all(
+        Q(state=State.PENDING, expires_at__lte=Now()),
+        lambda row, before, _: ended(before, State.EXPIRED, Reason.TTL, row.expires_at or row.due_at),
+    )
+
+
+def consider_fallbacks() -> None:
+    """Judge every recipient whose next channel is due to be considered."""
+    due = Delivery.objects.filter(fallback_at__lte=Now()).exclude(state=State.SENDING).order_by("fallback_at")
+    for key in list(due.values_list("pk", flat=True)[:_BATCH]):
+        fall_back(key)
+
+
+def wake_due() -> None:
+    """Wake the workers of every channel that has something due for 2 s, whatever the wake-up's key says."""
+    for channel in Channel:
+        if Delivery.objects.due_lane(channel, tuple(Lane)) is not None:
+            late = Delivery.objects.filter(
+                channel=channel, state=State.PENDING, due_at__lte=Now() - timedelta(seconds=conf.SWEEP_SECONDS)
+            )
+            wake(channel, force=late.exists())
+    if Receipt.objects.filter(due_at__lte=Now()).exists():
+        for provider in Receipt.objects.filter(due_at__lte=Now()).values_list("provider", flat=True).distinct()[:1]:
+            channel = _channel_of(provider)
+            wake(channel, RECONCILE_JOB, force=True)
+
+
+def continue_broadcasts() -> None:
+    """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
+    for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
+        if made.send_at is None or made.send_at <= Delivery.objects.database_now():
+            slug = Notification.objects.values_list("category", flat=True).get(pk=made.notification_id)
+            wake_planner(made, Category.objects.get(slug=slug))
+    unfinished = Delivery.objects.filter(notification_id=OuterRef("notification_id"), state__in=OPEN_STATES)
+    Broadcast.objects.filter(~Exists(unfinished), status=BroadcastStatus.SENDING).update(
+        status=BroadcastStatus.DONE, finished_at=Now()
+    )
+
+
+def erase_secrets() -> None:
+    """Erase sensitive variables once nothing of their notification can be sent any more, or at expiry.
+
+    `dead` and `uncertain` deliveries keep them until expiry, and so does a fallback that may still follow.
+    """
+    needed = Delivery.objects.filter(
+        Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False), notification_id=OuterRef("pk")
+    )
+    Notification.objects.filter(Q(expires_at__lte=Now()) | ~Exists(needed), secrets__isnull=False).update(secrets=None)
+
+
+def keep_tidy() -> None:
+    """Make partitions ahead of time and delete refused requests that are past their keep."""
+    ensure_partitions(connection.alias, Delivery.objects.database_now())
+    old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
+    RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()
+
+
+def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:
+    while True:
+        with transaction.atomic():
+            rows = Delivery.objects.lock_some(condition, _BATCH)
+            if not rows:
+                return
+            categories = _categories(rows)
+            changes = []
+            for row in rows:
+                before = standing_of(row)
+                changes.append(Change(row.pk, before, decide(row, before, categories.get(row.pk)), keep=True))
+            record(changes)
+
+
+def _categories(rows: list[Delivery]) -> dict[object, Category]:
+    slugs = dict(Notification.objects.filter(pk__in={row.notification_id for row in rows}).values_list("pk", "category"))
+    by_slug = {item.slug: item for item in Category.objects.filter(slug__in=set(slugs.values()))}
+    found = {row.pk: by_slug.get(slugs.get(row.notification_id, "")) for row in rows}
+    return {key: item for key, item in found.items() if item is not None}
+
+
+def _channel_of(provider: str) -> Channel:
+    for channel, route in conf.get().routes.items():
+        if any(entry.provider == provider for entry in route):
+            return channel
+    return Channel.PUSH
+
+
+_REPAIRS = (
+    expire_leases,
+    settle_uncertain,
+    expire_pending,
+    consider_fallbacks,
+    wake_due,
+    continue_broadcasts,
+    erase_secrets,
+    keep_tidy,
+)

@@ -1,0 +1,26 @@
+"""Templates: find the one that a call names."""
+
+from __future__ import annotations
+
+from ..conf import did_you_mean
+from ..exceptions import Problem, UnknownTemplate
+from ..models import Template
+
+
+def find_template(slug: str) -> Template:
+    """Return the template with its category and published words.
+
+    Raises:
+        UnknownTemplate: there is none of that name, or nothing is published.
+    """
+    template = Template.objects.select_related("category").filter(slug=slug).first()
+    if template is None:
+        known = tuple(Template.objects.order_by("slug").values_list("slug", flat=True)[:200])
+        hint = did_you_mean(slug, known) if known else "none is declared yet; declare one and run migrate"
+        raise UnknownTemplate(f"There is no template {slug[:63]!r}.", Problem("/template", "unknown_template", hint))
+    if template.current_id is None:
+        raise UnknownTemplate(
+            f"Template {slug!r} has no published words.",
+            Problem("/template", "no_words", f"add notification_templates/{slug}/<locale>/ and run migrate"),
+        )
+    return template

@@ -1,0 +1,56 @@
+"""RQ's entry points: each says "there is work"; none carries a message."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from uuid import UUID
+
+from django.db import close_old_connections
+
+from . import conf
+from .enums import Channel
+from .flows.broadcast import plan_page
+from .flows.drain import drain as drain_channel
+from .flows.drain import stopping
+from .flows.reconcile import reconcile
+from .models import Broadcast
+from .wakeups import PLAN_JOB, RECONCILE_JOB, forget, wake
+
+served: list[Channel] = []
+"""The channels that this process's worker serves; set when it starts."""
+
+
+def worker_name() -> str:
+    """Return who claims: host and process, so that an operator finds it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def drain(channel: str) -> None:
+    """Deliver what is due on a channel."""
+    close_old_connections()
+    own = Channel(channel)
+    drain_channel(own, worker_name(), served or [own])
+
+
+def plan_broadcast(broadcast_id: str) -> None:
+    """Plan pages of a broadcast for a second, then make way."""
+    close_old_connections()
+    for channel in Channel:
+        forget(channel, PLAN_JOB, broadcast_id)
+    key = UUID(broadcast_id)
+    began = time.monotonic()
+    while plan_page(key):
+        if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
+            if Broadcast.objects.filter(pk=key).exists():
+                wake(served[0] if served else Channel.PUSH, PLAN_JOB, broadcast_id, force=True)
+            return
+
+
+def reconcile_receipts(channel: str) -> None:
+    """Reconcile stored receipts until none is due."""
+    close_old_connections()
+    forget(channel, RECONCILE_JOB)
+    while reconcile() and not stopping.is_set():
+        pass

@@ -1,0 +1,32 @@
+"""The tables, and as named queryset methods the SQL that works on them."""
+
+from .access import ApiKey, IdempotencyKey, RefusedRequest
+from .category import Category, Template, TemplateVersion, Translation
+from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
+from .operations import Alert, AuditEntry, Lease, ProviderHold
+from .recipient import Device, Preference, Suppression, Topic, TopicSubscription
+
+__all__ = [
+    "Alert",
+    "ApiKey",
+    "AuditEntry",
+    "Broadcast",
+    "Category",
+    "Claim",
+    "Delivery",
+    "DeliveryEvent",
+    "Device",
+    "IdempotencyKey",
+    "Lease",
+    "Notification",
+    "Preference",
+    "ProviderHold",
+    "Receipt",
+    "RefusedRequest",
+    "Suppression",
+    "Template",
+    "TemplateVersion",
+    "Topic",
+    "TopicSubscription",
+    "Translation",
+]

@@ -1,0 +1,71 @@
+"""Who may call, what they already asked for, and what was refused."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ApiKey(models.Model):
+    """A key for the HTTP API: only its digest is kept; `owner` survives rotation and owns idempotency keys."""
+
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    name = models.CharField(max_length=80)
+    owner = models.CharField(max_length=80)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotencyKey(models.Model):
+    """A caller's key and what it led to: the first response is replayed for as long as the row lives."""
+
+    owner = models.CharField(max_length=80)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    notification_id = models.UUIDField()
+    response = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "key"], name="carillon_key_once")]
+
+    def __str__(self) -> str:
+        return f"{self.owner}: {self.key}"
+
+
+class RefusedRequest(models.Model):
+    """A request that was refused: enough for the timeline, never its data."""
+
+    recipient = models.CharField(max_length=80, blank=True)
+    template = models.CharField(max_length=80, blank=True)
+    reason = models.CharField(max_length=40)
+    detail = models.TextField(blank=True)
+    owner = models.CharField(max_length=80, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("refused request")
+        verbose_name_plural = _("refused requests")
+        indexes: ClassVar = [
+            models.Index(fields=["recipient", "-created_at"], name="carillon_refused_who"),
+            models.Index(fields=["created_at"], name="carillon_refused_when"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template}: {self.reason}"

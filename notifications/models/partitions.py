@@ -1,0 +1,69 @@
+"""Weekly partitions of the log by the time in each row's id; a DEFAULT partition catches what none covers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connections, migrations, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import ProjectState
+
+from ..rules.identity import first_id_at
+
+PARTITIONED = ("carillon_notification", "carillon_delivery", "carillon_deliveryevent")
+WEEKS_AHEAD = 4
+_LOCK = 0x0CA1
+
+
+class CreatePartitionedModel(migrations.CreateModel):
+    """Create a model's table partitioned by range of its primary key, with a DEFAULT partition."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+    ) -> None:
+        """Create the parent and its DEFAULT partition."""
+        model = to_state.apps.get_model(app_label, self.name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        sql, params = schema_editor.table_sql(model)
+        schema_editor.execute(f"{sql} PARTITION BY RANGE (id)", params or None)
+        table = model._meta.db_table
+        schema_editor.execute(f'CREATE TABLE "{table}_default" PARTITION OF "{table}" DEFAULT')
+
+
+def ensure_partitions(using: str, now: datetime) -> list[str]:
+    """Make this week's partitions and those of the weeks ahead; return the names of those made.
+
+    Rows that the DEFAULT partition caught for such a week move into it.
+    """
+    monday = (now.astimezone(UTC) - timedelta(days=now.astimezone(UTC).weekday())).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    made = []
+    for table in PARTITIONED:
+        for week in range(WEEKS_AHEAD + 1):
+            start = monday + timedelta(weeks=week)
+            name = f"{table}_{start:%Y%m%d}"
+            if _make(using, table, name, start):
+                made.append(name)
+    return made
+
+
+def _make(using: str, table: str, name: str, start: datetime) -> bool:
+    low, high = first_id_at(start), first_id_at(start + timedelta(weeks=1))
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+        if cursor.fetchone()[0]:
+            return False
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
+        if cursor.fetchone()[0]:
+            return False
+        cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)')
+        cursor.execute(
+            f'WITH moved AS (DELETE FROM "{table}_default" WHERE id >= %s AND id < %s RETURNING *) '
+            f'INSERT INTO "{name}" SELECT * FROM moved',
+            [low, high],
+        )
+        cursor.execute(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [low, high])
+    return True

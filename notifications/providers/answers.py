@@ -1,0 +1,94 @@
+"""A provider's answers as data: one row says which outcome a code stands for, and which page says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from ..exceptions import (
+    InvalidRecipient,
+    PermanentFailure,
+    ProviderError,
+    ProviderMisconfigured,
+    RateLimited,
+    TemporaryFailure,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of a provider's table.
+
+    `says` is shown to support, so it never quotes the provider: a quotation may carry an address.
+    `retry_after` is the wait in seconds when the provider names none. The last three columns matter
+    for callbacks only: how many automatic retries may follow, and after how many in a row the device goes.
+    """
+
+    outcome: type[ProviderError]
+    says: str
+    page: str
+    retry_after: float | None = None
+    maybe_sent: bool = False
+    suppress: bool = False
+    quarantine: bool = False
+    retries: int = 0
+    deactivate_after: int = 0
+
+    def to_error(self, alias: str, code: str, retry_after: float | None = None) -> ProviderError:
+        """Return the row as the error that rules act on; the provider's own Retry-After wins."""
+        wait = self.retry_after if retry_after is None else retry_after
+        if issubclass(self.outcome, RateLimited):
+            return self.outcome(alias, code, self.says, wait)
+        if issubclass(self.outcome, TemporaryFailure):
+            return self.outcome(alias, code, self.says, wait, self.maybe_sent)
+        if issubclass(self.outcome, InvalidRecipient):
+            return self.outcome(alias, code, self.says, self.suppress, self.quarantine)
+        return self.outcome(alias, code, self.says)
+
+
+_HTTP = "https://www.rfc-editor.org/rfc/rfc9110#section-15"
+
+#: What an HTTP status means where the body names no code that we know.
+BY_STATUS: Mapping[int, Answer] = {
+    401: Answer(ProviderMisconfigured, "The provider does not accept the credentials.", _HTTP),
+    403: Answer(ProviderMisconfigured, "The provider does not allow this account to send.", _HTTP),
+    407: Answer(ProviderMisconfigured, "A proxy on the way asks for credentials.", _HTTP),
+    408: Answer(TemporaryFailure, "The provider gave up waiting for the request.", _HTTP, maybe_sent=True),
+    425: Answer(TemporaryFailure, "The provider asks to try again.", _HTTP),
+    429: Answer(RateLimited, "The provider asks to send more slowly.", _HTTP),
+}
+_REDIRECT = Answer(ProviderMisconfigured, "The address of the provider's API redirects elsewhere.", _HTTP)
+_CLIENT = Answer(PermanentFailure, "The provider refused the message.", _HTTP)
+_SERVER = Answer(TemporaryFailure, "The provider has a fault of its own.", _HTTP, maybe_sent=True)
+
+
+def by_status(status: int) -> Answer | None:
+    """Return what a refusing HTTP status means by itself, or None for a status that refuses nothing."""
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if status >= 500:
+        return _SERVER
+    if status >= 400:
+        return _CLIENT
+    return _REDIRECT if status >= 300 else None
+
+
+def retry_after_seconds(value: str | None) -> float | None:
+    """Return a Retry-After header, given in seconds or as a date, as seconds from now; None if it is neither.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    if not value:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

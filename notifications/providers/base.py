@@ -1,0 +1,221 @@
+"""What every adapter promises: it says what kind of outcome it saw, and no provider can break a batch."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, cast
+
+from ..enums import Channel
+from ..exceptions import ConfigurationError, ProviderError, WebhookRejected
+from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
+from .window import SendWindow, unforeseen
+
+logger = logging.getLogger("notifications.providers")
+
+#: How long a caller waits beyond `timeout` for an adapter that should have given up by itself.
+GRACE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an adapter, as it may be written in `PROVIDERS[alias]["OPTIONS"]`."""
+
+    name: str
+    type: type | tuple[type, ...] = str
+    required: bool = False
+    secret: bool = False
+    help: str = ""
+
+    def takes(self, value: object) -> bool:
+        """Whether a value has the right type; True and False are no numbers here."""
+        return isinstance(value, self.type) and (not isinstance(value, bool) or self.type is bool)
+
+
+@dataclass(frozen=True)
+class OptionProblem:
+    """One thing wrong with an adapter's options: what, and the cure."""
+
+    what: str
+    hint: str
+
+
+COMMON_OPTIONS = (
+    Option("base_url", help="where the provider's API is, if not at its own address"),
+    Option("timeout", (int, float), help="seconds that one send may take, 10 by default"),
+    Option("send_window", int, help="sends in flight at once under one claim, 64 by default, at most 1,000"),
+    Option("per_second", (int, float, type(None)), help="messages per second that the account may send"),
+)
+
+
+class Adapter:
+    """Base of all adapters: one instance per provider (alias) and process, safe to share between threads and forks.
+
+    A subclass writes `hand_over`, which returns the provider's message id or raises a `ProviderError`;
+    `send` and `send_many` never raise what the wire does, they put it into the result.
+    """
+
+    #: The channel that it serves.
+    channel: ClassVar[Channel]
+    #: Its own options, beside the common ones.
+    OPTIONS: ClassVar[tuple[Option, ...]] = ()
+    #: Whether the provider ever reports `delivered`; where it does not, `sent` counts as reached.
+    reports_delivery: ClassVar[bool] = True
+    #: How long the provider honours an idempotency key; None where it honours none.
+    idempotency_key_lifetime: timedelta | None = None
+
+    def __init__(self, alias: str, options: Mapping[str, object]) -> None:
+        self.alias = alias
+        self.options = {key: value for key, value in options.items() if value is not None}
+        self.base_url = self.text("base_url").rstrip("/")
+        self.timeout = self._number("timeout", 10.0)
+        self.send_window = max(1, min(1_000, int(self._number("send_window", 64))))
+        self.per_second = self._number("per_second", 0.0) or None
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_pid = 0
+        self._pool_lock = threading.Lock()
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return an option as text."""
+        value = self.options.get(name, default)
+        return value if isinstance(value, str) else str(value)
+
+    def _number(self, name: str, default: float) -> float:
+        value = self.options.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"Provider {self.alias!r}: option {name!r} is not a number.")
+        return float(value)
+
+    # sending
+
+    def hand_over(self, message: OutboundMessage) -> str:
+        """Hand one message to the provider in exactly one HTTP request and return the provider's id for it.
+
+        Raises:
+            ProviderError: it did not take the message; the class says what is known.
+        """
+        raise NotImplementedError
+
+    def send(self, message: OutboundMessage) -> SendResult:
+        """Send one message and return what became of it; never raises."""
+        try:
+            return SendResult(message, provider_message_id=self.hand_over(message))
+        except ProviderError as error:
+            return SendResult(message, error=error)
+        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw never breaks the batch
+            # No traceback: its frames and texts may hold addresses and message variables.
+            logger.error(  # noqa: TRY400
+                "%s: unforeseen %s while sending %s", self.alias, type(error).__name__, message.carillon_id
+            )
+            return SendResult(message, error=unforeseen(self.alias, error))
+
+    def send_many(self, messages: Iterable[OutboundMessage]) -> Iterator[SendResult]:
+        """Send a stream of messages through a sliding send window; one result each, as they finish."""
+        return SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, self.start).run(messages)
+
+    def start(self, message: OutboundMessage) -> Future[SendResult]:
+        """Begin one send and return its future; override for another transport than threads over `send`."""
+        return self._threads().submit(self.send, message)
+
+    def _threads(self) -> ThreadPoolExecutor:
+        """Return the process's own threads: those of a parent do not survive a fork."""
+        with self._pool_lock:
+            if self._pool is None or self._pool_pid != os.getpid():
+                self._pool = ThreadPoolExecutor(self.send_window, thread_name_prefix=f"carillon-{self.alias}")
+                self._pool_pid = os.getpid()
+            return self._pool
+
+    # routing
+
+    def can_serve(self, platform: str, token_type: str) -> bool:
+        """Whether it can reach a device of this kind; a route passes over an adapter that cannot."""
+        return True
+
+    # receipts
+
+    def verify(self, request: WebhookRequest) -> None:
+        """Return if a callback is the provider's own.
+
+        Raises:
+            WebhookRejected: it is not, or there is nothing to tell by.
+        """
+        raise WebhookRejected(f"Provider {self.alias!r} has no callbacks.")
+
+    def parse(self, request: WebhookRequest) -> list[ReceiptEvent]:
+        """Return what a verified callback reports.
+
+        Raises:
+            WebhookRejected: it cannot be read.
+        """
+        raise WebhookRejected(f"Provider {self.alias!r} has no callbacks.")
+
+    # support
+
+    @classmethod
+    def options_declared(cls) -> tuple[Option, ...]:
+        """Return every option that it takes."""
+        return (*cls.OPTIONS, *COMMON_OPTIONS)
+
+    @classmethod
+    def option_problems(cls, options: Mapping[str, object]) -> list[OptionProblem]:
+        """Return what is wrong with options as written: unknown, missing, or of the wrong type. Never shows a value."""
+        known = {option.name: option for option in cls.options_declared()}
+        problems = []
+        for name, value in options.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+                problems.append(OptionProblem(f"option {name!r} is not known", hint))
+            elif value is not None and not known[name].takes(value):
+                problems.append(OptionProblem(f"option {name!r} has the wrong type", known[name].help))
+        problems += [
+            OptionProblem(f"option {option.name!r} is missing", option.help)
+            for option in known.values()
+            if option.required and options.get(option.name) in (None, "")
+        ]
+        return problems
+
+    def check(self) -> list[OptionProblem]:
+        """Return what is wrong with the configuration, without touching the network."""
+        return self.option_problems(self.options)
+
+    def describe(self) -> str:
+        """Return one line for `carillon trial` and the console: which adapter, against which address; no secret."""
+        return f"{self.alias} ({type(self).__name__}, {self.base_url or 'the provider itself'})"
+
+    def close(self) -> None:
+        """Let go of threads and connections; the adapter may be used again afterwards."""
+        with self._pool_lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._pool_pid == os.getpid():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class PushAdapter(Adapter):
+    """Base of adapters that reach devices by a push token; no push service reports delivery."""
+
+    channel = Channel.PUSH
+    reports_delivery = False
+
+
+class SMSAdapter(Adapter):
+    """Base of adapters that reach a phone number."""
+
+    channel = Channel.SMS
+
+
+class EmailAdapter(Adapter):
+    """Base of adapters that reach a mailbox."""
+
+    channel = Channel.EMAIL
+
+
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Return a decoded JSON value if it is an object, else an empty one: a provider's answer may be anything."""
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}

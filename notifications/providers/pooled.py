@@ -1,0 +1,137 @@
+"""One pooled aiohttp session in one background event loop: many sends in flight from one calling thread.
+
+For adapters that override `start`. It survives forks (a child starts a loop of its own) and outlives batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Generic, TypeVar
+
+import aiohttp
+
+from .transport import CONNECT_SECONDS, IDLE_SECONDS
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Sending:
+    """What is known of one request under way; passed to aiohttp as `trace_request_ctx`."""
+
+    written: bool = False
+
+
+class PooledSession(Generic[Given, Result]):
+    """Runs `work(session, given)` for every `submit(given)`, in the background, on one shared session."""
+
+    def __init__(self, name: str, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]) -> None:
+        self._name = name
+        self._work = work
+        self._lock = threading.Lock()
+        self._loop: _Loop[Given, Result] | None = None
+
+    def submit(self, given: Given) -> Future[Result]:
+        """Begin the work and return its future."""
+        with self._lock:
+            if self._loop is None or self._loop.pid != os.getpid():
+                self._loop = _Loop(self._work)
+                threading.Thread(target=self._loop.run, name=self._name, daemon=True).start()
+            return self._loop.submit(given)
+
+    def close(self) -> None:
+        """Close the session and end the thread; what is in flight ends in an error."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None and loop.pid == os.getpid():
+            loop.stop()
+
+
+class _Loop(Generic[Given, Result]):
+    """One event loop's life: its thread, its session and what it works on."""
+
+    def __init__(self, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]) -> None:
+        self.pid = os.getpid()
+        self._work = work
+        self._loop = asyncio.new_event_loop()
+        self._inbox: deque[tuple[Given, Future[Result]]] = deque()
+        self._woken = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def submit(self, given: Given) -> Future[Result]:
+        """Hand over one piece of work; waking the loop is shared by all that come before it wakes."""
+        future: Future[Result] = Future()
+        self._inbox.append((given, future))
+        if not self._woken:
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._begin)
+        return future
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def run(self) -> None:
+        """Work until stopped, then let go of everything."""
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._end())
+        finally:
+            self._loop.close()
+
+    def _begin(self) -> None:
+        self._woken = False
+        if self._session is None:
+            self._session = _open_session()
+        while self._inbox:
+            given, future = self._inbox.popleft()
+            if future.set_running_or_notify_cancel():
+                task = self._loop.create_task(self._settle(self._session, given, future))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, session: aiohttp.ClientSession, given: Given, future: Future[Result]) -> None:
+        try:
+            future.set_result(await self._work(session, given))
+        except asyncio.CancelledError:
+            future.set_exception(RuntimeError("closed"))
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the future's to raise
+            future.set_exception(error)
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._inbox:
+            self._inbox.popleft()[1].cancel()
+        if self._session is not None:
+            await self._session.close()
+        await self._loop.shutdown_default_executor()
+
+
+def _open_session() -> aiohttp.ClientSession:
+    """Open a session without a limit of its own (the send window is the limit) and without hidden repeats."""
+
+    async def written(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+        if isinstance(context.trace_request_ctx, Sending):
+            context.trace_request_ctx.written = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(written)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=60),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[trace],
+        trust_env=True,
+    )

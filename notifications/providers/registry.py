@@ -1,0 +1,63 @@
+"""From a setting to an adapter: one instance per provider, made when first used and kept by the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from importlib import import_module
+
+from ..exceptions import ConfigurationError
+from .base import Adapter
+
+#: The extra that brings what a packaged adapter needs.
+EXTRAS = {"fcm": "fcm", "twilio": "twilio", "anymail": "anymail"}
+
+_lock = threading.RLock()
+_adapters: dict[str, Adapter] = {}
+
+
+def adapter_for(alias: str, backend: str, options: Mapping[str, object]) -> Adapter:
+    """Return the adapter of a provider.
+
+    Raises:
+        ConfigurationError: the backend cannot be loaded, or its options cannot work.
+    """
+    with _lock:
+        if alias not in _adapters:
+            _adapters[alias] = adapter_class(alias, backend)(alias, options)
+        return _adapters[alias]
+
+
+def adapter_class(alias: str, backend: str) -> type[Adapter]:
+    """Return the class that a dotted path names.
+
+    Raises:
+        ConfigurationError: there is none; the text says what to install or to correct.
+    """
+    module_name, _, name = backend.rpartition(".")
+    try:
+        found = getattr(import_module(module_name), name, None) if module_name else None
+    except ImportError as error:
+        raise ConfigurationError(_import_problem(alias, backend, module_name, error)) from error
+    if not isinstance(found, type) or not issubclass(found, Adapter):
+        raise ConfigurationError(f"Provider {alias!r}: BACKEND {backend!r} is not an adapter.")
+    return found
+
+
+def reset() -> None:
+    """Close and forget every adapter: for tests, and when settings change."""
+    with _lock:
+        adapters = list(_adapters.values())
+        _adapters.clear()
+    for adapter in adapters:
+        adapter.close()
+
+
+def _import_problem(alias: str, backend: str, module_name: str, error: ImportError) -> str:
+    package, _, leaf = module_name.rpartition(".")
+    if package == "notifications.providers" and leaf in EXTRAS and not str(error.name or "").startswith(module_name):
+        return (
+            f"Provider {alias!r}: {backend!r} needs the package {error.name!r}. "
+            f"pip install django-carillon[{EXTRAS[leaf]}]"
+        )
+    return f"Provider {alias!r}: BACKEND {backend!r} cannot be imported: {error}"

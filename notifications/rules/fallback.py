@@ -1,0 +1,67 @@
+"""When and whereto a message falls back: decided over all of a recipient's deliveries of one notification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..enums import TAKEN_STATES, Channel, Reason, State
+from .standing import Standing
+
+_UNSENDABLE_SKIPS = frozenset({Reason.NO_ADDRESS, Reason.SUPPRESSION, Reason.DEVICE_GONE, Reason.NO_TEMPLATE})
+_FAILED = frozenset({State.FAILED, State.BOUNCED, State.DEAD})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do about one step: fall back now, look again later, or leave it."""
+
+    fall_back: bool
+    again_at: datetime | None = None
+
+
+def steps(channels: Sequence[Channel], fallback: Sequence[Channel], only: Sequence[str]) -> list[list[Channel]]:
+    """Return the channels to plan step by step: the primary ones together, then each fallback by itself.
+
+    `only` narrows both; empty means all.
+    """
+    wanted = [[channel for channel in channels if not only or channel in only]]
+    wanted += [[channel] for channel in fallback if not only or channel in only]
+    return [step for step in wanted if step]
+
+
+def has_failed(state: State, reason: Reason) -> bool:
+    """Whether a delivery can be given up as far as its channel is concerned."""
+    return state in _FAILED or (state == State.SKIPPED and reason in _UNSENDABLE_SKIPS)
+
+
+def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool) -> Verdict:
+    """Judge one step's deliveries: a step has failed when all of it has, or is overdue.
+
+    `confirmed_only` asks for `delivered` where the provider reports it: a delivery that is `sent` beyond its
+    `fallback_at` then counts as overdue.
+    """
+    later: list[datetime] = []
+    for standing in standings:
+        if has_failed(standing.state, standing.reason):
+            continue
+        overdue = standing.fallback_at is not None and standing.fallback_at <= now
+        waits_in_vain = standing.state == State.PENDING and overdue
+        unconfirmed = standing.state == State.SENT and overdue and confirmed_only
+        if waits_in_vain or unconfirmed:
+            continue
+        if standing.fallback_at is not None and standing.fallback_at > now and standing.state not in (
+            TAKEN_STATES - {State.SENT}
+        ):
+            later.append(standing.fallback_at)
+            continue
+        return Verdict(fall_back=False)
+    if later:
+        return Verdict(fall_back=False, again_at=min(later))
+    return Verdict(fall_back=True)
+
+
+def patience(category_patience: timedelta, ttl: timedelta | None) -> timedelta:
+    """Return how long a closed door is waited at: never more than half the time to live."""
+    return min(category_patience, ttl / 2) if ttl else category_patience

@@ -1,0 +1,50 @@
+"""Ids that are keys: a delivery's id is made from what makes it unique, and begins with its notification's time."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+USER_PREFIX = "u:"
+ADDRESS_PREFIX = "a:"
+
+
+def new_id() -> UUID:
+    """Return a UUIDv7: its first 48 bits are the time in milliseconds, so ids sort by age."""
+    return uuid7()
+
+
+def delivery_id(notification_id: UUID, recipient: str, channel: str, target: str) -> UUID:
+    """Return the one id that a delivery of this notification to this device or address can have.
+
+    It takes the 48 time bits of the notification and 74 bits of a hash, marked as version 8 (RFC 9562, custom):
+    `ON CONFLICT (id)` is thereby the dedup, on a table whose partition key is the same column.
+    """
+    named = "\x1f".join((str(notification_id), recipient, channel, target)).encode()
+    hashed = int.from_bytes(hashlib.blake2b(named, digest_size=10).digest())
+    time_bits = notification_id.int >> 80
+    value = time_bits << 80 | 0x8 << 76 | (hashed >> 62 & 0xFFF) << 64 | 0b10 << 62 | hashed & (1 << 62) - 1
+    return UUID(int=value)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the smallest id that can be made at or after a moment; partitions and time filters use it."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def time_of(identifier: UUID) -> datetime:
+    """Return when the id (or its notification's) was made, to the millisecond."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
+
+
+def user_recipient(primary_key: object) -> str:
+    """Return the recipient key of a user."""
+    return f"{USER_PREFIX}{primary_key}"
+
+
+def user_key(recipient: str) -> str | None:
+    """Return the user's primary key as text, or None if the recipient has no account."""
+    return recipient.removeprefix(USER_PREFIX) if recipient.startswith(USER_PREFIX) else None

@@ -1,0 +1,27 @@
+"""Which translation a recipient gets: the nearest one there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def fallback_chain(locale: str, default: str) -> list[str]:
+    """Return locales from the most to the least specific: `de-AT`, `de`, then the project's own, `en` last."""
+    chain: list[str] = []
+    for start in (locale, default, "en"):
+        parts = start.replace("_", "-").split("-") if start else []
+        while parts:
+            candidate = "-".join(parts)
+            if candidate.lower() not in (item.lower() for item in chain):
+                chain.append(candidate)
+            parts.pop()
+    return chain
+
+
+def choose_locale(wanted: str, default: str, available: Iterable[str]) -> str | None:
+    """Return the best available locale, or None if nothing is available at all."""
+    by_name = {name.replace("_", "-").lower(): name for name in available}
+    for candidate in fallback_chain(wanted, default):
+        if candidate.lower() in by_name:
+            return by_name[candidate.lower()]
+    return min(by_name.values(), default=None)

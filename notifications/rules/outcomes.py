@@ -1,0 +1,97 @@
+"""What follows from an adapter's answer: the one place where a kind of outcome becomes a standing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ..enums import Reason, State
+from ..exceptions import (
+    InvalidRecipient,
+    PermanentFailure,
+    ProviderError,
+    ProviderMisconfigured,
+    RateLimited,
+    TemporaryFailure,
+    UnknownOutcome,
+)
+from ..messages import SendResult
+from .retries import RATE_LIMITED, USUAL
+from .standing import Standing
+
+MISCONFIGURED_WAIT = timedelta(seconds=60)
+
+
+def after_send(standing: Standing, result: SendResult, now: datetime, draw: random.Random, wait: timedelta) -> Standing:
+    """Return where a delivery stands once its attempt was answered (or not).
+
+    `wait` is how long an uncertain delivery waits for a receipt.
+    """
+    standing = _counted(standing, result.message.attempt)
+    error = result.error
+    if error is None:
+        return replace(
+            standing,
+            state=State.SENT,
+            reason=Reason.NONE,
+            sent_at=now,
+            maybe_sent=True,
+            lost_leases=0,
+            provider_message_id=result.provider_message_id[:255],
+            error_code="",
+            error_detail="",
+        )
+    standing = replace(standing, error_code=error.code[:60], error_detail=error.detail)
+    if isinstance(error, UnknownOutcome):
+        return replace(
+            standing, state=State.UNCERTAIN, reason=Reason.NO_ANSWER, due_at=now + wait, maybe_sent=True,
+            retries=standing.retries + 1,
+        )
+    if isinstance(error, InvalidRecipient):
+        return replace(standing, state=State.FAILED, reason=Reason.INVALID_RECIPIENT)
+    if isinstance(error, PermanentFailure):
+        return replace(standing, state=State.FAILED, reason=Reason.REFUSED)
+    if isinstance(error, ProviderMisconfigured):
+        return replace(standing, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at=now + MISCONFIGURED_WAIT)
+    return _retry(standing, error, now, draw)
+
+
+def exhausted(standing: Standing) -> bool:
+    """Whether an uncertain delivery has used up its retries."""
+    return standing.retries >= USUAL.most
+
+
+def _retry(standing: Standing, error: ProviderError, now: datetime, draw: random.Random) -> Standing:
+    limited = isinstance(error, RateLimited)
+    temporary = isinstance(error, TemporaryFailure)
+    policy = RATE_LIMITED if limited else USUAL
+    delay = policy.delay(standing.retries, error.retry_after if isinstance(error, TemporaryFailure) else None, draw)
+    maybe = standing.maybe_sent or (isinstance(error, TemporaryFailure) and error.maybe_sent)
+    if delay is None:
+        return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED, maybe_sent=maybe)
+    # An unavailable provider was never reached: the breaker decides when to try, so no retry is used up.
+    used = 1 if temporary else 0
+    return replace(
+        standing,
+        state=State.PENDING,
+        reason=Reason.PACED if limited else Reason.RETRY,
+        due_at=now + delay,
+        retries=standing.retries + used,
+        maybe_sent=maybe,
+    )
+
+
+def _counted(standing: Standing, attempt: int) -> Standing:
+    """Count the attempt once, and let go of the claim.
+
+    The delivery may be a duplicate as soon as a further attempt was made after one that may have gone out.
+    """
+    further = attempt > standing.attempt
+    return replace(
+        standing,
+        attempt=max(standing.attempt, attempt),
+        possible_duplicate=standing.possible_duplicate or (further and standing.maybe_sent),
+        claim_id=None,
+        position=None,
+    )

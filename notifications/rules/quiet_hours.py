@@ -1,0 +1,118 @@
+"""Quiet hours in the recipient's own zone: whether a moment is quiet, and the first one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_MOST_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Window:
+    """A quiet window: it begins at `start` on each of `days` (0 is Monday) and ends before `end`, perhaps next day."""
+
+    days: frozenset[int]
+    start: time
+    end: time
+
+    @property
+    def crosses_midnight(self) -> bool:
+        """Whether the window ends on the day after it began."""
+        return self.end <= self.start
+
+    def covers(self, local: datetime) -> bool:
+        """Whether a wall-clock time is inside the window."""
+        clock, day = local.time(), local.weekday()
+        if not self.crosses_midnight:
+            return day in self.days and self.start <= clock < self.end
+        return (day in self.days and clock >= self.start) or ((day - 1) % 7 in self.days and clock < self.end)
+
+
+def parse_windows(value: Iterable[Mapping[str, object]]) -> tuple[Window, ...]:
+    """Return windows from their stored form.
+
+    Raises:
+        ValueError: a day or a time is impossible; the text says which.
+    """
+    return tuple(_window(item) for item in value)
+
+
+def zone(name: str | None) -> ZoneInfo | None:
+    """Return a time zone by its IANA name, or None if there is none of that name."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo) -> datetime:
+    """Return `moment` if it is not quiet, else the first minute after it that is not.
+
+    A week that is quiet throughout allows nothing: the moment comes back one week later, to be judged again.
+    """
+    current = moment
+    for _ in range(_MOST_STEPS):
+        local = current.astimezone(where)
+        covering = [window for window in windows if window.covers(local)]
+        if not covering:
+            return current
+        current = max(_end_of(window, local, where, current) for window in covering)
+        if current - moment > timedelta(days=7):
+            break
+    return moment + timedelta(days=7)
+
+
+def _end_of(window: Window, local: datetime, where: ZoneInfo, current: datetime) -> datetime:
+    """Return when a window that covers `local` ends: the first instant after `current` that the wall shows as its end.
+
+    A wall time that occurs twice ends the window at its first occurrence still ahead; one that the clocks skip
+    is the instant at which they skip it.
+    """
+    ends_next_day = window.crosses_midnight and local.time() >= window.start
+    day = local.date() + timedelta(days=1 if ends_next_day else 0)
+    candidates = []
+    for fold in (0, 1):
+        wall = datetime.combine(day, window.end, tzinfo=where).replace(fold=fold)
+        instant = wall.astimezone(UTC)
+        if instant.astimezone(where).replace(tzinfo=None, fold=0) != wall.replace(tzinfo=None, fold=0):
+            instant = _skip(day, window.end, where)
+        candidates.append(instant)
+    ahead = [instant for instant in candidates if instant > current]
+    return min(ahead) if ahead else current + timedelta(minutes=1)
+
+
+def _skip(day: object, end: time, where: ZoneInfo) -> datetime:
+    """Return the instant at which the clocks jump over the wall time `end` of a day."""
+    wall = datetime.combine(day, end)  # type: ignore[arg-type]
+    low = wall.replace(tzinfo=UTC) - timedelta(hours=26)
+    high = low + timedelta(hours=52)
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(where).replace(tzinfo=None) < wall:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
+def _window(item: Mapping[str, object]) -> Window:
+    days = item.get("days", [0, 1, 2, 3, 4, 5, 6])
+    if not isinstance(days, list) or not days or not all(isinstance(day, int) and 0 <= day <= 6 for day in days):
+        raise ValueError("days must be a list of numbers from 0 (Monday) to 6 (Sunday)")
+    start, end = _clock(item.get("start"), "start"), _clock(item.get("end"), "end")
+    if start == end:
+        raise ValueError("start and end must differ")
+    return Window(frozenset(days), start, end)
+
+
+def _clock(value: object, name: str) -> time:
+    try:
+        parsed = time.fromisoformat(str(value))
+    except ValueError as error:
+        raise ValueError(f'{name} must be a time such as "22:00"') from error
+    if parsed.tzinfo is not None:
+        raise ValueError(f"{name} must be a time without a zone; the recipient's own applies")
+    return parsed

@@ -1,0 +1,51 @@
+"""The part of a delivery that changes over its life, as a value; rules return new ones, `flows.record` writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+from ..enums import Reason, State
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a delivery stands; times are aware, counts start at 0."""
+
+    state: State
+    reason: Reason
+    due_at: datetime
+    fallback_at: datetime | None = None
+    attempt: int = 0
+    retries: int = 0
+    generation: int = 0
+    lost_leases: int = 0
+    claim_id: int | None = None
+    position: int | None = None
+    possible_duplicate: bool = False
+    maybe_sent: bool = False
+    provider: str = ""
+    provider_message_id: str = ""
+    error_code: str = ""
+    error_detail: str = ""
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+
+
+STANDING_FIELDS = tuple(field.name for field in fields(Standing))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A delivery's step from one standing to the next; it is written only if the delivery still stands at `before`.
+
+    `keep` asks for a line in the delivery's history; `actor` says who caused it, if a person did.
+    """
+
+    delivery_id: UUID
+    before: Standing
+    after: Standing
+    keep: bool = False
+    actor: str = ""
+    note: str = ""

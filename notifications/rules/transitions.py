@@ -1,0 +1,110 @@
+"""Which state may follow which, and the standings that flows move deliveries to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ..enums import Reason, State
+from .standing import Standing
+
+_RECEIPTS = {State.DELIVERED, State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED}
+ALLOWED: dict[State, frozenset[State]] = {
+    State.PENDING: frozenset(
+        {State.PENDING, State.SENDING, State.SKIPPED, State.EXPIRED, State.CANCELLED, State.DEAD, State.DIGESTED}
+        | _RECEIPTS
+    ),
+    State.SENDING: frozenset(
+        {
+            State.PENDING,
+            State.SENT,
+            State.FAILED,
+            State.DEAD,
+            State.UNCERTAIN,
+            State.SKIPPED,
+            State.EXPIRED,
+            State.CANCELLED,
+        }
+    ),
+    State.UNCERTAIN: frozenset({State.PENDING, State.SENT, State.FAILED, State.DEAD, State.EXPIRED} | _RECEIPTS),
+    State.SENT: frozenset({State.SENT, State.PENDING, State.FAILED} | _RECEIPTS),
+    State.DELIVERED: frozenset(_RECEIPTS),
+    State.OPENED: frozenset(_RECEIPTS),
+    State.CLICKED: frozenset({State.CLICKED, State.BOUNCED, State.COMPLAINED}),
+    State.BOUNCED: frozenset({State.BOUNCED, State.COMPLAINED} | _RECEIPTS),
+    State.COMPLAINED: frozenset({State.COMPLAINED}),
+    State.FAILED: frozenset({State.FAILED, State.SENT} | _RECEIPTS),
+    State.DEAD: frozenset({State.PENDING, State.CANCELLED, State.SENT, State.SKIPPED, State.EXPIRED} | _RECEIPTS),
+    State.DIGESTED: frozenset(),
+    State.SKIPPED: frozenset(),
+    State.EXPIRED: frozenset(_RECEIPTS),
+    State.CANCELLED: frozenset(_RECEIPTS),
+}
+LOST_ALONE = 2
+LOST_DEAD = 3
+
+
+def claimed(standing: Standing, claim_id: int, position: int, provider: str) -> Standing:
+    """Return the standing of a row that a worker holds and has not started."""
+    return replace(
+        standing, state=State.SENDING, reason=Reason.NONE, claim_id=claim_id, position=position, provider=provider
+    )
+
+
+def returned(standing: Standing, now: datetime) -> Standing:
+    """Return the standing of a row whose claim ended before its send started: certainly unsent."""
+    return _free(standing, State.PENDING, Reason.NEW if not standing.attempt else Reason.RETRY, now)
+
+
+def parked(standing: Standing, reason: Reason, until: datetime) -> Standing:
+    """Return the standing of a row that must wait; no attempt is used."""
+    return _free(standing, State.PENDING, reason, until)
+
+
+def ended(standing: Standing, state: State, reason: Reason, now: datetime) -> Standing:
+    """Return the standing of a row that will not be sent (any more)."""
+    return _free(standing, state, reason, now)
+
+
+def lost(standing: Standing, now: datetime, wait: timedelta) -> Standing:
+    """Return the standing of a row that was started and never recorded: nobody knows whether it went out.
+
+    The claim stays on it, so that a late result of the same worker can still settle it.
+    """
+    return replace(
+        standing,
+        state=State.UNCERTAIN,
+        reason=Reason.LEASE_EXPIRED,
+        due_at=now + wait,
+        attempt=standing.attempt + 1,
+        lost_leases=standing.lost_leases + 1,
+        possible_duplicate=standing.possible_duplicate or standing.maybe_sent,
+        maybe_sent=True,
+    )
+
+
+def unsettled(standing: Standing, *, hold: bool, now: datetime) -> Standing:
+    """Return the standing of an uncertain row for which no receipt came in time: resend, hold, or give up.
+
+    A row that took three workers with it, the last time alone, is dead: it may be what kills them.
+    """
+    if standing.lost_leases >= LOST_DEAD:
+        return _free(standing, State.DEAD, Reason.WORKER_DIED, now)
+    if hold:
+        return _free(standing, State.DEAD, Reason.HELD, now)
+    return _free(standing, State.PENDING, Reason.RETRY, now)
+
+
+def replayed(standing: Standing, now: datetime) -> Standing:
+    """Return the standing of a dead letter that a person sends again: a new generation with fresh retries."""
+    again = _free(standing, State.PENDING, Reason.NEW, now)
+    return replace(again, generation=standing.generation + 1, retries=0, lost_leases=0, error_code="", error_detail="")
+
+
+def goes_alone(standing: Standing) -> bool:
+    """Whether the row must be the only one of its claim, since workers died with it before."""
+    return standing.lost_leases >= LOST_ALONE
+
+
+def _free(standing: Standing, state: State, reason: Reason, due_at: datetime) -> Standing:
+    return replace(standing, state=state, reason=reason, due_at=due_at, claim_id=None, position=None)

@@ -1,0 +1,44 @@
+"""``python -m notifications.sandbox``: run the sandbox from a shell, without Django."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .server import SandboxOptions, serve
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until it is told to stop."""
+    parser = argparse.ArgumentParser(
+        prog="python -m notifications.sandbox",
+        description="Plays FCM, Twilio and Postmark on one port. Its inbox is at /sandbox/.",
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9400, help="0 takes a free port and prints it (default: 9400)")
+    parser.add_argument("--file", type=Path, default=Path("build/sandbox.jsonl"), help="what was accepted, appended")
+    parser.add_argument("--postmark-webhook", metavar="URL", help="http://user:password@host/... for Postmark's events")
+    parser.add_argument("--twilio-inbound-webhook", metavar="URL", help="where STOP and START from phones go")
+    parser.add_argument("--callback-delay", type=float, default=0.05, help="seconds before each webhook")
+    parser.add_argument("--no-callbacks", action="store_true", help="post no webhooks at all")
+    parser.add_argument("--fsync", action="store_true", help="flush every line to the disk")
+    given = parser.parse_args(arguments)
+    serve(
+        SandboxOptions(
+            file=given.file,
+            host=given.host,
+            port=given.port,
+            postmark_webhook=given.postmark_webhook,
+            twilio_inbound_webhook=given.twilio_inbound_webhook,
+            callback_delay=given.callback_delay,
+            callbacks=not given.no_callbacks,
+            fsync=given.fsync,
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

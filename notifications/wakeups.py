@@ -1,0 +1,99 @@
+"""Wake-ups: tell workers that there is work. They carry no message, so losing or repeating one loses or repeats nothing.
+
+The only importer of django_rq. A wake-up is deduplicated by a key with a short life, which a drain deletes before its
+first claim: whatever is committed after that wakes the next drain.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from functools import lru_cache, partial
+
+import django_rq
+from django.db import transaction
+from redis import ConnectionPool, Redis
+from redis.exceptions import RedisError
+from rq.serializers import JSONSerializer
+
+from . import conf
+
+logger = logging.getLogger("notifications.wakeups")
+
+DRAIN_JOB = "notifications.jobs.drain"
+PLAN_JOB = "notifications.jobs.plan_broadcast"
+RECONCILE_JOB = "notifications.jobs.reconcile_receipts"
+_JOB_TIMEOUT = 600
+_FAILURE_KEPT = 3_600
+_CONNECT_SECONDS = 0.25
+_ANSWER_SECONDS = 0.5
+_REST_SECONDS = 1.0
+_resting_until: dict[str, float] = {}
+
+
+def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool = False) -> bool:
+    """Ask a worker of the channel to run a job, unless it was asked within the last seconds; return whether it was.
+
+    An unreachable Redis is not an error: what is due stays due in PostgreSQL, and the sweeper asks again.
+    """
+    if not force and time.monotonic() < _resting_until.get(channel, 0.0):
+        return False
+    argument = argument or channel
+    try:
+        redis = connection(channel)
+        if not redis.set(_key(channel, job, argument), "1", nx=True, ex=conf.WAKE_KEY_SECONDS) and not force:
+            return False
+        queue = django_rq.get_queue(channel, connection=redis, serializer=JSONSerializer, commit_mode="auto")
+        queue.enqueue_call(
+            job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT
+        )
+    except RedisError as error:
+        # One line, and a moment's rest: a hung Redis must not cost every request its time-out.
+        logger.warning("no wake-up for %s: %s; the sweeper will ask again", channel, type(error).__name__)
+        _resting_until[channel] = time.monotonic() + _REST_SECONDS
+        return False
+    return True
+
+
+def wake_on_commit(channels: Iterable[str], job: str = DRAIN_JOB, argument: str = "") -> None:
+    """Wake these channels once the surrounding transaction has committed."""
+    for channel in sorted(set(channels)):
+        transaction.on_commit(partial(wake, channel, job, argument), robust=True)
+
+
+def forget(channel: str, job: str = DRAIN_JOB, argument: str = "") -> None:
+    """Delete the key of a wake-up that is being answered, so that the next one gets through."""
+    try:
+        connection(channel).delete(_key(channel, job, argument or channel))
+    except RedisError:
+        logger.warning("Redis is away; the wake-up key of %s runs out by itself", channel)
+
+
+def waiting(channel: str) -> int | None:
+    """Return how many wake-ups wait on a channel's queue, or None if Redis is away."""
+    try:
+        return int(connection(channel).llen(f"rq:queue:{channel}"))
+    except RedisError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def connection(channel: str) -> Redis:
+    """Return the channel's Redis with deadlines that an HTTP request can bear."""
+    base = django_rq.get_connection(channel)
+    pool = base.connection_pool
+    options = {
+        **pool.connection_kwargs,
+        "socket_timeout": _ANSWER_SECONDS,
+        "socket_connect_timeout": _CONNECT_SECONDS,
+    }
+    if not isinstance(pool, ConnectionPool) or type(pool) is not ConnectionPool:
+        return base  # Sentinel and the like bring deadlines of their own
+    if "path" in options:
+        options.pop("socket_connect_timeout")
+    return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+
+
+def _key(channel: str, job: str, argument: str) -> str:
+    return f"carillon:wake:{channel}:{job.rpartition('.')[2]}:{argument}"

@@ -1,0 +1,1 @@
+"""A small shop: the host application that the demo and the tests send from."""

@@ -1,0 +1,34 @@
+"""Starts what the suite needs, once for all of xdist's workers, where the environment names none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from project import embedded
+from project.embedded_home import Home
+
+_HOLD = pytest.StashKey[embedded.Services]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start this run's own PostgreSQL and Valkey; xdist's workers find them through the environment."""
+    config = session.config
+    missing = {name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)}
+    if hasattr(config, "workerinput") or config.option.collectonly or not missing:
+        return
+    root = Home.of().root
+    embedded.remove_abandoned(root.parent)
+    config.stash[_HOLD] = embedded.start(
+        root, reset=False, postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop them and remove what they wrote."""
+    services = config.stash.get(_HOLD, None)
+    if services is not None:
+        embedded.remove(services)

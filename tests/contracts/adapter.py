@@ -1,0 +1,320 @@
+"""The contract that every adapter keeps, over real sockets. A provider's test subclasses `AdapterContract`."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from notifications import exceptions
+from notifications.enums import BreakerEffect, Channel
+from notifications.exceptions import ProviderUnavailable, UnknownOutcome
+from notifications.messages import Content, OutboundMessage, SendResult
+from notifications.providers import Adapter
+from notifications.providers import pooled as pooled_module
+from notifications.providers import transport as transport_module
+
+from .payloads import recorded
+from .server import Received, Reply, ScriptedProvider, closed_port, scripted, until
+
+Make = Callable[..., Adapter]
+
+
+def as_reply(answer: Mapping[str, Any]) -> Reply:
+    """Return a recorded answer as the server's reply."""
+    body = answer["body"]
+    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return Reply(answer["status"], raw, {"Content-Type": "application/json", **answer.get("headers", {})})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give `answer` every recorded answer of the class's provider; imported by each provider's test module."""
+    for name in ("answer", "webhook"):
+        if name in metafunc.fixturenames and metafunc.cls is not None:
+            metafunc.parametrize(name, recorded(metafunc.cls.provider, name))
+
+
+class AdapterContract:
+    """Subclass it, name the provider's folder of payloads, and write `build`, `address` and `carried_id`."""
+
+    provider: str
+    channel: Channel
+
+    def build(self, server: ScriptedProvider, base_url: str, **options: object) -> Adapter:
+        """Return an adapter whose API is at `base_url`; what else it needs (OAuth) is at `server`."""
+        raise NotImplementedError
+
+    def address(self, number: int) -> str:
+        """Return the number-th recipient."""
+        raise NotImplementedError
+
+    def carried_id(self, request: Received) -> str:
+        """Return the carillon_id that a request took along."""
+        raise NotImplementedError
+
+    def accepted(self, number: int) -> Reply:
+        """Return the provider's acceptance of the number-th message."""
+        raise NotImplementedError
+
+    # fixtures
+
+    @pytest.fixture
+    def server(self) -> Iterator[ScriptedProvider]:
+        with scripted(lambda request: self.accepted(0)) as server:
+            yield server
+
+    @pytest.fixture
+    def make(self, server: ScriptedProvider) -> Iterator[Make]:
+        with ExitStack() as stack:
+
+            def build(base_url: str = "", **options: object) -> Adapter:
+                adapter = self.build(server, base_url or server.url, **({"timeout": 10.0} | options))
+                stack.callback(adapter.close)
+                return adapter
+
+            yield build
+
+    def message(self, number: int = 0, **changes: Any) -> OutboundMessage:
+        values: dict[str, Any] = {
+            "delivery_id": uuid4(),
+            "attempt": 1,
+            "generation": 1,
+            "channel": self.channel,
+            "address": self.address(number),
+            "content": Content(text="Hello Ada", subject="Hello", title="Hello", body="Ada", html="<p>Hello</p>"),
+            "callback_url": "https://example.com/webhooks/x/",
+            "expires_at": datetime.now(UTC) + timedelta(hours=1),
+        }
+        return OutboundMessage(**(values | changes))
+
+    # one message
+
+    def test_accepted(self, make: Make, server: ScriptedProvider) -> None:
+        message = self.message()
+        result = make().send(message)
+        assert result.error is None
+        assert result.message is message
+        assert result.provider_message_id
+        assert len(server.requests) == 1
+        assert self.carried_id(server.requests[0]) == message.carillon_id
+
+    def test_every_recorded_answer(self, make: Make, server: ScriptedProvider, answer: dict[str, Any]) -> None:
+        server.script = lambda request: as_reply(answer)
+        message = self.message()
+        error = make().send(message).error
+        assert len(server.requests) == 1, "exactly one HTTP request per attempt"
+        expected = dict(answer["expect"])
+        outcome = expected.pop("outcome")
+        if outcome == "accepted":
+            assert error is None
+            return
+        assert type(error) is getattr(exceptions, outcome)
+        assert error is not None
+        seen = {name: getattr(error, name) for name in expected if name != "breaker"}
+        if "breaker" in expected:
+            seen["breaker"] = error.breaker.value
+        assert seen == expected
+        assert message.address not in str(error)
+
+    def test_refused_connection_was_certainly_not_sent(self, make: Make, server: ScriptedProvider) -> None:
+        error = make(f"http://127.0.0.1:{closed_port()}").send(self.message()).error
+        assert type(error) is ProviderUnavailable
+        assert error.breaker is BreakerEffect.FAILURE
+
+    def test_unknown_host_was_certainly_not_sent(self, make: Make) -> None:
+        assert type(make("http://nobody.invalid").send(self.message()).error) is ProviderUnavailable
+
+    def test_failed_tls_was_certainly_not_sent(self, make: Make, server: ScriptedProvider) -> None:
+        error = make(server.url.replace("http:", "https:")).send(self.message()).error
+        assert type(error) is ProviderUnavailable
+        assert not server.requests
+
+    @pytest.mark.parametrize("how", ["reset", "hang", "drip"])
+    def test_no_whole_answer_is_an_unknown_outcome(self, make: Make, server: ScriptedProvider, how: str) -> None:
+        whole = self.accepted(0)
+        server.script = lambda request: Reply(whole.status, whole.body, whole.headers, how)
+        error = make(timeout=1.0).send(self.message()).error
+        assert type(error) is UnknownOutcome
+        assert error.breaker is BreakerEffect.FAILURE
+        assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("body", [b"", b"<html>OK</html>", b"[]", b'"x"', b"{}", b"null", b"\xff\xfe"])
+    def test_garbage_with_a_good_status_is_an_unknown_outcome(
+        self, make: Make, server: ScriptedProvider, body: bytes
+    ) -> None:
+        server.script = lambda request: Reply(self.accepted(0).status, body, {"Content-Type": "text/html"})
+        assert type(make().send(self.message()).error) is UnknownOutcome
+
+    def test_a_redirect_is_not_followed(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(307, b"", {"Location": server.url + "/elsewhere"})
+        assert make().send(self.message()).error is not None
+        assert len(server.requests) == 1
+
+    def test_retry_after_is_passed_on_and_not_slept(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "3600"})
+        error = make().send(self.message()).error
+        assert isinstance(error, exceptions.RateLimited)
+        assert error.retry_after == 3600
+        assert error.breaker is BreakerEffect.NEUTRAL
+        assert len(server.requests) == 1
+
+    def test_retry_after_may_be_a_date(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"})
+        error = make().send(self.message()).error
+        assert isinstance(error, exceptions.RateLimited)
+        assert error.retry_after is not None
+        assert error.retry_after > 86_400
+
+    def test_credentials_are_not_shown(self, make: Make) -> None:
+        adapter = make()
+        secrets = {option.name for option in adapter.options_declared() if option.secret}
+        for name in secrets:
+            value = adapter.options.get(name)
+            for part in value.values() if isinstance(value, dict) else [value]:
+                assert part is None or str(part) not in adapter.describe()
+
+    # many messages
+
+    def test_a_batch_gives_one_result_each(self, make: Make, server: ScriptedProvider) -> None:
+        messages = [self.message(number) for number in range(40)]
+        results = list(make(send_window=8).send_many(messages))
+        assert {result.message.delivery_id for result in results} == {message.delivery_id for message in messages}
+        assert len(results) == len(server.requests) == 40
+        assert all(result.accepted for result in results)
+
+    def test_one_bad_answer_never_breaks_a_batch(self, make: Make, server: ScriptedProvider) -> None:
+        bad = self.message(1)
+
+        def script(request: Received) -> Reply:
+            if self.carried_id(request) == bad.carillon_id:
+                return Reply(200, b"\x00garbage", {})
+            return self.accepted(0)
+
+        server.script = script
+        results = list(make().send_many([self.message(0), bad, *(self.message(number) for number in range(2, 12))]))
+        refused = [result for result in results if not result.accepted]
+        assert len(results) == 12
+        assert [result.message for result in refused] == [bad]
+
+    def test_messages_are_pulled_lazily_and_only_by_the_caller(self, make: Make, server: ScriptedProvider) -> None:
+        release = threading.Event()
+        pulled: list[int] = []
+        threads: set[int] = set()
+
+        def script(request: Received) -> Reply:
+            release.wait(30)
+            return self.accepted(0)
+
+        def messages() -> Iterator[OutboundMessage]:
+            for number in range(12):
+                threads.add(threading.get_ident())
+                pulled.append(number)
+                yield self.message(number)
+
+        server.script = script
+        results = make(send_window=4, timeout=30.0).send_many(messages())
+        watcher = threading.Thread(
+            target=lambda: (until(lambda: len(server.requests) == 4, "four requests"), release.set())
+        )
+        watcher.start()
+        first = next(results)
+        watcher.join(30)
+        assert first.accepted
+        assert len(pulled) <= 4 + 1
+        assert len(list(results)) == 11
+        assert threads == {threading.get_ident()}
+
+    def test_there_is_no_barrier(self, make: Make, server: ScriptedProvider) -> None:
+        slow = self.message(0)
+        release = threading.Event()
+
+        def script(request: Received) -> Reply:
+            if self.carried_id(request) == slow.carillon_id:
+                release.wait(30)
+            return self.accepted(0)
+
+        server.script = script
+        results = make(send_window=3, timeout=30.0).send_many(
+            [slow, *(self.message(number) for number in range(1, 30))]
+        )
+        others = [next(results) for _ in range(29)]
+        release.set()
+        assert slow not in [result.message for result in others]
+        assert next(results).message is slow
+
+    def test_results_in_flight_survive_a_failing_source(self, make: Make) -> None:
+        def messages() -> Iterator[OutboundMessage]:
+            yield from (self.message(number) for number in range(3))
+            raise LookupError("the database went away")
+
+        seen: list[SendResult] = []
+        with pytest.raises(LookupError):
+            seen.extend(make().send_many(messages()))
+        assert len(seen) == 3
+
+    def test_an_empty_batch_is_no_batch(self, make: Make, server: ScriptedProvider) -> None:
+        assert list(make().send_many([])) == []
+        assert not server.requests
+
+    # connections
+
+    def test_connections_outlive_batches(self, make: Make, server: ScriptedProvider) -> None:
+        adapter = make(send_window=1)
+        for _ in range(3):
+            assert next(iter(adapter.send_many([self.message()]))).accepted
+        tokens = 1 if server.routes else 0
+        assert server.connections <= 1 + tokens
+
+    def test_idle_connections_are_closed(
+        self, make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in (pooled_module, transport_module):
+            assert module.IDLE_SECONDS < 20
+            monkeypatch.setattr(module, "IDLE_SECONDS", 0.5)
+        adapter = make()
+        assert adapter.send(self.message()).accepted
+        until(lambda: server.open == 0, "idle connections closed")
+        assert adapter.send(self.message()).accepted
+        assert len(server.requests) == 2
+
+    def test_it_may_be_used_after_close(self, make: Make) -> None:
+        adapter = make()
+        assert adapter.send(self.message()).accepted
+        adapter.close()
+        assert adapter.send(self.message()).accepted
+
+    def test_a_forked_child_sends_over_connections_of_its_own(self, make: Make, server: ScriptedProvider) -> None:
+        adapter = make()
+        assert all(result.accepted for result in adapter.send_many([self.message(n) for n in range(4)]))
+        child = os.fork()
+        if child == 0:
+            try:
+                results = list(adapter.send_many([self.message(n) for n in range(4)]))
+                os._exit(0 if all(result.accepted for result in results) else 3)
+            finally:
+                os._exit(4)
+        until(lambda: len(server.requests) == 8, "the child's requests")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert adapter.send(self.message()).accepted
+
+    # configuration
+
+    def test_checked_options_have_no_problems(self, make: Make) -> None:
+        assert make().check() == []
+
+    def test_a_misspelt_option_is_told_with_its_cure(self, make: Make) -> None:
+        problems = type(make()).option_problems({"time_out": 3})
+        assert any(problem.hint == "did you mean 'timeout'?" for problem in problems)
+
+    def test_required_options_are_missed(self, make: Make) -> None:
+        kind = type(make())
+        missing = {option.name for option in kind.OPTIONS if option.required}
+        whats = " ".join(problem.what for problem in kind.option_problems({}))
+        assert all(repr(name) in whats for name in missing)

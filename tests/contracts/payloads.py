@@ -1,0 +1,24 @@
+"""The recorded answers and callbacks of providers, in the shapes that their documentation gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2] / "fixtures" / "payloads"
+
+
+def recorded(provider: str, kind: str) -> list[Any]:
+    """Return every recorded payload of one kind ("answer", "webhook") as pytest parameters, named by its file."""
+    files = sorted((HOME / provider).glob(f"{kind}_*.json"))
+    assert files, f"{HOME / provider} has no {kind}_*.json"
+    return [pytest.param(load(path), id=path.stem.removeprefix(f"{kind}_")) for path in files]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return one recorded payload."""
+    payload: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return payload

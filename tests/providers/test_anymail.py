@@ -1,0 +1,172 @@
+"""anymail: the adapter contract with Postmark, what goes into a message, and its guarded webhooks."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from anymail.signals import post_send, pre_send
+
+from notifications.enums import Channel
+from notifications.exceptions import InvalidRecipient, ProviderMisconfigured, WebhookRejected
+from notifications.messages import Content, WebhookRequest
+from notifications.providers.anymail import AnymailAdapter
+from tests.contracts.adapter import AdapterContract, Make, pytest_generate_tests  # noqa: F401 - pytest finds the hook
+from tests.contracts.payloads import HOME
+from tests.contracts.server import Received, Reply, ScriptedProvider, scripted
+
+SECRET = "hook:s3cret"
+
+
+def basic(secret: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode(), "Content-Type": "application/json"}
+
+
+def callback(webhook: dict[str, Any], **changes: Any) -> WebhookRequest:
+    values: dict[str, Any] = {
+        "url": webhook["url"],
+        "method": "POST",
+        "headers": basic(SECRET),
+        "body": json.dumps(webhook["json"]).encode(),
+    }
+    return WebhookRequest(**(values | changes))
+
+
+def delivery() -> dict[str, Any]:
+    webhook: dict[str, Any] = json.loads((HOME / "postmark/webhook_delivery.json").read_text())
+    return webhook
+
+
+class TestPostmark(AdapterContract):
+    provider = "postmark"
+    channel = Channel.EMAIL
+
+    def build(self, server: ScriptedProvider, base_url: str, **options: object) -> AnymailAdapter:
+        own: dict[str, object] = {
+            "esp": "postmark",
+            "from_email": "Carillon <noreply@example.com>",
+            "esp_options": {"server_token": "t0ken"},
+            "webhook_secret": SECRET,
+            "base_url": base_url,
+        }
+        return AnymailAdapter("postmark", {**own, **options})
+
+    @pytest.fixture
+    def server(self) -> Any:
+        def script(request: Received) -> Reply:
+            return self.taken(json.loads(request.body)["To"])
+
+        with scripted(script) as server:
+            yield server
+
+    def address(self, number: int) -> str:
+        return f"ada{number}@example.com"
+
+    def carried_id(self, request: Received) -> str:
+        return str(json.loads(request.body)["Metadata"]["carillon_id"])
+
+    def accepted(self, number: int) -> Reply:
+        return self.taken("ada0@example.com, " + ", ".join(self.address(n) for n in range(1, 60)))
+
+    @staticmethod
+    def taken(address: str) -> Reply:
+        body = {"To": address, "MessageID": str(uuid4()), "ErrorCode": 0, "Message": "OK"}
+        return Reply(200, json.dumps(body).encode())
+
+    def test_the_request_is_what_postmark_documents(self, make: Make, server: ScriptedProvider) -> None:
+        headers = {"List-Unsubscribe": "<https://e.example/u>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        content = Content(subject="Your\n order", text="Hello", html="<p>Hello</p>")
+        message = self.message(content=content, headers=headers, tags=("orders", "x"))
+        assert make().send(message).accepted
+        request = server.requests[0]
+        sent = json.loads(request.body)
+        assert request.path == "/email"
+        assert request.headers["x-postmark-server-token"] == "t0ken"
+        assert sent["To"] == "ada0@example.com"
+        assert sent["From"] == "Carillon <noreply@example.com>"
+        assert (sent["Subject"], sent["TextBody"], sent["HtmlBody"]) == ("Your order", "Hello", "<p>Hello</p>")
+        assert {header["Name"]: header["Value"] for header in sent["Headers"]} == headers
+        assert sent["Tag"] == "orders"
+        assert sent["Metadata"] == {"carillon_id": message.carillon_id}
+
+    def test_a_failing_receiver_of_anymails_signal_does_not_unsend(self, make: Make) -> None:
+        def fail(**_: object) -> None:
+            raise LookupError
+
+        post_send.connect(fail)
+        try:
+            assert make().send(self.message()).accepted
+        finally:
+            post_send.disconnect(fail)
+
+    def test_a_failing_receiver_before_the_send_is_certainly_unsent(self, make: Make, server: ScriptedProvider) -> None:
+        def fail(**_: object) -> None:
+            raise LookupError
+
+        adapter = make(send_window=1)
+        assert next(iter(adapter.send_many([self.message()]))).accepted
+        pre_send.connect(fail)
+        try:
+            result = next(iter(adapter.send_many([self.message()])))
+        finally:
+            pre_send.disconnect(fail)
+        assert type(result.error).__name__ == "PermanentFailure"
+        assert len(server.requests) == 1
+
+    def test_an_impossible_address(self, make: Make, server: ScriptedProvider) -> None:
+        error = make().send(self.message(address="not an address <<")).error
+        assert type(error) is InvalidRecipient
+        assert not error.suppress
+        assert not server.requests
+
+    def test_missing_esp_options(self, make: Make) -> None:
+        adapter = make(esp_options={})
+        assert type(adapter.send(self.message()).error) is ProviderMisconfigured
+        assert adapter.check()
+
+    def test_an_unknown_esp(self, make: Make) -> None:
+        adapter = make(esp="pigeon")
+        assert type(adapter.send(self.message()).error) is ProviderMisconfigured
+        assert adapter.check()
+
+    def test_webhook(self, make: Make, webhook: dict[str, Any]) -> None:
+        adapter, request = make(), callback(webhook)
+        adapter.verify(request)
+        [event] = adapter.parse(request)
+        assert {name: getattr(event, name) for name in webhook["expect"]} == webhook["expect"]
+        assert adapter.parse(request)[0].event_key == event.event_key
+
+    def test_two_events_have_two_keys(self, make: Make) -> None:
+        adapter, one, two = make(), delivery(), delivery()
+        two["json"]["DeliveredAt"] = "2026-11-05T16:33:55.9070259Z"
+        assert adapter.parse(callback(one))[0].event_key != adapter.parse(callback(two))[0].event_key
+
+    def test_a_forged_callback_is_refused(self, make: Make) -> None:
+        adapter, webhook = make(), delivery()
+        for headers in ({}, basic("hook:wrong"), basic("hook"), {"Authorization": "Bearer x"}, {"Authorization": ""}):
+            with pytest.raises(WebhookRejected):
+                adapter.verify(callback(webhook, headers=headers))
+        with pytest.raises(WebhookRejected):
+            adapter.verify(callback(webhook, method="GET"))
+
+    @pytest.mark.parametrize("secret", [None, "", "no-colon"])
+    def test_without_a_secret_all_callbacks_are_refused(self, make: Make, secret: str | None) -> None:
+        adapter = make(webhook_secret=secret)
+        assert any("webhook_secret" in problem.what for problem in adapter.check())
+        for headers in ({}, basic(""), basic(":"), basic("None"), basic(str(secret))):
+            with pytest.raises(WebhookRejected):
+                adapter.verify(callback(delivery(), headers=headers))
+
+    @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"null", b"3", b"\xff", b'{"RecordType": "Inbound"}'])
+    def test_an_unreadable_callback_is_refused(self, make: Make, body: bytes) -> None:
+        with pytest.raises(WebhookRejected):
+            make().parse(callback(delivery(), body=body))
+
+    def test_an_esp_that_signs_is_verified_by_its_key(self, make: Make) -> None:
+        adapter = make(esp="mailgun", esp_options={"api_key": "k", "sender_domain": "e.example"}, webhook_secret="key")
+        body = {"signature": {"timestamp": "1", "token": "t", "signature": "0" * 64}, "event-data": {"event": "opened"}}
+        with pytest.raises(WebhookRejected):
+            adapter.verify(callback({"url": "https://example.com/", "json": body}))
