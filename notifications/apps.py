@@ -18,6 +18,8 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Read declarations and keep the ORM in step with them after `migrate`."""
+        import_module("notifications.builtin")
+        import_module("notifications.checks.register")  # reads models, which are loaded by now
         autodiscover_modules("notifications")
         post_migrate.connect(_after_migrate, sender=self, dispatch_uid="carillon.load")
 

@@ -14,7 +14,9 @@ from functools import lru_cache, partial
 import django_rq
 from django.db import transaction
 from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq.serializers import JSONSerializer
 
 from . import conf
@@ -87,6 +89,7 @@ def connection(channel: str) -> Redis:
         **pool.connection_kwargs,
         "socket_timeout": _ANSWER_SECONDS,
         "socket_connect_timeout": _CONNECT_SECONDS,
+        "retry": Retry(NoBackoff(), 0),  # redis-py would try again for seconds
     }
     if not isinstance(pool, ConnectionPool) or type(pool) is not ConnectionPool:
         return base  # Sentinel and the like bring deadlines of their own

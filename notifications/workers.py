@@ -45,6 +45,8 @@ class ChannelWorker(SimpleWorker):
 
     death_penalty_class = NoDeathPenalty
     max_connection_wait_time = 4.0
+    log_result_lifespan = False
+    log_job_description = False
 
     def __init__(self, *args: object, **options: object) -> None:
         # rqworker ignores a queue's own serializer and would fail on every job.
@@ -68,6 +70,10 @@ class ChannelWorker(SimpleWorker):
         dequeue_strategy: DequeueStrategy = DequeueStrategy.ROUND_ROBIN,
     ) -> bool:
         """Work until stopped; an error of Redis between jobs begins anew under another name instead of quitting."""
+        if logging_level == "INFO":
+            # RQ logs four lines a job; a wake-up is no event. `-v 2` shows them.
+            logging_level = "WARNING"
+        logger.info("%s serves %s", jobs.worker_name(), ", ".join(jobs.served))
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
         try:

@@ -28,7 +28,7 @@ import psutil
 
 from .embedded_home import Account, Home, make_private
 from .embedded_postgres import Postgres
-from .embedded_valkey import Valkey
+from .embedded_valkey import Valkey, stop_lost
 
 # manage.py commands that never look into the database, or must work where it is away.
 COMMANDS_WITHOUT_SERVICES = {
@@ -126,6 +126,7 @@ def start(
     myself = Account(os.geteuid(), os.getegid())
     # Root's PostgreSQL runs as `nobody`, who must pass through.
     make_private(home.root, myself, 0o711 if home.account.is_other else 0o700)
+    stop_lost(home.root)
     services = Services(home, Postgres(home) if postgres else None, Valkey(home) if valkey else None)
     with _locked(home):
         users = _live_users(home)
@@ -162,6 +163,7 @@ def for_command(argv: Sequence[str]) -> Iterator[None]:
 
 def remove_abandoned(parent: Path) -> None:
     """Stop and remove every home directly under `parent` whose users are all gone (of killed test runs)."""
+    stop_lost(parent)
     for root in parent.iterdir() if parent.is_dir() else ():
         home = Home.of(root)
         if not (root / "users.json").exists() or _live_users(home):

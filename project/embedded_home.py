@@ -109,7 +109,9 @@ def make_private(folder: Path, account: Account, mode: int = 0o700) -> None:
     Raises:
         PermissionError: the folder exists and belongs to another user.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    for parent in reversed([parent for parent in folder.parents if not parent.exists()]):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(0o711)  # whatever the umask, the account must pass through
     try:
         folder.mkdir(mode)
     except FileExistsError:

@@ -17,6 +17,27 @@ from .embedded_home import Home, make_private
 
 START_SECONDS = 30
 STOP_SECONDS = 15
+PIDFILE = "valkey.pid"
+
+
+def stop_lost(under: Path) -> None:
+    """Stop every Valkey below `under` whose folder was removed while it ran; PostgreSQL notices that by itself."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        title = " ".join(process.info["cmdline"] or ())
+        if process.info["name"] != "valkey-server" or f" unixsocket:{under}/" not in title:
+            continue
+        with contextlib.suppress(psutil.Error):
+            # It writes its pid before its title, so a younger one is never mistaken for a lost one.
+            if _written_pid(Path(process.cwd())) != process.pid:
+                process.kill()  # asked politely, it would remove the socket of whoever came after it
+                process.wait(STOP_SECONDS)
+
+
+def _written_pid(folder: Path) -> int | None:
+    try:
+        return int((folder / PIDFILE).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 class ValkeyFailed(RuntimeError):
@@ -37,12 +58,14 @@ class Valkey:
     @property
     def pid(self) -> int | None:
         """The server's pid, or None when it is not running."""
+        pid = _written_pid(self.home.root)
+        if pid is None:
+            return None
         try:
-            pid = int(self._pidfile.read_text())
             process = psutil.Process(pid)
             # It titles itself "valkey-server unixsocket:<path>"; after a reboot the pid may be anybody's.
             ours = process.status() != psutil.STATUS_ZOMBIE and "valkey" in process.name()
-        except (OSError, ValueError, psutil.Error):
+        except psutil.Error:
             return None
         return pid if ours else None
 
@@ -79,7 +102,7 @@ class Valkey:
 
     @property
     def _pidfile(self) -> Path:
-        return self.home.root / "valkey.pid"
+        return self.home.root / PIDFILE
 
     def _launch(self) -> None:
         options = {

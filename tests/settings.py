@@ -37,12 +37,11 @@ from project.settings import RQ_QUEUES  # noqa: E402
 
 def _own_redis(url: str, worker: str) -> str:
     """Return the URL of the Redis database that belongs to one xdist worker ("gw0", or "" for the only process)."""
-    parts = urlsplit(url)
     number = int(worker.removeprefix("gw")) + 1 if worker else 0
-    if parts.scheme == "unix":
-        return parts._replace(query=f"db={number}").geturl()
-    base = int(parts.path.strip("/") or 0)
-    return parts._replace(path=f"/{base + number}").geturl()
+    if url.startswith("unix:"):
+        return f"{url.partition('?')[0]}?db={number}"
+    parts = urlsplit(url)
+    return parts._replace(path=f"/{int(parts.path.strip('/') or 0) + number}").geturl()
 
 
 REDIS_URL = _own_redis(_SHARED, os.environ.get("PYTEST_XDIST_WORKER", ""))

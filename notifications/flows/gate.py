@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.db.models.functions import Now
 
@@ -43,6 +44,7 @@ def adapter(alias: str) -> Adapter:
     return adapter_for(alias, provider.backend, provider.options)
 
 
+@lru_cache(maxsize=64)
 def breaker(alias: str) -> ProviderBreaker:
     """Return the breaker of a provider, shared by all workers through the Redis of its channel."""
     return ProviderBreaker(alias, connection(adapter(alias).channel))

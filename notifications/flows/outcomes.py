@@ -44,6 +44,7 @@ class Outcomes:
         self._results: list[SendResult] = []
         self._changes: list[Change] = []
         self._oldest = 0.0
+        self._reported = False
         self._effects = {BreakerEffect.SUCCESS: 0, BreakerEffect.FAILURE: 0, BreakerEffect.NEUTRAL: 0}
         self._clock = batch.facts.now
         self._clock_read = time.monotonic()
@@ -88,13 +89,20 @@ class Outcomes:
             self._until_recorded(lambda: self._write(changes, results))
         successes, failures = self._effects[BreakerEffect.SUCCESS], self._effects[BreakerEffect.FAILURE]
         if results:
-            gate.breaker(self.batch.adapter.alias).report(self.batch.permit, successes, failures)
+            self._report(successes, failures)
             self._effects = dict.fromkeys(self._effects, 0)
 
     def finish(self) -> None:
         """Record the rest, return what was never started, and give the claim up."""
         self.flush()
+        if self.batch.permit.probe and not self._reported:
+            # Nothing was sent after all: without a word the probe's lease would keep the breaker open.
+            self._report(0, 0)
         self._until_recorded(self._give_up)
+
+    def _report(self, successes: int, failures: int) -> None:
+        gate.breaker(self.batch.adapter.alias).report(self.batch.permit, successes, failures)
+        self._reported = True
 
     def _append(self, change: Change) -> None:
         if not self._changes:

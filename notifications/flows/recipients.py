@@ -21,9 +21,13 @@ from .people import load_people
 def find_recipient(recipient: object) -> Person:
     """Return the person that a user, an `Address` or a look-up value (HTTP's "user") means.
 
+    A person that was found already (`carillon trial`) is returned as it is.
+
     Raises:
         UnknownRecipient: no such user, or no usable address.
     """
+    if isinstance(recipient, Person):
+        return recipient
     if isinstance(recipient, Address):
         return _address_person(recipient)
     if isinstance(recipient, Model):

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 import django.db.models.deletion
 import notifications.rules.identity
-import uuid
 from django.conf import settings
 from django.db import migrations, models
 
@@ -121,6 +120,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'delivery',
                 'verbose_name_plural': 'deliveries',
+                'permissions': [('view_pii', 'Can see personal data: addresses, names and variables'), ('replay', 'Can replay and discard dead letters')],
             },
         ),
         migrations.CreateModel(
@@ -270,7 +270,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Device',
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(default=notifications.rules.identity.new_id, editable=False, primary_key=True, serialize=False)),
                 ('channel', models.CharField(choices=[('push', 'Push'), ('sms', 'SMS'), ('email', 'Email')], default='push', max_length=8)),
                 ('platform', models.CharField(blank=True, choices=[('android', 'Android'), ('ios', 'iOS'), ('web', 'Web')], max_length=8)),
                 ('token_type', models.CharField(blank=True, choices=[('fcm', 'FCM'), ('apns', 'APNs')], max_length=8)),
@@ -288,6 +288,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'device',
                 'verbose_name_plural': 'devices',
+                'permissions': [('prune', 'Can prune devices and bring them back')],
             },
         ),
         migrations.AddField(
@@ -398,6 +399,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'template',
                 'verbose_name_plural': 'templates',
+                'permissions': [('publish', 'Can publish words')],
                 'ordering': ('slug',),
             },
         ),
@@ -542,6 +544,34 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='translation',
             constraint=models.CheckConstraint(condition=models.Q(('parts', {}), _negated=True), name='carillon_translation_has_words'),
+        ),
+        migrations.CreateModel(
+            name='DeadLetter',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'dead letter',
+                'verbose_name_plural': 'dead letters',
+                'proxy': True,
+                'default_permissions': (),
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('carillon.delivery',),
+        ),
+        migrations.CreateModel(
+            name='Person',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'person or message',
+                'verbose_name_plural': 'find a person or message',
+                'proxy': True,
+                'default_permissions': (),
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('carillon.delivery',),
         ),
         migrations.RunPython(make_partitions, migrations.RunPython.noop),
     ]

@@ -2,6 +2,7 @@
 
 from .access import ApiKey, IdempotencyKey, RefusedRequest
 from .category import Category, Template, TemplateVersion, Translation
+from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, ProviderHold
 from .recipient import Device, Preference, Suppression, Topic, TopicSubscription
@@ -13,12 +14,14 @@ __all__ = [
     "Broadcast",
     "Category",
     "Claim",
+    "DeadLetter",
     "Delivery",
     "DeliveryEvent",
     "Device",
     "IdempotencyKey",
     "Lease",
     "Notification",
+    "Person",
     "Preference",
     "ProviderHold",
     "Receipt",

@@ -62,6 +62,7 @@ class Template(models.Model):
     class Meta:
         verbose_name = _("template")
         verbose_name_plural = _("templates")
+        permissions: ClassVar = [("publish", _("Can publish words"))]
         ordering = ("slug",)
 
     def __str__(self) -> str:

@@ -43,7 +43,7 @@ _APPLY = """
 _DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
-                  WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= now())
+                  WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp())
     ORDER BY l.lane LIMIT 1
 """
 _START_GROUP = """

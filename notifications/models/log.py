@@ -103,6 +103,10 @@ class Delivery(models.Model):
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
+        permissions: ClassVar = [
+            ("view_pii", _("Can see personal data: addresses, names and variables")),
+            ("replay", _("Can replay and discard dead letters")),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["notification", "recipient"], name="carillon_dlv_notification"),
             models.Index(fields=["recipient", "-id"], name="carillon_dlv_recipient"),

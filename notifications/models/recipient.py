@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -13,12 +12,13 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..enums import Channel, DeactivatedReason, Platform, SuppressionCause, TokenType
+from ..rules.identity import new_id
 
 
 class Device(models.Model):
     """Something of a user's that can be reached: a push token, or an explicit number or mailbox."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     channel = models.CharField(max_length=8, choices=Channel.choices, default=Channel.PUSH)
     platform = models.CharField(max_length=8, choices=Platform.choices, blank=True)
@@ -36,6 +36,7 @@ class Device(models.Model):
     class Meta:
         verbose_name = _("device")
         verbose_name_plural = _("devices")
+        permissions: ClassVar = [("prune", _("Can prune devices and bring them back"))]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["channel", "address_hash"], condition=Q(is_active=True), name="carillon_device_one_owner"

@@ -31,7 +31,7 @@ from ..messages import OutboundMessage, SendResult
 from .answers import Answer, by_status, retry_after_seconds
 from .base import Option, OptionProblem, PushAdapter, as_mapping
 from .google_oauth import AccessToken, ServiceAccount
-from .pooled import PooledSession, Sending
+from .pooled import NOT_WRITTEN, PooledSession
 from .window import unforeseen
 
 FCM_URL = "https://fcm.googleapis.com"
@@ -79,7 +79,7 @@ class FCMAdapter(PushAdapter):
         key_file = self.text("service_account_file") or "missing"
         self._fcm = ServiceAccount(alias, key_file, self.base_url or FCM_URL, self.timeout)
         self._token = AccessToken(alias, self._fcm)
-        self._http = PooledSession(f"carillon-{alias}", self._send)
+        self._http = PooledSession(f"carillon-{alias}", self.base_url or FCM_URL, self.timeout, self._send)
 
     def can_serve(self, platform: str, token_type: str) -> bool:
         """Whether the device registered with an FCM token, on whatever platform."""
@@ -113,32 +113,33 @@ class FCMAdapter(PushAdapter):
         self._http.close()
 
     async def _send(self, session: aiohttp.ClientSession, message: OutboundMessage) -> SendResult:
-        sending = Sending()
+        begun = False
         try:
             async with asyncio.timeout(self.timeout):
-                return SendResult(message, provider_message_id=await self._post(session, message, sending))
+                payload, headers = self.payload(message), await self._token.headers()
+                begun = True
+                async with session.post(
+                    self._fcm.fcm_end_point, data=payload, headers=headers, allow_redirects=False
+                ) as response:
+                    body = await response.read()
+                    name = self._accepted(response.status, response.headers.get("Retry-After"), body)
+                    return SendResult(message, provider_message_id=name)
         except ProviderError as error:
             return SendResult(message, error=error)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            kind = type(error).__name__
-            if sending.written:
-                return SendResult(message, error=UnknownOutcome(self.alias, kind, "FCM gave no whole answer."))
-            return SendResult(message, error=ProviderUnavailable(self.alias, kind, "FCM could not be reached."))
         except FCMError:
-            return SendResult(
-                message, error=ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.")
-            )
+            misconfigured = ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.")
+            return SendResult(message, error=misconfigured)
         except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw never breaks the batch
-            return SendResult(message, error=unforeseen(self.alias, error))
+            return SendResult(message, error=self._no_answer(error, begun=begun))
 
-    async def _post(self, session: aiohttp.ClientSession, message: OutboundMessage, sending: Sending) -> str:
-        payload = self.payload(message)
-        headers = await self._token.headers()
-        async with session.post(
-            self._fcm.fcm_end_point, data=payload, headers=headers, allow_redirects=False, trace_request_ctx=sending
-        ) as response:
-            body = await response.read()
-            return self._accepted(response.status, response.headers.get("Retry-After"), body)
+    def _no_answer(self, error: Exception, *, begun: bool) -> ProviderError:
+        """Return what an error on the way means; `begun` says that the request was handed to aiohttp."""
+        kind = type(error).__name__
+        if not isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
+            return unforeseen(self.alias, error)
+        if begun and not isinstance(error, NOT_WRITTEN):
+            return UnknownOutcome(self.alias, kind, "FCM gave no whole answer.")
+        return ProviderUnavailable(self.alias, kind, "FCM could not be reached.")
 
     def payload(self, message: OutboundMessage) -> bytes:
         """Return the request's body for one message."""

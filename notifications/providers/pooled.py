@@ -11,30 +11,36 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
 from .transport import CONNECT_SECONDS, IDLE_SECONDS
 
+#: Results are handed to the caller's thread in groups: each hand-over costs a switch between two threads, which is
+#: several times what a send costs (measured: 1,500 sends a second one by one, 2,350 in groups).
+GROUP_SECONDS = 0.002
+GROUP_SIZE = 32
+
 Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-@dataclass
-class Sending:
-    """What is known of one request under way; passed to aiohttp as `trace_request_ctx`."""
-
-    written: bool = False
+#: What aiohttp raises while it connects: not a byte of the request was written.
+NOT_WRITTEN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 class PooledSession(Generic[Given, Result]):
     """Runs `work(session, given)` for every `submit(given)`, in the background, on one shared session."""
 
-    def __init__(self, name: str, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]) -> None:
+    def __init__(
+        self, name: str, url: str, deadline: float, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]
+    ) -> None:
         self._name = name
+        self._url = url
+        self._deadline = deadline
         self._work = work
         self._lock = threading.Lock()
         self._loop: _Loop[Given, Result] | None = None
@@ -43,7 +49,7 @@ class PooledSession(Generic[Given, Result]):
         """Begin the work and return its future."""
         with self._lock:
             if self._loop is None or self._loop.pid != os.getpid():
-                self._loop = _Loop(self._work)
+                self._loop = _Loop(self._url, self._deadline, self._work)
                 threading.Thread(target=self._loop.run, name=self._name, daemon=True).start()
             return self._loop.submit(given)
 
@@ -58,13 +64,18 @@ class PooledSession(Generic[Given, Result]):
 class _Loop(Generic[Given, Result]):
     """One event loop's life: its thread, its session and what it works on."""
 
-    def __init__(self, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]) -> None:
+    def __init__(
+        self, url: str, deadline: float, work: Callable[[aiohttp.ClientSession, Given], Awaitable[Result]]
+    ) -> None:
+        self._url = url
+        self._deadline = deadline
         self.pid = os.getpid()
         self._work = work
         self._loop = asyncio.new_event_loop()
         self._inbox: deque[tuple[Given, Future[Result]]] = deque()
         self._woken = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._done: list[tuple[Future[Result], Result | Exception]] = []
         self._session: aiohttp.ClientSession | None = None
 
     def submit(self, given: Given) -> Future[Result]:
@@ -91,7 +102,7 @@ class _Loop(Generic[Given, Result]):
     def _begin(self) -> None:
         self._woken = False
         if self._session is None:
-            self._session = _open_session()
+            self._session = _open_session(self._url, self._deadline)
         while self._inbox:
             given, future = self._inbox.popleft()
             if future.set_running_or_notify_cancel():
@@ -101,17 +112,33 @@ class _Loop(Generic[Given, Result]):
 
     async def _settle(self, session: aiohttp.ClientSession, given: Given, future: Future[Result]) -> None:
         try:
-            future.set_result(await self._work(session, given))
+            self._hand_back(future, await self._work(session, given))
         except asyncio.CancelledError:
-            future.set_exception(RuntimeError("closed"))
+            self._hand_back(future, RuntimeError("closed"))
             raise
         except Exception as error:  # noqa: BLE001 - it is the future's to raise
-            future.set_exception(error)
+            self._hand_back(future, error)
+
+    def _hand_back(self, future: Future[Result], outcome: Result | Exception) -> None:
+        self._done.append((future, outcome))
+        if len(self._done) >= min(GROUP_SIZE, len(self._tasks)):
+            self._flush()
+        elif len(self._done) == 1:
+            self._loop.call_later(GROUP_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        done, self._done = self._done, []
+        for future, outcome in done:
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
 
     async def _end(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flush()
         while self._inbox:
             self._inbox.popleft()[1].cancel()
         if self._session is not None:
@@ -119,19 +146,17 @@ class _Loop(Generic[Given, Result]):
         await self._loop.shutdown_default_executor()
 
 
-def _open_session() -> aiohttp.ClientSession:
-    """Open a session without a limit of its own (the send window is the limit) and without hidden repeats."""
+def _open_session(url: str, deadline: float) -> aiohttp.ClientSession:
+    """Open a session without a limit of its own (the send window is the limit) and without hidden repeats.
 
-    async def written(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-        if isinstance(context.trace_request_ctx, Sending):
-            context.trace_request_ctx.written = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(written)
+    The environment's proxy for `url` is looked up once: aiohttp's `trust_env` does it in a thread for every request,
+    which costs more than the request.
+    """
+    parts = urlsplit(url)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS, ttl_dns_cache=60),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, connect=min(CONNECT_SECONDS, deadline * 0.8)),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[trace],
-        trust_env=True,
+        proxy=proxy,
     )

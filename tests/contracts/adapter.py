@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,24 +20,10 @@ from notifications.providers import Adapter
 from notifications.providers import pooled as pooled_module
 from notifications.providers import transport as transport_module
 
-from .payloads import recorded
+from .payloads import as_reply
 from .server import Received, Reply, ScriptedProvider, closed_port, scripted, until
 
 Make = Callable[..., Adapter]
-
-
-def as_reply(answer: Mapping[str, Any]) -> Reply:
-    """Return a recorded answer as the server's reply."""
-    body = answer["body"]
-    raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Reply(answer["status"], raw, {"Content-Type": "application/json", **answer.get("headers", {})})
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `answer` every recorded answer of the class's provider; imported by each provider's test module."""
-    for name in ("answer", "webhook"):
-        if name in metafunc.fixturenames and metafunc.cls is not None:
-            metafunc.parametrize(name, recorded(metafunc.cls.provider, name))
 
 
 class AdapterContract:
@@ -93,8 +78,6 @@ class AdapterContract:
             "expires_at": datetime.now(UTC) + timedelta(hours=1),
         }
         return OutboundMessage(**(values | changes))
-
-    # one message
 
     def test_accepted(self, make: Make, server: ScriptedProvider) -> None:
         message = self.message()
@@ -174,9 +157,8 @@ class AdapterContract:
 
     def test_credentials_are_not_shown(self, make: Make) -> None:
         adapter = make()
-        secrets = {option.name for option in adapter.options_declared() if option.secret}
-        for name in secrets:
-            value = adapter.options.get(name)
+        for option in adapter.options_declared():
+            value = adapter.options.get(option.name) if option.secret else None
             for part in value.values() if isinstance(value, dict) else [value]:
                 assert part is None or str(part) not in adapter.describe()
 
@@ -220,9 +202,8 @@ class AdapterContract:
 
         server.script = script
         results = make(send_window=4, timeout=30.0).send_many(messages())
-        watcher = threading.Thread(
-            target=lambda: (until(lambda: len(server.requests) == 4, "four requests"), release.set())
-        )
+        steps = lambda: (until(lambda: len(server.requests) == 4, "four requests"), release.set())  # noqa: E731
+        watcher = threading.Thread(target=steps)
         watcher.start()
         first = next(results)
         watcher.join(30)
@@ -263,8 +244,6 @@ class AdapterContract:
         assert list(make().send_many([])) == []
         assert not server.requests
 
-    # connections
-
     def test_connections_outlive_batches(self, make: Make, server: ScriptedProvider) -> None:
         adapter = make(send_window=1)
         for _ in range(3):
@@ -304,8 +283,6 @@ class AdapterContract:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert adapter.send(self.message()).accepted
 
-    # configuration
-
     def test_checked_options_have_no_problems(self, make: Make) -> None:
         assert make().check() == []
 
@@ -315,6 +292,5 @@ class AdapterContract:
 
     def test_required_options_are_missed(self, make: Make) -> None:
         kind = type(make())
-        missing = {option.name for option in kind.OPTIONS if option.required}
         whats = " ".join(problem.what for problem in kind.option_problems({}))
-        assert all(repr(name) in whats for name in missing)
+        assert all(repr(option.name) in whats for option in kind.OPTIONS if option.required)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,6 +233,15 @@ def test_what_killed_runs_left_is_removed(root: Path) -> None:
         assert not psutil.pid_exists(int(neighbour.answer[1]))
         assert sql(services, "SELECT 1") == [(1,)]
     embedded.remove_abandoned(root)
+
+
+def test_removing_the_folder_under_a_running_valkey_leaves_no_orphan(root: Path) -> None:
+    services = embedded.start(root, reset=False, postgres=False)
+    lost = psutil.Process(services.valkey_pid)
+    shutil.rmtree(root)
+    with embedded.start(root, reset=False, postgres=False) as again:
+        lost.wait(30)
+        assert cache(again).ping()
 
 
 @as_root

@@ -14,8 +14,8 @@ from notifications.enums import Channel
 from notifications.exceptions import InvalidRecipient, ProviderMisconfigured, WebhookRejected
 from notifications.messages import Content, WebhookRequest
 from notifications.providers.anymail import AnymailAdapter
-from tests.contracts.adapter import AdapterContract, Make, pytest_generate_tests  # noqa: F401 - pytest finds the hook
-from tests.contracts.payloads import HOME
+from tests.contracts.adapter import AdapterContract, Make
+from tests.contracts.payloads import HOME, pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider, scripted
 
 SECRET = "hook:s3cret"

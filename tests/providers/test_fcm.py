@@ -15,7 +15,8 @@ from notifications.exceptions import ProviderMisconfigured, ProviderUnavailable,
 from notifications.messages import Content, WebhookRequest
 from notifications.providers.fcm import FCMAdapter
 from notifications.sandbox.credentials import FCM_PROJECT_ID, write_service_account
-from tests.contracts.adapter import AdapterContract, Make, pytest_generate_tests  # noqa: F401 - pytest finds the hook
+from tests.contracts.adapter import AdapterContract, Make
+from tests.contracts.payloads import pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider
 
 TOKEN = Reply(200, json.dumps({"access_token": "ya29.x", "expires_in": 3599, "token_type": "Bearer"}).encode())

@@ -15,8 +15,8 @@ from notifications.enums import Channel
 from notifications.exceptions import WebhookRejected
 from notifications.messages import WebhookRequest
 from notifications.providers.twilio import ANSWERS, CALLBACK_ANSWERS, TwilioAdapter
-from tests.contracts.adapter import AdapterContract, Make, pytest_generate_tests  # noqa: F401 - pytest finds the hook
-from tests.contracts.payloads import HOME
+from tests.contracts.adapter import AdapterContract, Make
+from tests.contracts.payloads import HOME, pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider
 
 SID = "AC" + "0" * 32

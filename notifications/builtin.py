@@ -1,0 +1,21 @@
+"""What Carillon itself can send: the trial message of `manage.py carillon trial`."""
+
+from datetime import timedelta
+
+from .declarations import category, template
+
+# Mandatory, since somebody asked for it by hand: preferences and quiet hours do not keep it back, suppression does.
+trial = category(
+    "carillon-trial",
+    mandatory=True,
+    priority="high",
+    ttl=timedelta(minutes=10),
+    channels=["push", "sms", "email"],
+)
+
+trial_message = template(
+    "carillon-trial",
+    category=trial,
+    variables={"installation": str},
+    sample={"installation": "https://example.com"},
+)

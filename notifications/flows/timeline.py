@@ -1,0 +1,115 @@
+"""Timeline: everything that was asked for one recipient and what became of it, newest first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Prefetch, Q
+
+from ..cipher import address_hash
+from ..models import Delivery, Device, Notification, Suppression
+from ..models.console_queries import Line, history
+from ..rules.identity import time_of, user_key
+from .find import Somebody, hashes_of
+
+MOST_NOTIFICATIONS = 50
+_MOST_DELIVERIES = 300
+_MOST_DEVICES = 50
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 1, 1, tzinfo=UTC)
+_TIME_BITS = 80
+
+
+@dataclass
+class Entry:
+    """One notification with this recipient's deliveries of it, or a refused request; `at` is when it was asked for."""
+
+    at: datetime
+    notification: Notification | None = None
+    deliveries: list[tuple[Delivery, list[Line]]] = field(default_factory=list)
+    refused: Line | None = None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One page of a recipient's timeline, and what holds for the recipient today."""
+
+    entries: tuple[Entry, ...]
+    devices: tuple[Device, ...]
+    suppressions: tuple[Suppression, ...]
+    older: int | None
+
+
+def timeline(person: Somebody, *, before: int | None = None, message: UUID | None = None) -> Timeline:
+    """Return a page of what was asked for a recipient; it begins below `before`, or at the message that was looked for.
+
+    Six statements; `older` is where the next page begins.
+    """
+    if before is None and message is not None:
+        before = (message.int >> _TIME_BITS) + 1
+    rows, older = _page(person.recipient, before)
+    entries = _entries(rows)
+    since = time_of(rows[-1].pk) if rows and older is not None else _BEGINNING
+    until = datetime.fromtimestamp(before / 1000, tz=UTC) if before else _END
+    lines: dict[UUID | None, list[Line]] = defaultdict(list)
+    for line in history([row.pk for row in rows], person.recipient, since, until):
+        lines[line.delivery_id].append(line)
+    for entry in entries:
+        entry.deliveries = [(row, lines[row.pk]) for row, _ in entry.deliveries]
+    entries += [Entry(at=line.at, refused=line) for line in lines[None]]
+    devices = _devices(person.recipient)
+    hashes = {*hashes_of(person), *(device.address_hash for device in devices)}
+    hashes |= {address_hash(row.channel, row.address) for row in rows if row.address and row.device_id is None}
+    suppressions = Suppression.objects.in_force().filter(address_hash__in=hashes).order_by("-pk")[:_MOST_DEVICES]
+    return Timeline(
+        entries=tuple(sorted(entries, key=lambda entry: entry.at, reverse=True)),
+        devices=tuple(devices),
+        suppressions=tuple(suppressions),
+        older=older,
+    )
+
+
+def _page(recipient: str, before: int | None) -> tuple[list[Delivery], int | None]:
+    """Return a page of deliveries that never parts those of one moment, and where the next one begins."""
+    below = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before and before < 1 << 48 else Q()
+    plain = Notification.objects.defer("secrets")
+    found = Delivery.objects.filter(below, recipient=recipient).order_by("-pk")
+    rows = list(found.prefetch_related(Prefetch("notification", plain))[: _MOST_DELIVERIES + 1])
+    moments = list(dict.fromkeys(row.pk.int >> _TIME_BITS for row in rows))
+    whole = moments[:-1] if len(rows) > _MOST_DELIVERIES and len(moments) > 1 else moments
+    kept = set(whole[:MOST_NOTIFICATIONS])
+    shown = [row for row in rows if row.pk.int >> _TIME_BITS in kept]
+    return shown, min(kept) if len(shown) < len(rows) else None
+
+
+def _entries(rows: Sequence[Delivery]) -> list[Entry]:
+    found: dict[UUID, Entry] = {}
+    for row in rows:
+        entry = found.get(row.notification_id)
+        if entry is None:
+            notification = row._state.fields_cache.get("notification")
+            entry = found[row.notification_id] = Entry(at=time_of(row.notification_id), notification=notification)
+        entry.deliveries.append((row, []))
+    for entry in found.values():
+        entry.deliveries.sort(key=lambda pair: (pair[0].step, pair[0].channel, pair[0].pk))
+    return list(found.values())
+
+
+def _devices(recipient: str) -> list[Device]:
+    key = user_key(recipient)
+    if key is None:
+        return []
+    try:
+        rows = Device.objects.filter(user=key)
+    except (ValueError, TypeError):
+        return []
+    return list(rows.order_by("-is_active", "-last_seen_at")[:_MOST_DEVICES])
+
+
+def is_lately(moment: datetime, now: datetime, within: timedelta) -> bool:
+    """Whether a moment is no longer ago than this."""
+    return now - moment <= within

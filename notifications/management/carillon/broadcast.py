@@ -1,0 +1,77 @@
+"""`carillon broadcast`: what broadcasts there are, and one of them as it goes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import cast
+from uuid import UUID
+
+from django.core.management.base import CommandError, CommandParser
+from django.db.models import Count, Q
+
+from notifications.enums import BroadcastStatus, Family, State
+from notifications.models import Broadcast, Delivery
+
+from .base import Console, Subcommand
+
+_OVER = (BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
+_BAR = 30
+
+
+class Broadcasts(Subcommand):
+    """Shows broadcasts; launching one is for `broadcast()`, the API and the admin."""
+
+    name = "broadcast"
+    help = "list the newest broadcasts; with --watch, follow one until it is done"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("--watch", metavar="ID", type=UUID, help="the broadcast's or its notification's id")
+        parser.add_argument("--every", type=float, default=1.0, help="seconds between two looks (default: 1)")
+
+    def run(self, console: Console, options: Mapping[str, object]) -> int:
+        """List, or watch one; return 1 if what was watched was cancelled or stopped."""
+        if options["watch"] is None:
+            for made in Broadcast.objects.order_by("-pk")[:20]:
+                console.out.write(line(made))
+            return 0
+        return _watch(console, cast("UUID", options["watch"]), max(0.05, cast("float", options["every"])))
+
+
+def line(made: Broadcast) -> str:
+    """Return one line that says how far a broadcast is."""
+    counts = by_family(made)
+    planned = sum(counts.values())
+    final = planned - counts[Family.WAITING]
+    known = made.planned_at is not None or made.status in _OVER
+    # While planning goes on, nobody knows how many there will be: then there is no share to show.
+    share = final / planned if known and planned else 0.0
+    bar = ("#" * int(_BAR * share)).ljust(_BAR, ".")
+    shown = ", ".join(f"{count} {family.label.lower()}" for family, count in counts.items() if count)
+    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}, {made.members} members: {shown or 'nothing planned'}"
+
+
+def by_family(made: Broadcast) -> dict[Family, int]:
+    """Return how many deliveries of a broadcast stand where, by family."""
+    rows = Delivery.objects.filter(Q(notification_id=made.notification_id)).values_list("state").annotate(Count("pk"))
+    counts = dict.fromkeys(Family, 0)
+    for state, count in rows:
+        counts[State(state).family] += count
+    return counts
+
+
+def _watch(console: Console, key: UUID, every: float) -> int:
+    shown = ""
+    while True:
+        made = Broadcast.objects.filter(Q(pk=key) | Q(notification_id=key)).first()
+        if made is None:
+            raise CommandError(f"there is no broadcast {key}; `carillon broadcast` lists the newest")
+        latest = line(made)
+        if latest != shown:
+            console.out.write(latest)
+            console.out.flush()
+            shown = latest
+        if made.status in _OVER:
+            return 0 if made.status == BroadcastStatus.DONE else 1
+        time.sleep(every)

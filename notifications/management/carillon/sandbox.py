@@ -1,0 +1,37 @@
+"""`carillon sandbox`: play FCM, Twilio and Postmark on one port; needs neither the database nor Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+from django.core.management.base import CommandError
+
+from .base import Console, Subcommand
+
+
+class Sandbox(Subcommand):
+    """Runs the simulated providers until it is stopped."""
+
+    name = "sandbox"
+    help = "play FCM, Twilio and Postmark on one port; `carillon sandbox --help` lists its options"
+
+    def run(self, console: Console, options: Mapping[str, object]) -> int:
+        """Run it with its defaults."""
+        return run_sandbox([])
+
+
+def run_sandbox(arguments: Sequence[str]) -> int:
+    """Run the sandbox as `python -m notifications.sandbox` would, until it is stopped.
+
+    Raises:
+        CommandError: a package that it needs is missing.
+    """
+    try:
+        # Only here: the rest of the app does without the packages that the sandbox needs.
+        entry = import_module("notifications.sandbox.__main__")
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"the sandbox needs the package {error.name!r}: pip install 'django-carillon[sandbox]'"
+        ) from error
+    return int(entry.main(list(arguments)))

@@ -1,0 +1,178 @@
+"""The SQL that the console reads with: bounded by a limit, an index or a deadline, so that a page never waits for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+from django.db import OperationalError, connections, router, transaction
+
+from ..enums import State
+from .access import IdempotencyKey
+from .log import Delivery
+
+_CANCELLED = "57014"
+_SET_TIMEOUT = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
+_DEAD_GROUPS = """
+    WITH newest AS (
+        SELECT notification_id, channel, provider, error_code, reason, updated_at FROM carillon_delivery
+        WHERE state = 'dead' ORDER BY updated_at DESC LIMIT %(limit)s
+    )
+    SELECT d.channel, d.provider, d.error_code, n.template, d.reason, count(*), min(d.updated_at), max(d.updated_at)
+    FROM newest d JOIN carillon_notification n ON n.id = d.notification_id
+    GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 8 DESC LIMIT 100
+"""
+_FIND = """
+    SELECT 'notification', id, recipient FROM carillon_notification WHERE id = %(id)s::uuid
+    UNION ALL
+    SELECT 'delivery', id, recipient FROM carillon_delivery WHERE id = %(id)s::uuid
+    UNION ALL
+    SELECT 'delivery', id, recipient FROM carillon_delivery
+    WHERE provider_message_id = %(term)s AND provider_message_id <> ''
+    UNION ALL
+    SELECT 'notification', n.id, n.recipient
+    FROM carillon_idempotencykey k JOIN carillon_notification n ON n.id = k.notification_id
+    WHERE k.key = %(term)s AND k.owner IN (SELECT owner FROM carillon_apikey UNION SELECT %(python)s)
+    UNION ALL
+    SELECT 'device', id, 'u:' || user_id FROM carillon_device WHERE address_hash = ANY(%(hashes)s::varchar[])
+    UNION ALL
+    SELECT DISTINCT 'address', NULL::uuid, recipient FROM carillon_notification
+    WHERE recipient = ANY(%(recipients)s::varchar[])
+    LIMIT 50
+"""
+_HISTORY = """
+    SELECT 'event', at, delivery_id, attempt, state, reason, provider, code, detail, actor
+    FROM carillon_deliveryevent WHERE delivery_id = ANY(%(deliveries)s::uuid[]) AND id >= %(first)s::uuid
+    UNION ALL
+    SELECT 'receipt', COALESCE(occurred_at, received_at), delivery_id, COALESCE(attempt, 0), kind, verdict, provider,
+           code, detail, ''
+    FROM carillon_receipt WHERE delivery_id = ANY(%(deliveries)s::uuid[])
+    UNION ALL
+    (SELECT 'refused', created_at, NULL::uuid, 0, reason, template, '', request_id, detail, owner
+     FROM carillon_refusedrequest
+     WHERE recipient = %(recipient)s AND created_at >= %(since)s AND created_at < %(until)s
+     ORDER BY created_at DESC LIMIT 50)
+    ORDER BY 2
+"""
+_STATES = """
+    SELECT state, count(*) FROM carillon_delivery
+    WHERE notification_id = %(id)s::uuid AND id >= %(low)s::uuid AND id < %(high)s::uuid GROUP BY state
+"""
+
+
+class TooSlow(Exception):
+    """The database did not answer before the deadline; a narrower question may."""
+
+
+@dataclass(frozen=True)
+class DeadGroup:
+    """Dead letters that died of the same cause."""
+
+    channel: str
+    provider: str
+    code: str
+    template: str
+    reason: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a search term was found: what kind of row, its id and whom it is about."""
+
+    kind: str
+    id: UUID | None
+    recipient: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that happened: an event, a receipt or a refused request.
+
+    For a receipt `state` is its kind and `reason` the verdict; for a refused request they are why and the template.
+    """
+
+    kind: str
+    at: datetime
+    delivery_id: UUID | None
+    attempt: int
+    state: str
+    reason: str
+    provider: str
+    code: str
+    detail: str
+    actor: str
+
+
+@contextmanager
+def deadline(using: str, milliseconds: int) -> Iterator[None]:
+    """Give every statement inside at most this long.
+
+    Raises:
+        TooSlow: one took longer; whatever was done inside is rolled back.
+    """
+    nested = connections[using].in_atomic_block
+    try:
+        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+            cursor.execute(_SET_TIMEOUT, [str(milliseconds)])
+            before = cursor.fetchone()[0]
+            yield
+            if nested:  # else it ends with the transaction
+                cursor.execute(_SET_TIMEOUT, [before])
+    except OperationalError as error:
+        cause = error.__cause__
+        if _CANCELLED in (getattr(cause, "pgcode", None), getattr(cause, "sqlstate", None)):
+            raise TooSlow from error
+        raise
+
+
+def dead_groups(limit: int) -> list[DeadGroup]:
+    """Return the newest `limit` dead letters, counted by cause, the largest first."""
+    return [DeadGroup(*row) for row in _fetch(router.db_for_read(Delivery), _DEAD_GROUPS, {"limit": limit})]
+
+
+def find_traces(
+    term: str, identifier: UUID | None, hashes: Sequence[str], recipients: Sequence[str], python_owner: str
+) -> list[Trace]:
+    """Return the rows that a term names, whatever it is, in one statement."""
+    values = {
+        "id": identifier,
+        "term": term,
+        "python": python_owner,
+        "hashes": list(hashes),
+        "recipients": list(recipients),
+    }
+    return [Trace(*row) for row in _fetch(router.db_for_read(IdempotencyKey), _FIND, values)]
+
+
+def history(deliveries: Sequence[UUID], recipient: str, since: datetime, until: datetime) -> list[Line]:
+    """Return what happened to these deliveries, and what was refused for the recipient meanwhile, oldest first."""
+    first = UUID(int=min((item.int for item in deliveries), default=0) >> 80 << 80)
+    values = {
+        "deliveries": list(deliveries),
+        "recipient": recipient,
+        "since": since,
+        "until": until,
+        "first": first,
+    }
+    return [Line(*row) for row in _fetch(router.db_for_read(Delivery), _HISTORY, values)]
+
+
+def count_states(notification_id: UUID) -> dict[State, int]:
+    """Return how many deliveries of a notification stand where; only its own partition is read."""
+    low = notification_id.int >> 80 << 80
+    values = {"id": notification_id, "low": UUID(int=low), "high": UUID(int=low + (1 << 80))}
+    rows = _fetch(router.db_for_read(Delivery), _STATES, values)
+    return {State(str(state)): cast("int", count) for state, count in rows}
+
+
+def _fetch(using: str, sql: str, values: dict[str, object]) -> list[tuple[object, ...]]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())

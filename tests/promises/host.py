@@ -1,0 +1,67 @@
+"""What the host application does in these tests; runs inside a deployment's own process through `manage.py shell`."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from notifications import Address, broadcast, notify
+from notifications.cipher import address_hash
+from notifications.enums import OPEN_STATES
+from notifications.models import Broadcast, Delivery, Device
+from project.shop.models import Follow, Profile
+from project.shop.notifications import followers
+
+
+def seed(count: int) -> None:
+    """Make users who follow author 7, each with one push device."""
+    users = User.objects.bulk_create([User(username=f"u{n}", email=f"u{n}@example.com") for n in range(count)])
+    Profile.objects.bulk_create([Profile(user=user, phone=f"+491511{n:07d}") for n, user in enumerate(users)])
+    Follow.objects.bulk_create([Follow(user=user, author_id=7) for user in users])
+    tokens = [f"token-{n:06d}-{n:06d}" for n in range(count)]
+    Device.objects.bulk_create(
+        [
+            Device(
+                user=user,
+                platform="android",
+                token_type="fcm",
+                address=token,
+                address_hash=address_hash("push", token),
+                last_seen_at=timezone.now(),
+            )
+            for user, token in zip(users, tokens, strict=True)
+        ]
+    )
+
+
+def launch(title: str = "Bells") -> None:
+    """Notify the followers of author 7."""
+    made = broadcast("new-post", followers(author_id=7), {"title": title})
+    print(made.pk)
+
+
+def login_code(username: str = "u1") -> None:
+    """Send a login code."""
+    print(notify(User.objects.get(username=username), "login-code", {"code": "493021"}).pk)
+
+
+def retry_and_deferral() -> None:
+    """Ask for one message that fails at first, and for one that is due in a moment."""
+    notify(Address(email="flaky-1@example.com"), "invoice", {"order": {"number": "1", "total": 2}})
+    notify(User.objects.get(username="u0"), "new-follower", {"name": "Grace"},
+           send_at=timezone.now() + timedelta(seconds=3))
+
+
+def open_deliveries() -> None:
+    """Print how many deliveries are not final, planning included."""
+    planning = Broadcast.objects.filter(status__in=("scheduled", "planning")).count()
+    print(planning + Delivery.objects.filter(state__in=OPEN_STATES).count())
+
+
+def possible_duplicates() -> None:
+    """Print the ids of deliveries marked as possible duplicates."""
+    marked = Delivery.objects.filter(possible_duplicate=True).values_list("pk", flat=True)
+    print(json.dumps([str(key) for key in marked]))
