@@ -11,6 +11,7 @@ trial = category(
     priority="high",
     ttl=timedelta(minutes=10),
     channels=["push", "sms", "email"],
+    uncertain="hold",  # one attempt: what became of it is looked at, not tried again
 )
 
 trial_message = template(

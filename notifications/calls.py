@@ -10,15 +10,16 @@ from django.db import transaction
 
 from .declarations import AudienceReference, TemplateDeclaration
 from .exceptions import RequestRejected
-from .flows.accept import PYTHON, Request, accept
-from .flows.broadcast import BroadcastRequest, launch
+from .flows.accept import accept
+from .flows.launch import BroadcastRequest, launch
 from .flows.refuse import refuse
+from .flows.requests import PYTHON, Request
 from .models import Broadcast, Notification
 
 logger = logging.getLogger("notifications")
 
 
-def notify(
+def notify(  # noqa: PLR0913 - the public contract
     recipient: object,
     template: str | TemplateDeclaration,
     data: Mapping[str, object] | None = None,
@@ -59,7 +60,7 @@ def notify(
     return Notification.objects.get(pk=accepted.notification_id)
 
 
-def broadcast(
+def broadcast(  # noqa: PLR0913 - the public contract
     template: str | TemplateDeclaration,
     audience: AudienceReference | Mapping[str, object],
     data: Mapping[str, object] | None = None,

@@ -145,7 +145,9 @@ def find_problems() -> list[SettingProblem]:
     """Return everything wrong with `settings.NOTIFICATIONS`, each with its cure; empty if it can work."""
     value = getattr(django_settings, "NOTIFICATIONS", None)
     if value is None:
-        return [SettingProblem("NOTIFICATIONS", "is not set", 'add NOTIFICATIONS = {"PROVIDERS": {...}, "ROUTES": {...}}')]
+        return [
+            SettingProblem("NOTIFICATIONS", "is not set", 'add NOTIFICATIONS = {"PROVIDERS": {...}, "ROUTES": {...}}')
+        ]
     if not isinstance(value, Mapping):
         return [SettingProblem("NOTIFICATIONS", "is not a dict", "write it as a dict")]
     problems = _unknown("NOTIFICATIONS", value, KEYS)
@@ -155,11 +157,15 @@ def find_problems() -> list[SettingProblem]:
     if isinstance(recipient, Mapping):
         problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
     else:
-        problems.append(SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", '{"lookup": "pk", "email": "email"}'))
+        problems.append(
+            SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", '{"lookup": "pk", "email": "email"}')
+        )
     public_url = value.get("PUBLIC_URL", "")
     if not isinstance(public_url, str) or (public_url and not public_url.startswith(("http://", "https://"))):
         problems.append(
-            SettingProblem('NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", '"PUBLIC_URL": "https://example.com"')
+            SettingProblem(
+                'NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", '"PUBLIC_URL": "https://example.com"'
+            )
         )
     only_to = value.get("ONLY_TO")
     if only_to is not None and not isinstance(only_to, list | tuple | set | frozenset):
@@ -227,9 +233,7 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
 
 def _route(entry: object) -> RouteEntry:
     if isinstance(entry, Mapping):
-        return RouteEntry(
-            str(entry["provider"]), tuple(entry.get("countries", ())), tuple(entry.get("platforms", ()))
-        )
+        return RouteEntry(str(entry["provider"]), tuple(entry.get("countries", ())), tuple(entry.get("platforms", ())))
     return RouteEntry(str(entry))
 
 

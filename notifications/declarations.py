@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import update_wrapper
 from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from .enums import Channel, Priority, UncertainPolicy
 from .exceptions import ConfigurationError
@@ -68,7 +68,7 @@ class AudienceReference:
 class AudienceDeclaration:
     """A registered function that returns a queryset of users; calling it gives a storable reference."""
 
-    def __init__(self, function: Callable[..., QuerySet]) -> None:
+    def __init__(self, function: Callable[..., QuerySet[Model]]) -> None:
         update_wrapper(self, function)
         self.function = function
         self.name = function.__name__
@@ -87,7 +87,7 @@ class AudienceDeclaration:
         bound.apply_defaults()
         return AudienceReference(self.name, dict(bound.arguments))
 
-    def queryset(self, params: Mapping[str, object]) -> QuerySet:
+    def queryset(self, params: Mapping[str, object]) -> QuerySet[Model]:
         """Return the users that the audience means now."""
         return self.function(**params)
 
@@ -112,7 +112,7 @@ class Registry:
 registry = Registry()
 
 
-def category(
+def category(  # noqa: PLR0913 - the public contract
     slug: str,
     *,
     channels: Sequence[str],
@@ -195,7 +195,7 @@ def template(
     )
 
 
-def audience(function: Callable[..., QuerySet]) -> AudienceDeclaration:
+def audience(function: Callable[..., QuerySet[Model]]) -> AudienceDeclaration:
     """Register a function that returns a queryset of users, under its own name."""
     return _keep(registry.audiences, function.__name__, AudienceDeclaration(function), "audience")
 
@@ -204,7 +204,7 @@ def _duration(value: timedelta | int | None) -> timedelta | None:
     return timedelta(seconds=value) if isinstance(value, int) else value
 
 
-def _need(condition: bool, where: str, problem: str) -> None:
+def _need(condition: object, where: str, problem: str) -> None:
     if not condition:
         raise ConfigurationError(f"{where}: {problem}")
 

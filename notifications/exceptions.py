@@ -7,7 +7,8 @@
     │  ├─ UnknownTemplate
     │  ├─ UnknownRecipient
     │  ├─ InvalidData
-    │  └─ IdempotencyConflict           same key, other request; or the first is still in flight
+    │  ├─ IdempotencyConflict           same key, other request; or the first is still in flight
+    │  └─ WrongStatus                   a broadcast cannot go there from where it stands
     ├─ ProviderError(alias, code, detail)
     │  ├─ TemporaryFailure              answered "later": counts in the breaker
     │  │  └─ RateLimited(retry_after)   answered "slower": does not count
@@ -86,6 +87,12 @@ class IdempotencyConflict(RequestRejected):
     def __init__(self, detail: str, *, in_flight: bool) -> None:
         super().__init__(detail)
         self.in_flight = in_flight
+
+
+class WrongStatus(RequestRejected):
+    """What was asked of a broadcast cannot be done in the status that it has."""
+
+    slug = "wrong-status"
 
 
 @dataclass(eq=False)

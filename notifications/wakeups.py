@@ -1,4 +1,4 @@
-"""Wake-ups: tell workers that there is work. They carry no message, so losing or repeating one loses or repeats nothing.
+"""Wake-ups: tell workers that there is work. They carry no message, so losing or repeating one does no harm.
 
 The only importer of django_rq. A wake-up is deduplicated by a key with a short life, which a drain deletes before its
 first claim: whatever is committed after that wakes the next drain.
@@ -47,9 +47,7 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
         if not redis.set(_key(channel, job, argument), "1", nx=True, ex=conf.WAKE_KEY_SECONDS) and not force:
             return False
         queue = django_rq.get_queue(channel, connection=redis, serializer=JSONSerializer, commit_mode="auto")
-        queue.enqueue_call(
-            job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT
-        )
+        queue.enqueue_call(job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT)
     except RedisError as error:
         # One line, and a moment's rest: a hung Redis must not cost every request its time-out.
         logger.warning("no wake-up for %s: %s; the sweeper will ask again", channel, type(error).__name__)
@@ -91,7 +89,7 @@ def connection(channel: str) -> Redis:
         "socket_connect_timeout": _CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),  # redis-py would try again for seconds
     }
-    if not isinstance(pool, ConnectionPool) or type(pool) is not ConnectionPool:
+    if type(pool) is not ConnectionPool:
         return base  # Sentinel and the like bring deadlines of their own
     if "path" in options:
         options.pop("socket_connect_timeout")

@@ -6,12 +6,14 @@ import logging
 import threading
 import time
 import uuid
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from types import FrameType
+from typing import Any
 
 from django.db import Error, connection
 from redis.exceptions import RedisError
-from rq.defaults import DEFAULT_LOGGING_DATE_FORMAT, DEFAULT_LOGGING_FORMAT
+from rq import Queue
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import now
@@ -25,6 +27,8 @@ from .flows.sweep import sweep
 logger = logging.getLogger("notifications.workers")
 _POP_SECONDS = 5
 _REDIS_REST_SECONDS = 1.0
+# Queues in turn; and nothing that a user would miss is left to RQ's scheduler.
+_OURS = {"dequeue_strategy": DequeueStrategy.ROUND_ROBIN, "with_scheduler": False}
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -48,9 +52,9 @@ class ChannelWorker(SimpleWorker):
     log_result_lifespan = False
     log_job_description = False
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(self, queues: Sequence[Queue], **options: Any) -> None:  # RQ's own options, of many types
         # rqworker ignores a queue's own serializer and would fail on every job.
-        super().__init__(*args, **{**options, "serializer": JSONSerializer})
+        super().__init__(queues, **{**options, "serializer": JSONSerializer})
         jobs.served[:] = [Channel(queue.name) for queue in self.queues if queue.name in Channel.values]
 
     @property
@@ -58,16 +62,11 @@ class ChannelWorker(SimpleWorker):
         """Seconds that a pop may block: short, so that a Redis that went away silently is noticed."""
         return _POP_SECONDS
 
-    def work(
+    def work(  # type: ignore[override]  # the rest of RQ's eight parameters are handed on
         self,
         burst: bool = False,  # noqa: FBT001, FBT002 - RQ's own signature
         logging_level: str | None = None,
-        date_format: str = DEFAULT_LOGGING_DATE_FORMAT,
-        log_format: str = DEFAULT_LOGGING_FORMAT,
-        max_jobs: int | None = None,
-        max_idle_time: int | None = None,
-        with_scheduler: bool = False,  # noqa: FBT001, FBT002
-        dequeue_strategy: DequeueStrategy = DequeueStrategy.ROUND_ROBIN,
+        **options: Any,
     ) -> bool:
         """Work until stopped; an error of Redis between jobs begins anew under another name instead of quitting."""
         if logging_level == "INFO":
@@ -79,20 +78,11 @@ class ChannelWorker(SimpleWorker):
         try:
             while True:
                 try:
-                    worked = super().work(
-                        burst,
-                        logging_level,
-                        date_format,
-                        log_format,
-                        max_jobs,
-                        max_idle_time,
-                        False,  # noqa: FBT003 - nothing a user would miss is left to RQ's scheduler
-                        DequeueStrategy.ROUND_ROBIN,
-                    )
+                    worked = super().work(burst, logging_level, **{**options, **_OURS})
                 except RedisError as error:
                     logger.warning("Redis is away: %s", type(error).__name__)
                     worked = False
-                if burst or stopping.is_set() or max_jobs is not None or max_idle_time is not None:
+                if burst or stopping.is_set() or options.get("max_jobs") or options.get("max_idle_time"):
                     return worked
                 stopping.wait(_REDIS_REST_SECONDS)
                 self.name = uuid.uuid4().hex
@@ -104,15 +94,16 @@ class ChannelWorker(SimpleWorker):
         """Let what is in flight finish, start nothing more."""
         stopping.set()
         try:
-            super().request_stop(signum, frame)
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
         except RedisError:
             # It wanted to note the time in Redis; the stop itself has been asked for.
             logger.warning("stopping without Redis")
 
     def run_maintenance_tasks(self) -> None:
         """Run RQ's own clean-up at its interval; RQ would run it before every single job."""
-        if self.last_cleaned_at is None or now() - self.last_cleaned_at > timedelta(seconds=self.maintenance_interval):
-            super().run_maintenance_tasks()
+        last: datetime | None = self.last_cleaned_at  # RQ's annotation lacks the time
+        if last is None or now() - last > timedelta(seconds=self.maintenance_interval):
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
 
 class Sweeper(threading.Thread):

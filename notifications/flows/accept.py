@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from uuid import UUID
+from collections.abc import Callable
+from datetime import datetime
 
 from django.db import transaction
 
 from ..cipher import encrypt
 from ..enums import State
-from ..exceptions import InvalidData, Problem
 from ..models import Delivery, Notification, Template
-from ..rules.data import problems_with
 from ..rules.identity import user_key
 from ..rules.planning import Person
 from ..wakeups import wake_on_commit
 from .idempotency import fingerprint_of, hold_key, keep_key
 from .plan import plan
 from .recipients import find_recipient
-from .templates import find_template
-
-PYTHON = "python"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key."""
-
-    recipient: object
-    template: str
-    data: Mapping[str, object] = field(default_factory=dict, repr=False)
-    channels: tuple[str, ...] = ()
-    idempotency_key: str | None = None
-    send_at: datetime | None = None
-    ttl: timedelta | None = None
-    collapse_key: str = ""
-    tags: tuple[str, ...] = ()
-    owner: str = PYTHON
-    request_id: str = ""
-    resend_of: UUID | None = None
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What a request led to; a replay carries the first response."""
-
-    notification_id: UUID
-    response: object
-    replayed: bool = False
+from .requests import Accepted, Request, check_request
+from .templates import find_template, published
 
 
 def accept(request: Request, present: Callable[[Notification, list[Delivery]], object] = lambda *_: None) -> Accepted:
@@ -82,38 +50,6 @@ def accept(request: Request, present: Callable[[Notification, list[Delivery]], o
     return Accepted(notification.pk, response)
 
 
-def check_request(
-    request: Request, template: Template, per_recipient: Collection[str] = ()
-) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the request's variables, public and sensitive ones apart.
-
-    Variables in `per_recipient` may be missing, since each recipient brings their own.
-
-    Raises:
-        InvalidData: a variable or an option is wrong; every problem is listed.
-    """
-    problems = problems_with(request.data, template.variables, per_recipient)
-    known = [*template.category.channels, *template.category.fallback]
-    problems += [
-        Problem("/channels", "unknown_channel", f"{channel} is not one of the category's: {', '.join(known)}")
-        for channel in request.channels
-        if channel not in known
-    ]
-    if request.send_at is not None and request.send_at.tzinfo is None:
-        problems.append(Problem("/send_at", "naive_time", "must carry an offset or zone"))
-    if request.ttl is not None and request.ttl <= timedelta():
-        problems.append(Problem("/ttl", "not_positive", "must be more than 0 seconds"))
-    if template.sensitive and not (request.ttl or template.category.ttl):
-        problems.append(Problem("/ttl", "required", "the template has sensitive variables, so it needs a ttl"))
-    if len(request.collapse_key) > 64:
-        problems.append(Problem("/collapse_key", "too_long", "is longer than 64 characters"))
-    if problems:
-        raise InvalidData("The notification cannot be accepted as it is.", *problems)
-    sensitive = set(template.sensitive)
-    public = {name: value for name, value in request.data.items() if name not in sensitive}
-    return public, {name: value for name, value in request.data.items() if name in sensitive}
-
-
 def _make(request: Request, template: Template, person: Person, now: datetime) -> Notification:
     ttl = request.ttl or template.category.ttl
     start = max(now, request.send_at) if request.send_at else now
@@ -121,7 +57,7 @@ def _make(request: Request, template: Template, person: Person, now: datetime) -
         recipient=person.recipient,
         template=template.slug,
         category=template.category.slug,
-        version_id=template.current_id,
+        version_id=published(template),
         channels=list(request.channels),
         tags=list(request.tags),
         addresses={} if user_key(person.recipient) else {item.channel: item.address for item in person.targets},

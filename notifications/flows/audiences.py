@@ -17,7 +17,10 @@ from ..models import Broadcast, Delivery, TopicSubscription
 from ..rules.identity import USER_PREFIX
 
 MOST_LISTED = 100_000
-_FORMS = '{"name": ..., "params": {...}}, {"topic": ...}, {"users": [...]}, {"all": true} or {"broadcast": ..., "state": "sent"}'
+_FORMS = (
+    '{"name": ..., "params": {...}}, {"topic": ...}, {"users": [...]}, {"all": true} or '
+    '{"broadcast": ..., "state": "sent"}'
+)
 
 
 def members(audience: Mapping[str, object], pointer: str = "/audience") -> QuerySet[Model]:
@@ -49,10 +52,12 @@ def _declared(audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
         hint = did_you_mean(name, tuple(registry.audiences)) if registry.audiences else "none is declared"
         raise InvalidData(f"There is no audience {name[:63]!r}.", Problem(f"{pointer}/name", "unknown_audience", hint))
     if not isinstance(params, Mapping):
-        raise InvalidData("The audience is not understood.", Problem(f"{pointer}/params", "wrong_type", "must be an object"))
+        raise InvalidData(
+            "The audience is not understood.", Problem(f"{pointer}/params", "wrong_type", "must be an object")
+        )
     try:
         declaration.signature.bind(**params)
-        queryset = declaration.queryset(params)
+        queryset: object = declaration.queryset(params)  # a host's function may return anything
     except (TypeError, ValueError, ValidationError) as error:
         problem = Problem(f"{pointer}/params", "wrong_params", f"{name}{declaration.signature}: {error}")
         raise InvalidData("The audience's parameters do not fit.", problem) from error

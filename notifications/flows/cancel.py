@@ -38,8 +38,12 @@ def cancel_waiting(condition: Q, *, actor: str = "") -> int:
             now = Delivery.objects.database_now()
             done += len(
                 record(
-                    Change(row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.NONE, now),
-                           actor=actor)
+                    Change(
+                        row.pk,
+                        standing_of(row),
+                        ended(standing_of(row), State.CANCELLED, Reason.NONE, now),
+                        actor=actor,
+                    )
                     for row in rows
                 )
             )

@@ -35,9 +35,7 @@ def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data
     chosen = choose_locale(locale, settings.LANGUAGE_CODE, by_locale)
     if chosen is None:
         raise RenderError(f"no words for {channel}")
-    parts = {
-        name: render_part(part, data, chosen, zone(time_zone)) for name, part in by_locale[chosen].items()
-    }
+    parts = {name: render_part(part, data, chosen, zone(time_zone)) for name, part in by_locale[chosen].items()}
     return SPECS[channel].content(parts)
 
 

@@ -15,6 +15,7 @@ from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
 from ..enums import Channel, Source
 from ..exceptions import ConfigurationError
 from ..models import Category, Template, TemplateVersion, Translation
+from ..rules.identity import UserKey
 from ..rules.rendering import RenderError
 from .compose import compile_parts
 
@@ -59,7 +60,9 @@ def find_words() -> dict[str, Words]:
     return found
 
 
-def publish(template: Template, words: Words, source: Source, *, author_id: object = None) -> TemplateVersion | None:
+def publish(
+    template: Template, words: Words, source: Source, *, author_id: UserKey | None = None
+) -> TemplateVersion | None:
     """Make a new version of these words, and the current one unless the console has published since the last deploy.
 
     Return None if the words are those of the current version. A version that came with a deploy after the console had

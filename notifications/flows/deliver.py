@@ -88,13 +88,13 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
         outcomes.settle(row, ended(before, state, Reason.TTL if stop == "expired" else Reason.NONE, now))
     else:
         try:
-            return outbound(batch, row)
+            return _outbound(batch, row)
         except RenderError as error:
             outcomes.dead(row, str(error))
     return None
 
 
-def outbound(batch: Batch, row: Delivery) -> OutboundMessage:
+def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     """Return the message of a delivery, composed for this attempt.
 
     Raises:
@@ -104,7 +104,7 @@ def outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     category = batch.facts.category_of(row)
     device = batch.facts.devices.get(row.device_id) if row.device_id else None
     try:
-        secrets = decrypt(notification.secrets) if notification.secrets else {}
+        secrets = decrypt(bytes(notification.secrets)) if notification.secrets else {}
     except ValueError as error:
         raise RenderError(str(error)) from error
     data = {**notification.data, **secrets, **(row.data or {})}
@@ -124,5 +124,3 @@ def outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         tags=tuple(notification.tags),
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -15,6 +16,7 @@ from ..cipher import address_hash
 from ..enums import Channel, DeactivatedReason, Platform, TokenType
 from ..exceptions import InvalidData, Problem
 from ..models import Device
+from ..rules.identity import UserKey
 from ..rules.quiet_hours import zone
 from . import gate
 
@@ -31,7 +33,7 @@ class Registration:
     time_zone: str = ""
 
 
-def register(user_key: object, wanted: Registration) -> tuple[Device, bool]:
+def register(user_key: UserKey, wanted: Registration) -> tuple[Device, bool]:
     """Register a device of a user and return it, and whether it is new.
 
     The same device again is only seen again. A token that another user registered moves: the old row is deactivated
@@ -83,12 +85,12 @@ def deactivate(addresses: Iterable[tuple[str, str]], reason: DeactivatedReason) 
     return done
 
 
-def prune(keys: Iterable[object], reason: DeactivatedReason = DeactivatedReason.PRUNED) -> int:
+def prune(keys: Iterable[UUID], reason: DeactivatedReason = DeactivatedReason.PRUNED) -> int:
     """Deactivate these devices by hand and return how many were active."""
     return _switch_off(list(keys), reason)
 
 
-def restore(keys: Iterable[object]) -> int:
+def restore(keys: Iterable[UUID]) -> int:
     """Undo a deactivation where nobody else has registered the token since; return how many came back."""
     done = 0
     for device in Device.objects.filter(pk__in=list(keys), is_active=False).order_by("pk"):
@@ -100,7 +102,7 @@ def restore(keys: Iterable[object]) -> int:
     return done
 
 
-def _switch_off(keys: list[object], reason: DeactivatedReason) -> int:
+def _switch_off(keys: list[UUID], reason: DeactivatedReason) -> int:
     if not keys:
         return 0
     return Device.objects.filter(pk__in=keys, is_active=True).update(

@@ -10,7 +10,7 @@ from functools import partial
 from .. import conf
 from ..enums import Channel, Lane
 from ..models import Delivery
-from ..wakeups import forget, wake, waiting
+from ..wakeups import forget, waiting, wake
 from .claim import claim
 from .deliver import deliver
 

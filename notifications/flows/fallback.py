@@ -45,7 +45,9 @@ def fall_back(delivery_id: UUID) -> bool:
         )
         go = verdict.fall_back and follows and not over
         record(
-            Change(row.pk, standing_of(row), replace(standing_of(row), fallback_at=verdict.again_at if not go else None))
+            Change(
+                row.pk, standing_of(row), replace(standing_of(row), fallback_at=verdict.again_at if not go else None)
+            )
             for row in current
             if row.fallback_at is not None and row.state != State.SENDING
         )
@@ -61,7 +63,9 @@ def _give_up_waiting(rows: list[Delivery]) -> None:
     """Cancel what still waits in the step that is given up, or the recipient would get both."""
     fresh = Delivery.objects.lock_ids([row.pk for row in rows])
     record(
-        Change(row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.FALLBACK, row.due_at), keep=True)
+        Change(
+            row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.FALLBACK, row.due_at), keep=True
+        )
         for row in fresh
         if row.state == State.PENDING
     )

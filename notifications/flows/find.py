@@ -19,9 +19,9 @@ from ..enums import Channel
 from ..models import Preference
 from ..models.console_queries import Trace, find_traces
 from ..rules.identity import ADDRESS_PREFIX, USER_PREFIX, user_key, user_recipient
-from .accept import PYTHON
 from .people import address_target
 from .recipients import address_recipient
+from .requests import PYTHON
 
 _MOST_USERS = 10
 _MESSAGE_KINDS = ("notification", "delivery")

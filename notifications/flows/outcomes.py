@@ -137,7 +137,7 @@ class Outcomes:
                 fall_back(change.delivery_id)
 
     def _settle_late(self, late: list[Change], results: list[SendResult]) -> None:
-        """A result whose fence is stale settles an uncertain delivery that no newer claim holds; else it is only kept."""
+        """Let a result whose fence is stale settle an uncertain delivery that no newer claim holds."""
         by_id = {result.message.delivery_id: result for result in results}
         settled = []
         for row in Delivery.objects.lock_ids([change.delivery_id for change in late]):
@@ -148,7 +148,8 @@ class Outcomes:
         record(settled)
 
     def _act_on(self, results: list[SendResult]) -> None:
-        gone, quarantined = [], []
+        gone: list[tuple[str, str]] = []
+        quarantined: list[tuple[str, str]] = []
         for result in results:
             error = result.error
             if isinstance(error, ProviderMisconfigured):

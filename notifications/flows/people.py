@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from django.contrib.auth import get_user_model
-from django.db.models import Model
 
 from .. import conf
 from ..channels import SPECS
 from ..cipher import address_hash
 from ..enums import Channel, TokenType
 from ..models import Device, Preference
-from ..rules.identity import user_key, user_recipient
+from ..rules.identity import UserKey, user_key, user_recipient
 from ..rules.planning import Person, Target
 from ..rules.preferences import Wishes
 from ..rules.quiet_hours import parse_windows, zone
@@ -33,7 +32,7 @@ def people_from_rows(rows: Sequence[Mapping[str, object]]) -> list[Person]:
     """Return people from rows that hold the user's key and the field paths of `RECIPIENT`."""
     paths = conf.get().recipient.fields
     wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
-    devices = _load_devices([row["pk"] for row in rows])
+    devices = _load_devices([cast("UserKey", row["pk"]) for row in rows])
     people = []
     for row in rows:
         recipient = user_recipient(row["pk"])
@@ -74,15 +73,6 @@ def address_target(channel: Channel, address: str) -> Target | None:
     return Target(channel, normal, address_hash(channel, normal))
 
 
-def user_field_path(model: type[Model], path: str) -> bool:
-    """Whether a field path can be read on the user model (used by checks)."""
-    try:
-        model._default_manager.values(path)  # type: ignore[attr-defined]
-    except Exception:  # Django raises FieldError, but a custom manager may raise anything
-        return False
-    return True
-
-
 def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[Target]:
     explicit = {device.channel for device in devices}
     found = []
@@ -94,7 +84,7 @@ def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[
     return found
 
 
-def _load_devices(users: Sequence[object]) -> Mapping[str, list[Target]]:
+def _load_devices(users: Sequence[UserKey]) -> Mapping[str, list[Target]]:
     found: dict[str, list[Target]] = defaultdict(list)
     for device in Device.objects.filter(user__in=users, is_active=True).order_by("created_at", "pk"):
         found[str(device.user_id)].append(

@@ -12,7 +12,7 @@ from ..cipher import address_hash
 from ..enums import Channel
 from ..exceptions import Problem, UnknownRecipient
 from ..messages import Address
-from ..rules.identity import ADDRESS_PREFIX, user_recipient
+from ..rules.identity import ADDRESS_PREFIX, UserKey, user_recipient
 from ..rules.planning import Person, Target
 from ..rules.quiet_hours import zone
 from .people import load_people
@@ -35,7 +35,7 @@ def find_recipient(recipient: object) -> Person:
     return _user_person(find_user_key(str(recipient)))
 
 
-def find_user_key(value: str) -> object:
+def find_user_key(value: str) -> UserKey:
     """Return the primary key of the user that a look-up value names.
 
     Raises:
@@ -48,9 +48,7 @@ def find_user_key(value: str) -> object:
     except (ValueError, TypeError, ValidationError, OverflowError):
         key = None
     if key is None:
-        raise UnknownRecipient(
-            "There is no such user.", Problem("/user", "unknown_user", f"no user has this {lookup}")
-        )
+        raise UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", f"no user has this {lookup}"))
     return key
 
 
@@ -59,7 +57,7 @@ def address_recipient(channel: Channel, normal: str) -> str:
     return f"{ADDRESS_PREFIX}{address_hash(channel, normal)[:40]}"
 
 
-def _user_person(key: object) -> Person:
+def _user_person(key: UserKey) -> Person:
     people = load_people([user_recipient(key)])
     if not people:
         raise UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", "the user was not saved"))

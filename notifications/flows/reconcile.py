@@ -36,7 +36,9 @@ def reconcile() -> int:
     failed: set[UUID] = set()
     with transaction.atomic():
         receipts = list(
-            Receipt.objects.filter(due_at__lte=Now()).order_by("due_at", "pk").select_for_update(skip_locked=True)[:BATCH]
+            Receipt.objects.filter(due_at__lte=Now())
+            .order_by("due_at", "pk")
+            .select_for_update(skip_locked=True)[:BATCH]
         )
         if not receipts:
             return 0

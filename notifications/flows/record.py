@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -49,13 +50,11 @@ def _write(changes: Sequence[Change]) -> set[UUID]:
             DeliveryEvent.objects.bulk_create(
                 [_event(change, late=change.delivery_id not in written, at=now) for change in changes if change.keep]
             )
-        _announce(
-            [(c.delivery_id, c.after.state, c.after.reason) for c in changes if c.delivery_id in written]
-        )
+        _announce([(c.delivery_id, c.after.state, c.after.reason) for c in changes if c.delivery_id in written])
     return written
 
 
-def _event(change: Change, *, late: bool, at: object) -> DeliveryEvent:
+def _event(change: Change, *, late: bool, at: datetime) -> DeliveryEvent:
     after = change.after
     detail = change.note or after.error_detail
     return DeliveryEvent(

@@ -91,8 +91,14 @@ def discard(ids: Sequence[UUID], *, actor: str, reason: str) -> int:
             rows = [row for row in Delivery.objects.lock_ids(ids[start : start + _BATCH]) if row.state == State.DEAD]
             done += len(
                 record(
-                    Change(row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.NONE, row.due_at),
-                           keep=True, actor=actor, note=reason)
+                    Change(
+                        row.pk,
+                        standing_of(row),
+                        ended(standing_of(row), State.CANCELLED, Reason.NONE, row.due_at),
+                        keep=True,
+                        actor=actor,
+                        note=reason,
+                    )
                     for row in rows
                 )
             )

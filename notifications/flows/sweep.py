@@ -19,8 +19,8 @@ from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, wake
-from .broadcast import wake_planner
 from .fallback import fall_back
+from .launch import wake_planner
 from .record import record
 
 logger = logging.getLogger("notifications.sweep")
@@ -117,8 +117,7 @@ def continue_broadcasts() -> None:
     """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
     for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
         if made.send_at is None or made.send_at <= Delivery.objects.database_now():
-            slug = Notification.objects.values_list("category", flat=True).get(pk=made.notification_id)
-            wake_planner(made, Category.objects.get(slug=slug))
+            wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     unfinished = Delivery.objects.filter(notification_id=OuterRef("notification_id"), state__in=OPEN_STATES)
     Broadcast.objects.filter(~Exists(unfinished), status=BroadcastStatus.SENDING).update(
         status=BroadcastStatus.DONE, finished_at=Now()
@@ -158,7 +157,9 @@ def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | N
 
 
 def _categories(rows: list[Delivery]) -> dict[object, Category]:
-    slugs = dict(Notification.objects.filter(pk__in={row.notification_id for row in rows}).values_list("pk", "category"))
+    slugs = dict(
+        Notification.objects.filter(pk__in={row.notification_id for row in rows}).values_list("pk", "category")
+    )
     by_slug = {item.slug: item for item in Category.objects.filter(slug__in=set(slugs.values()))}
     found = {row.pk: by_slug.get(slugs.get(row.notification_id, "")) for row in rows}
     return {key: item for key, item in found.items() if item is not None}

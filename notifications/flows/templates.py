@@ -18,9 +18,20 @@ def find_template(slug: str) -> Template:
         known = tuple(Template.objects.order_by("slug").values_list("slug", flat=True)[:200])
         hint = did_you_mean(slug, known) if known else "none is declared yet; declare one and run migrate"
         raise UnknownTemplate(f"There is no template {slug[:63]!r}.", Problem("/template", "unknown_template", hint))
+    published(template)
+    return template
+
+
+def published(template: Template) -> int:
+    """Return the key of the template's published version.
+
+    Raises:
+        UnknownTemplate: nothing is published.
+    """
     if template.current_id is None:
+        slug = template.slug
         raise UnknownTemplate(
             f"Template {slug!r} has no published words.",
             Problem("/template", "no_words", f"add notification_templates/{slug}/<locale>/ and run migrate"),
         )
-    return template
+    return template.current_id

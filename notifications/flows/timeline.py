@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import Prefetch, Q
 
 from ..cipher import address_hash
 from ..models import Delivery, Device, Notification, Suppression
-from ..models.console_queries import Line, history
+from ..models.console_queries import ALWAYS, Line, history
 from ..rules.identity import time_of, user_key
 from .find import Somebody, hashes_of
 
 MOST_NOTIFICATIONS = 50
 _MOST_DELIVERIES = 300
 _MOST_DEVICES = 50
-_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-_END = datetime(9999, 1, 1, tzinfo=UTC)
+_BEGINNING, _END = ALWAYS
 _TIME_BITS = 80
 
 
@@ -51,12 +51,14 @@ def timeline(person: Somebody, *, before: int | None = None, message: UUID | Non
     """
     if before is None and message is not None:
         before = (message.int >> _TIME_BITS) + 1
+    if before is not None and not 0 < before < _END.timestamp() * 1000:
+        before = None
     rows, older = _page(person.recipient, before)
     entries = _entries(rows)
     since = time_of(rows[-1].pk) if rows and older is not None else _BEGINNING
     until = datetime.fromtimestamp(before / 1000, tz=UTC) if before else _END
     lines: dict[UUID | None, list[Line]] = defaultdict(list)
-    for line in history([row.pk for row in rows], person.recipient, since, until):
+    for line in history([row.pk for row in rows], person.recipient, (since, until)):
         lines[line.delivery_id].append(line)
     for entry in entries:
         entry.deliveries = [(row, lines[row.pk]) for row, _ in entry.deliveries]
@@ -75,7 +77,7 @@ def timeline(person: Somebody, *, before: int | None = None, message: UUID | Non
 
 def _page(recipient: str, before: int | None) -> tuple[list[Delivery], int | None]:
     """Return a page of deliveries that never parts those of one moment, and where the next one begins."""
-    below = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before and before < 1 << 48 else Q()
+    below = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before else Q()
     plain = Notification.objects.defer("secrets")
     found = Delivery.objects.filter(below, recipient=recipient).order_by("-pk")
     rows = list(found.prefetch_related(Prefetch("notification", plain))[: _MOST_DELIVERIES + 1])
@@ -105,11 +107,6 @@ def _devices(recipient: str) -> list[Device]:
         return []
     try:
         rows = Device.objects.filter(user=key)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ValidationError):
         return []
     return list(rows.order_by("-is_active", "-last_seen_at")[:_MOST_DEVICES])
-
-
-def is_lately(moment: datetime, now: datetime, within: timedelta) -> bool:
-    """Whether a moment is no longer ago than this."""
-    return now - moment <= within

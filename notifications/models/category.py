@@ -77,7 +77,8 @@ class TemplateVersion(models.Model):
     source = models.CharField(max_length=8, choices=Source.choices, default=Source.CONSOLE)
     checksum = models.CharField(max_length=64, help_text=_("Of the words, so that a deploy sees what changed."))
     conflict = models.BooleanField(
-        default=False, help_text=_("Came with a deploy after the console had published; not used until someone decides.")
+        default=False,
+        help_text=_("Came with a deploy after the console had published; not used until someone decides."),
     )
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(

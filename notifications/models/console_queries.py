@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from ..enums import State
 from .access import IdempotencyKey
 from .log import Delivery
 
+ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _CANCELLED = "57014"
 _SET_TIMEOUT = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 _DEAD_GROUPS = """
@@ -151,14 +152,16 @@ def find_traces(
     return [Trace(*row) for row in _fetch(router.db_for_read(IdempotencyKey), _FIND, values)]
 
 
-def history(deliveries: Sequence[UUID], recipient: str, since: datetime, until: datetime) -> list[Line]:
+def history(
+    deliveries: Sequence[UUID], recipient: str | None = None, between: tuple[datetime, datetime] = ALWAYS
+) -> list[Line]:
     """Return what happened to these deliveries, and what was refused for the recipient meanwhile, oldest first."""
     first = UUID(int=min((item.int for item in deliveries), default=0) >> 80 << 80)
     values = {
         "deliveries": list(deliveries),
         "recipient": recipient,
-        "since": since,
-        "until": until,
+        "since": between[0],
+        "until": between[1],
         "first": first,
     }
     return [Line(*row) for row in _fetch(router.db_for_read(Delivery), _HISTORY, values)]

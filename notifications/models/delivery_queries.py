@@ -30,12 +30,13 @@ _TYPES = {
     "sent_at": "timestamptz",
     "delivered_at": "timestamptz",
 }
+# Built from names of ours only, no value.
 _APPLY = """
     UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
     FROM unnest(%s::uuid[], %s::text[], %s::bigint[], {arrays}) AS u(id, was_state, was_claim, {names})
     WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
     RETURNING d.id
-""".format(
+""".format(  # noqa: S608
     assign=", ".join(f"{name} = u.{name}" for name in STANDING_FIELDS),
     arrays=", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
     names=", ".join(STANDING_FIELDS),
@@ -89,8 +90,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                     [change.delivery_id for change in changes],
                     [change.before.state.value for change in changes],
                     [change.before.claim_id for change in changes],
-                    *([str(item) if name in ("state", "reason") else item for item in column]
-                      for name, column in zip(STANDING_FIELDS, columns, strict=True)),
+                    *(
+                        [str(item) if name in ("state", "reason") else item for item in column]
+                        for name, column in zip(STANDING_FIELDS, columns, strict=True)
+                    ),
                 ],
             )
             return {row[0] for row in cursor.fetchall()}
@@ -125,10 +128,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     ) -> dict[UUID, str] | None:
         """Declare that sends up to a position may start, and renew the lease.
 
-        Return why some of the group must not be sent after all ("cancelled", "paused", "expired") by delivery id,
+        Return by delivery id why some of the group must not be sent after all ("cancelled", "paused", "expired"),
         or None if the claim is no longer this worker's.
         """
-        values = {"claim": claim_id, "worker": worker, "done": done, "upto": upto, "lease": lease_seconds}
+        values: dict[str, int | str] = {
+            "claim": claim_id, "worker": worker, "done": done, "upto": upto, "lease": lease_seconds
+        }  # fmt: skip
         with connections[self.db].cursor() as cursor:
             cursor.execute(_START_GROUP, values)
             rows = cursor.fetchall()

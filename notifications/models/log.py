@@ -231,7 +231,9 @@ class Receipt(models.Model):
     class Meta:
         verbose_name = _("receipt")
         verbose_name_plural = _("receipts")
-        constraints: ClassVar = [models.UniqueConstraint(fields=["provider", "event_key"], name="carillon_receipt_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["provider", "event_key"], name="carillon_receipt_once")
+        ]
         indexes: ClassVar = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="carillon_receipt_due"),
             models.Index(fields=["delivery_id"], condition=Q(delivery_id__isnull=False), name="carillon_receipt_dlv"),

@@ -12,8 +12,12 @@ _BY_REASON: dict[tuple[State, Reason], Promise] = {
     (State.PENDING, Reason.RETRY): _("The provider did not take it; it will be tried again when due."),
     (State.PENDING, Reason.QUIET_HOURS): _("It is quiet for the recipient; it goes out when the quiet hours end."),
     (State.PENDING, Reason.SCHEDULED): _("It was asked to go out later; it waits for that time."),
-    (State.PENDING, Reason.THROTTLED): _("The recipient had enough messages of this kind; it waits for the next window."),
-    (State.PENDING, Reason.BREAKER_OPEN): _("The provider is not working at the moment; it waits without using up a try."),
+    (State.PENDING, Reason.THROTTLED): _(
+        "The recipient had enough messages of this kind; it waits for the next window."
+    ),
+    (State.PENDING, Reason.BREAKER_OPEN): _(
+        "The provider is not working at the moment; it waits without using up a try."
+    ),
     (State.PENDING, Reason.PACED): _("The provider asked for slower sending; it waits its turn."),
     (State.PENDING, Reason.PAUSED): _("An operator paused it; it waits to be resumed."),
     (State.DEAD, Reason.RETRIES_EXHAUSTED): _("Every retry failed; somebody must look at the provider's answer."),

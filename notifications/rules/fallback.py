@@ -51,8 +51,10 @@ def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool)
         unconfirmed = standing.state == State.SENT and overdue and confirmed_only
         if waits_in_vain or unconfirmed:
             continue
-        if standing.fallback_at is not None and standing.fallback_at > now and standing.state not in (
-            TAKEN_STATES - {State.SENT}
+        if (
+            standing.fallback_at is not None
+            and standing.fallback_at > now
+            and standing.state not in (TAKEN_STATES - {State.SENT})
         ):
             later.append(standing.fallback_at)
             continue

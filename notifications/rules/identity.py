@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
+
+UserKey: TypeAlias = Any
+"""A user's primary key: an int, a UUID or text, as the host's user model has it; unknown until it is installed."""
 
 USER_PREFIX = "u:"
 ADDRESS_PREFIX = "a:"

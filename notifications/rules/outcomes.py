@@ -45,7 +45,11 @@ def after_send(standing: Standing, result: SendResult, now: datetime, draw: rand
     standing = replace(standing, error_code=error.code[:60], error_detail=error.detail)
     if isinstance(error, UnknownOutcome):
         return replace(
-            standing, state=State.UNCERTAIN, reason=Reason.NO_ANSWER, due_at=now + wait, maybe_sent=True,
+            standing,
+            state=State.UNCERTAIN,
+            reason=Reason.NO_ANSWER,
+            due_at=now + wait,
+            maybe_sent=True,
             retries=standing.retries + 1,
         )
     if isinstance(error, InvalidRecipient):

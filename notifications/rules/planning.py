@@ -1,4 +1,4 @@
-"""Whether, when and where one recipient is notified: the rules in one place, for single and broadcast planning alike."""
+"""Whether, when and where one recipient is notified: for single and broadcast planning alike."""
 
 from __future__ import annotations
 
@@ -81,8 +81,9 @@ def decide(
         if refusal is not None:
             decided.append(Planned(channel, None, State.SKIPPED, refusal, plan.now, zone))
             continue
-        for target in targets:
-            decided.append(_decide_target(person, plan, target, is_suppressed(target), is_guest(target.address)))
+        decided += [
+            _decide_target(person, plan, target, is_suppressed(target), is_guest(target.address)) for target in targets
+        ]
     return decided
 
 

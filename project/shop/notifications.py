@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from notifications import audience, category, template
@@ -37,6 +38,6 @@ new_post = template("new-post", category=news, variables={"title": str}, sample=
 
 
 @audience
-def followers(author_id: int) -> QuerySet:
+def followers(author_id: int) -> QuerySet[User]:
     """Everybody who follows an author."""
     return get_user_model().objects.filter(follows__author_id=author_id, is_active=True)

@@ -51,8 +51,12 @@ def login_code(username: str = "u1") -> None:
 def retry_and_deferral() -> None:
     """Ask for one message that fails at first, and for one that is due in a moment."""
     notify(Address(email="flaky-1@example.com"), "invoice", {"order": {"number": "1", "total": 2}})
-    notify(User.objects.get(username="u0"), "new-follower", {"name": "Grace"},
-           send_at=timezone.now() + timedelta(seconds=3))
+    notify(
+        User.objects.get(username="u0"),
+        "new-follower",
+        {"name": "Grace"},
+        send_at=timezone.now() + timedelta(seconds=3),
+    )
 
 
 def open_deliveries() -> None:

@@ -25,4 +25,3 @@ def test_retries_deferrals_and_urgent_messages_go_out_by_themselves(stack: Stack
     order = [row.provider for row in accepted(stack)]
     assert "fcm" in order[order.index("twilio") :], "the code waited until the broadcast was over"
     assert set(Counter(row.delivery for row in accepted(stack, "fcm")).values()) == {1}
-

@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import cast
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import transaction
-from django.db.models.functions import Now
 
 from notifications.enums import Scope
-from notifications.flows.keys import create_key
+from notifications.exceptions import InvalidData
+from notifications.flows.keys import create_key, revoke_key
 from notifications.models import ApiKey, Delivery
 
 from .base import Console, Subcommand, duration, text_of
@@ -46,28 +45,24 @@ class ApiKeys(Subcommand):
 
 
 def _create(console: Console, options: Mapping[str, object]) -> int:
-    name = text_of(options, "name").strip()
-    owner = text_of(options, "owner").strip() or name
-    if not name or max(len(name), len(owner)) > ApiKey._meta.get_field("name").max_length:
-        raise CommandError("NAME and --owner must have 1 to 80 characters")
-    scopes = sorted(set(cast("list[str]", options["scope"])))
-    with transaction.atomic():
-        made, secret = create_key(name, scopes, owner=owner)
-        if options["expires"]:
-            made.expires_at = Delivery.objects.database_now() + cast("timedelta", options["expires"])
-            made.save(update_fields=["expires_at"])
-    until = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "until it is revoked"
-    console.note(f"{made.name} ({made.prefix}…) may {', '.join(scopes)} {until}. This is the only time it is shown:")
-    console.out.write(secret)
+    scopes = cast("list[str]", options["scope"])
+    lifetime = cast("timedelta | None", options["expires"])
+    until = Delivery.objects.database_now() + lifetime if lifetime else None
+    try:
+        made, plain = create_key(text_of(options, "name"), scopes, owner=text_of(options, "owner"), expires_at=until)
+    except InvalidData as error:
+        raise CommandError("; ".join(f"{item.pointer[1:]}: {item.detail}" for item in error.problems)) from error
+    ending = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until it is revoked"
+    console.note(f"{made} may {', '.join(made.scopes)} {ending}. This is the only time it is shown:")
+    console.out.write(plain)
     return 0
 
 
 def _list(console: Console) -> int:
     for key in ApiKey.objects.order_by("created_at", "pk"):
         used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
-        console.out.write(
-            f"{key.prefix:<12}  {_standing(key):<20}  {key.name}  ({key.owner})  {','.join(key.scopes)}  last used: {used}"
-        )
+        may = ",".join(key.scopes)
+        console.out.write(f"{key.prefix:<12}  {_standing(key):<22}  {key.name} ({key.owner})  {may}  last used: {used}")
     return 0
 
 
@@ -76,8 +71,7 @@ def _revoke(console: Console, prefix: str) -> int:
     if len(found) != 1:
         problem = "no key begins" if not found else "more than one key begins"
         raise CommandError(f"{problem} with {prefix!r}; `carillon api-key list` shows them")
-    done = ApiKey.objects.filter(pk=found[0].pk, revoked_at=None).update(revoked_at=Now())
-    console.note(f"{found[0]}: {'revoked' if done else 'was revoked before'}.")
+    console.note(f"{found[0]}: {'revoked' if revoke_key(found[0]) else 'was revoked before'}.")
     return 0
 
 

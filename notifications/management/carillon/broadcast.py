@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import cast
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
-from django.db.models import Count, Q
+from django.db.models import Q
 
-from notifications.enums import BroadcastStatus, Family, State
-from notifications.models import Broadcast, Delivery
+from notifications.enums import BroadcastStatus
+from notifications.flows.status import progress_of
+from notifications.models import Broadcast
 
 from .base import Console, Subcommand
 
@@ -41,24 +43,16 @@ class Broadcasts(Subcommand):
 
 def line(made: Broadcast) -> str:
     """Return one line that says how far a broadcast is."""
-    counts = by_family(made)
-    planned = sum(counts.values())
-    final = planned - counts[Family.WAITING]
-    known = made.planned_at is not None or made.status in _OVER
+    progress = progress_of([made])[made.pk]
+    counts = asdict(progress.counts)
+    planned, waiting = counts["planned"], counts["waiting"] + counts["uncertain"]
     # While planning goes on, nobody knows how many there will be: then there is no share to show.
-    share = final / planned if known and planned else 0.0
+    known = planned and (made.planned_at is not None or made.status in _OVER)
+    share = (planned - waiting) / planned if known else 0.0
     bar = ("#" * int(_BAR * share)).ljust(_BAR, ".")
-    shown = ", ".join(f"{count} {family.label.lower()}" for family, count in counts.items() if count)
-    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}, {made.members} members: {shown or 'nothing planned'}"
-
-
-def by_family(made: Broadcast) -> dict[Family, int]:
-    """Return how many deliveries of a broadcast stand where, by family."""
-    rows = Delivery.objects.filter(Q(notification_id=made.notification_id)).values_list("state").annotate(Count("pk"))
-    counts = dict.fromkeys(Family, 0)
-    for state, count in rows:
-        counts[State(state).family] += count
-    return counts
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    rate = f", {progress.per_second:g}/s" if progress.per_second else ""
+    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}: {shown or 'nobody yet'}{rate}"
 
 
 def _watch(console: Console, key: UUID, every: float) -> int:

@@ -8,6 +8,7 @@ from typing import cast
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.db.models.functions import Now
 
 from notifications import conf
 from notifications.channels import SPECS
@@ -15,7 +16,8 @@ from notifications.cipher import address_hash
 from notifications.enums import TAKEN_STATES, Channel, Lane, Reason, State
 from notifications.exceptions import RequestRejected, UnknownRecipient, UnknownTemplate
 from notifications.flows import gate
-from notifications.flows.accept import Request, accept
+from notifications.flows.accept import accept
+from notifications.flows.requests import Request
 from notifications.flows.cancel import cancel
 from notifications.flows.claim import Batch, claim
 from notifications.flows.deliver import deliver
@@ -69,7 +71,7 @@ class Trial(Subcommand):
         for batch in batches:
             console.step("sending", f"through {batch.adapter.describe()}, {batch.adapter.timeout:g} s at most")
             deliver(batch, lambda: True)
-        return report(console, rows)
+        return report(console, channel, rows)
 
 
 def recipient(to: str, channel: Channel) -> Person:
@@ -117,7 +119,7 @@ def prepare(console: Console, person: Person, channel: Channel) -> tuple[list[Ba
     return batches, rows
 
 
-def report(console: Console, rows: Sequence[Delivery]) -> int:
+def report(console: Console, channel: Channel, rows: Sequence[Delivery]) -> int:
     """Print the provider's own answer for each delivery; return 0 if one was taken, else 1."""
     taken = False
     for row in Delivery.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk"):
@@ -128,9 +130,10 @@ def report(console: Console, rows: Sequence[Delivery]) -> int:
         hint = _HINTS.get((state, reason))
         if hint and state not in TAKEN_STATES:
             console.step("hint", hint)
-        for hold in ProviderHold.objects.filter(alias=row.provider or "-"):
-            console.step("held", f"{hold.alias} until {hold.until:%H:%M:%S} UTC: {hold.reason}")
         taken = taken or state in TAKEN_STATES
+    routed = [entry.provider for entry in conf.get().routes.get(channel, ())]
+    for hold in ProviderHold.objects.filter(alias__in=routed, until__gt=Now()):
+        console.step("held", f"{hold.alias} until {hold.until:%H:%M:%S} UTC: {hold.reason}")
     if rows and cancel(rows[0].notification_id, actor=ACTOR):
         console.step("cancelled", "what would have been tried again later: a trial is one attempt")
     console.note("The provider took it." if taken else "Nothing was taken by a provider.")

@@ -65,7 +65,9 @@ class Command(BaseCommand):
         except ConfigurationError as error:
             raise CommandError(f"{error}\nRun `manage.py check` for the whole list.") from error
         except ProgrammingError as error:
-            raise CommandError(f"The tables are not there yet ({first_line(error)}): run `manage.py migrate`.") from error
+            raise CommandError(
+                f"The tables are not there yet ({first_line(error)}): run `manage.py migrate`."
+            ) from error
         except OperationalError as error:
             raise CommandError(f"PostgreSQL cannot be reached: {first_line(error)}") from error
         if status:

@@ -1,0 +1,153 @@
+"""What every page of the console has in common: fast lists, exact search, and looking apart from acting."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from ..flows.operate import By, audit
+from .changelist import KeysetChangeList, NothingCounted
+from .markup import moment, sees_personal_data
+
+
+class ConsoleAdmin(admin.ModelAdmin[Any]):
+    """A page of the console: lists by key, searches exactly, counts nothing.
+
+    A subclass says in `find` what a search term may be; `keyset` is the unique column that its list is ordered by;
+    `personal` names, for each masked column, the one that those see who may see personal data.
+    """
+
+    keyset = "-pk"
+    nothing_found_text = ""
+    change_list_template = "admin/carillon/change_list.html"
+    paginator = NothingCounted
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    actions_selection_counter = True
+    hidden: ClassVar[tuple[str, ...]] = ()
+    personal: ClassVar[dict[str, str]] = {}
+
+    class Media:
+        """The console's one style sheet."""
+
+        css: ClassVar = {"all": ["carillon/console.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        """Use lists by key."""
+        return KeysetChangeList
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """Order by the key."""
+        return [self.keyset]
+
+    def find(self, term: str) -> Q:
+        """Return the exact matches of a search term; the default knows primary keys only."""
+        return self.exactly("pk", term)
+
+    def exactly(self, name: str, value: object) -> Q:
+        """Return a look-up by a column, or one that finds nothing where the column cannot have such a value."""
+        try:
+            self.model._default_manager.filter(**{name: value})
+        except (ValueError, TypeError, ValidationError, OverflowError):
+            return Q(pk__in=[])
+        return Q(**{name: value})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search by exact value, which an index answers."""
+        term = search_term.strip().replace("\x00", "")
+        return (queryset.filter(self.find(term)) if term else queryset), False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns, masked or not."""
+        return self._unmasked(request, super().get_list_display(request))
+
+    def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
+        """Return the fields of a change page, masked or not."""
+        return self._unmasked(request, super().get_fields(request, obj))
+
+    def tools(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Return links to show above the list, as (address, text)."""
+        return []
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list with its links."""
+        return super().changelist_view(request, {**(extra_context or {}), "tools": self.tools(request)})
+
+    def _unmasked(self, request: HttpRequest, names: Any) -> list[Any]:
+        full = sees_personal_data(request)
+        return [self.personal.get(name, name) if full and isinstance(name, str) else name for name in names]
+
+    def get_exclude(self, request: HttpRequest, obj: Any | None = None) -> tuple[str, ...]:
+        """Leave out what nobody is shown."""
+        return (*(super().get_exclude(request, obj) or ()), *self.hidden)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm[Any], change: bool) -> None:  # noqa: FBT001
+        """Save, with a line in the audit."""
+        super().save_model(request, obj, form, change)
+        action = "change" if change else "add"
+        audit(By(actor_of(request), ""), action, subject=self._subject(obj), fields=list(form.changed_data))
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete, with a line in the audit."""
+        audit(By(actor_of(request), ""), "delete", subject=self._subject(obj))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete one by one, each with a line in the audit."""
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def _subject(self, obj: Model) -> str:
+        return f"{self.opts.model_name} {obj}"
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """A page that nobody can change anything on, whatever their permissions: what is recorded stays as it is."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        """Nobody changes."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        """Nobody deletes."""
+        return False
+
+
+def actor_of(request: HttpRequest) -> str:
+    """Return who acts, as the audit and a delivery's history name them."""
+    user = request.user
+    return user.get_username() if isinstance(user, AbstractBaseUser) else ""
+
+
+def as_uuid(term: str) -> UUID | None:
+    """Return a UUID, or None if the term is none."""
+    try:
+        return UUID(term)
+    except ValueError:
+        return None
+
+
+def time_column(name: str, title: Any) -> Any:
+    """Return a list column that shows a time in UTC."""
+
+    @admin.display(description=title)
+    def column(row: Model) -> str:
+        return moment(getattr(row, name))
+
+    return column

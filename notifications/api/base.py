@@ -1,0 +1,148 @@
+"""The base of every API view: it sets all that a host project's REST_FRAMEWORK might have set otherwise."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.encoding import force_str
+from rest_framework import exceptions
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ..conf import did_you_mean
+from ..enums import Scope
+from ..models import ApiKey
+from .authentication import ApiKeyAuthentication, HasScope
+from .errors import handle
+from .parsing import USUAL_LIMIT, StrictJSONParser
+from .problems import CONTENT_TYPE
+
+REQUEST_ID = "X-Request-Id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
+
+
+class PlainJSONRenderer(JSONRenderer):
+    """JSON in UTF-8, the same in every host project."""
+
+    compact = True
+    ensure_ascii = False
+    strict = True
+
+
+class Negotiation(DefaultContentNegotiation):
+    """JSON whatever a client accepts; a page only for a browser that asks for one where there is one."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the first renderer, unless another one is asked for by name."""
+        accepted = request.headers.get("Accept", "")
+        for renderer in renderers[1:]:
+            if renderer.media_type in accepted:
+                return renderer, renderer.media_type
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """One address: `scopes` names what a key needs for each method, `body_limit` the bytes that it takes.
+
+    Each flow commits by itself, so that what was answered is stored: `ATOMIC_REQUESTS` does not apply here.
+    """
+
+    scopes: ClassVar[Mapping[str, Scope]] = {}
+    query_fields: ClassVar[tuple[str, ...]] = ()
+    body_limit: ClassVar[int] = USUAL_LIMIT
+    authentication_classes: Any = (ApiKeyAuthentication,)
+    permission_classes: Any = (HasScope,)
+    parser_classes: Any = (StrictJSONParser,)
+    renderer_classes: Any = (PlainJSONRenderer,)
+    throttle_classes: Any = ()
+    content_negotiation_class: Any = Negotiation
+    metadata_class: Any = None
+    versioning_class: Any = None
+    request_id: str = ""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view function, outside of any transaction of the host's."""
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Return JSON, and in a developer's project pages to browse."""
+        renderers: list[BaseRenderer] = [PlainJSONRenderer()]
+        if django_settings.DEBUG and apps.is_installed("rest_framework"):
+            renderers.append(BrowsableAPIRenderer())
+        return renderers
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        """Return ours."""
+        return handle
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Take the caller's request id if it can be one, else make one."""
+        given = request.headers.get(REQUEST_ID, "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        return super().initialize_request(request, *args, **kwargs)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse query parameters that nobody would read."""
+        super().initial(request, *args, **kwargs)
+        unknown = [name for name in request.query_params if name not in self.query_fields]
+        if unknown and hasattr(self, str(request.method).lower()):
+            known = self.query_fields
+            hints = [did_you_mean(name, known) if known else "this address takes none" for name in unknown]
+            raise exceptions.ValidationError(
+                {
+                    name[:63]: [exceptions.ErrorDetail(hint, "unknown_parameter")]
+                    for name, hint in zip(unknown, hints, strict=True)
+                }
+            )
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Give the answer its request id, and a problem its own content type."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers[REQUEST_ID] = self.request_id
+        answer.headers["Cache-Control"] = "no-store"
+        if getattr(answer, "exception", False) and answer.accepted_renderer.format == "json":
+            answer.content_type = CONTENT_TYPE
+        return answer
+
+    @property
+    def key(self) -> ApiKey:
+        """The caller's API key; only where the permission asks for one."""
+        found = self.request.auth
+        if not isinstance(found, ApiKey):
+            raise exceptions.NotAuthenticated
+        return found
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for audit and history."""
+        found = self.request.auth
+        return f"key:{found.prefix}" if isinstance(found, ApiKey) else f"user:{force_str(self.request.user.pk)}"
+
+
+class NothingHere(ApiView):
+    """Every address under the API that is not one."""
+
+    authentication_classes: Any = ()
+    permission_classes: Any = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer 404 to any method.
+
+        Raises:
+            NotFound: always.
+        """
+        slash = "" if request.path.endswith("/") else " Addresses end with a slash."
+        raise exceptions.NotFound(f"There is nothing at this address.{slash}")

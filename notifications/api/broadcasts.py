@@ -1,0 +1,135 @@
+"""Broadcasts over HTTP: launch one, watch it, pause, resume and cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from rest_framework.request import Request as HttpCall
+from rest_framework.response import Response
+
+from ..enums import Scope
+from ..flows.launch import BroadcastRequest, launch
+from ..flows.control import cancel_broadcast, launch_draft, pause, resume
+from ..flows.status import Counts, Progress, deliveries_of, progress_of
+from ..models import Broadcast, Notification
+from .base import ApiView
+from .fields import Flag, Moment, Object, StrictSerializer, Text, Texts, Whole, checked
+from .filters import deliveries_filtered
+from .finding import find_broadcast
+from .notifications import LONGEST_TTL, Refusals, accepted_response, idempotency_key
+from .paging import PAGE_FIELDS, page
+from .presentation import present_broadcast, present_delivery
+
+_FASTEST = 1_000_000
+_LARGE_BODY = 5 * 1024 * 1024
+
+
+class BroadcastFields(StrictSerializer):
+    """The body of `POST broadcasts/`."""
+
+    audience = Object()
+    exclude = Object(required=False, allow_null=True)
+    template = Text(max_length=63)
+    data = Object(required=False, allow_null=True)  # type: ignore[assignment]  # a field named as a property
+    channels = Texts(required=False, allow_null=True, max_length=16)
+    send_at = Moment(required=False, allow_null=True)
+    ttl = Whole(required=False, allow_null=True, min_value=1, max_value=LONGEST_TTL)
+    rate = Whole(required=False, allow_null=True, min_value=1, max_value=_FASTEST)
+    draft = Flag(required=False)
+
+
+class Broadcasts(ApiView):
+    """`POST broadcasts/` and `GET broadcasts/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.BROADCAST}
+    query_fields = PAGE_FIELDS
+    body_limit = _LARGE_BODY
+
+    def post(self, request: HttpCall) -> Response:
+        """Accept a broadcast and answer at once; workers plan it page by page."""
+        key = idempotency_key(request)
+        with Refusals(self, request.data):
+            values = checked(BroadcastFields, request.data)
+            template = values["template"]
+            accepted = launch(self._request(values, key), lambda made: present_broadcast(made, template, _new(made)))
+        return accepted_response(request, accepted)
+
+    def get(self, request: HttpCall) -> Response:
+        """List broadcasts, newest first."""
+        rows, links = page(request, Broadcast.objects.all())
+        templates = dict(
+            Notification.objects.filter(pk__in=[row.notification_id for row in rows]).values_list("pk", "template")
+        )
+        progress = progress_of(rows)
+        results = [present_broadcast(row, templates.get(row.notification_id, ""), progress[row.pk]) for row in rows]
+        return Response({**links, "results": results})
+
+    def _request(self, values: Mapping[str, Any], key: str) -> BroadcastRequest:
+        ttl = values.get("ttl")
+        return BroadcastRequest(
+            template=values["template"],
+            audience=values["audience"],
+            data=values.get("data") or {},
+            exclude=values.get("exclude"),
+            channels=tuple(values.get("channels") or ()),
+            idempotency_key=key,
+            send_at=values.get("send_at"),
+            ttl=timedelta(seconds=ttl) if ttl is not None else None,
+            rate=values.get("rate"),
+            draft=values.get("draft", False),
+            owner=self.key.owner,
+            request_id=self.request_id,
+        )
+
+
+class OneBroadcast(ApiView):
+    """`GET broadcasts/{id}/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+
+    def get(self, request: HttpCall, broadcast: UUID) -> Response:
+        """Show a broadcast with its counts."""
+        return Response(_presented(find_broadcast(broadcast)))
+
+
+class BroadcastDeliveries(ApiView):
+    """`GET broadcasts/{id}/deliveries/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    query_fields = (*PAGE_FIELDS, "state", "possible_duplicate")
+
+    def get(self, request: HttpCall, broadcast: UUID) -> Response:
+        """List the deliveries of a broadcast."""
+        queryset = deliveries_of(find_broadcast(broadcast).notification_id)
+        rows, links = page(request, deliveries_filtered(queryset, request.query_params), newest_first=False)
+        return Response({**links, "results": [present_delivery(row) for row in rows]})
+
+
+class ControlBroadcast(ApiView):
+    """`POST broadcasts/{id}/{launch,pause,resume,cancel}/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.BROADCAST}
+
+    def post(self, request: HttpCall, broadcast: UUID, action: str) -> Response:
+        """Do it and show the broadcast."""
+        found = find_broadcast(broadcast)
+        actions: Mapping[str, Callable[[], Broadcast]] = {
+            "launch": lambda: launch_draft(found.pk),
+            "pause": lambda: pause(found.pk),
+            "resume": lambda: resume(found.pk, actor=self.actor),
+            "cancel": lambda: cancel_broadcast(found.pk, actor=self.actor),
+        }
+        return Response(_presented(actions[action]()))
+
+
+def _presented(made: Broadcast) -> dict[str, object]:
+    template = Notification.objects.filter(pk=made.notification_id).values_list("template", flat=True).first()
+    return present_broadcast(made, template or "", progress_of([made])[made.pk])
+
+
+def _new(made: Broadcast) -> Progress:
+    """Return the progress of a broadcast that nobody has planned yet."""
+    return Progress(Counts(), float(made.per_second) if made.per_second else None)

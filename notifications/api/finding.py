@@ -1,0 +1,47 @@
+"""Finding: the object that an address names, or a 404."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404
+
+from ..exceptions import UnknownRecipient
+from ..flows.recipients import find_user_key
+from ..models import Broadcast, Notification
+
+
+def find_notification(key: UUID) -> Notification:
+    """Return a notification to one recipient.
+
+    Raises:
+        Http404: there is none; a broadcast's is reached through its broadcast.
+    """
+    found = Notification.objects.exclude(recipient="").filter(pk=key).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def find_broadcast(key: UUID) -> Broadcast:
+    """Return a broadcast.
+
+    Raises:
+        Http404: there is none.
+    """
+    found = Broadcast.objects.filter(pk=key).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def find_user(value: str) -> object:
+    """Return the key of the user that an address names.
+
+    Raises:
+        Http404: there is none.
+    """
+    try:
+        return find_user_key(value)
+    except UnknownRecipient:
+        raise Http404 from None

@@ -1,0 +1,171 @@
+"""Checks of `settings.NOTIFICATIONS`: its shape, its providers and what their adapters say of the options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from django.core.checks import CheckMessage
+
+from .. import conf
+from ..enums import Platform
+from ..exceptions import ConfigurationError
+from ..providers.base import Adapter, OptionProblem
+from ..providers.registry import adapter_class
+from . import lines
+from .base import error, usable, warning
+
+_ALIAS = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+_WITHOUT_EFFECT = ("RETENTION", "ALERTS", "SANDBOX")
+
+
+def check_shape(**_: object) -> list[CheckMessage]:
+    """E002, W003: whatever is wrong with the setting before anything is loaded; keys that do nothing yet."""
+    messages = [error(2, f"{item.where} {item.what}.", _cure(item)) for item in conf.find_problems()]
+    if not messages:
+        messages = [error(2, f"{item.where} {item.what}.", item.hint) for item in _deeper_problems(conf.raw())]
+    for name in _WITHOUT_EFFECT:
+        if conf.raw().get(name):
+            what = f'NOTIFICATIONS["{name}"] is accepted, but this version does not act on it yet.'
+            messages.append(warning(3, what, f'remove "{name}", or keep it and do not rely on it'))
+    return messages
+
+
+def check_routes(**_: object) -> list[CheckMessage]:
+    """E006, W004: a route to an adapter of another channel; nothing routed at all."""
+    settings = usable()
+    if settings is None:
+        return []
+    adapters = loadable(settings)
+    if not any(settings.routes.values()):
+        what = 'NOTIFICATIONS["ROUTES"] names no provider, so nothing can be sent.'
+        return [warning(4, what, lines.routes(adapters))]
+    return [
+        error(
+            6,
+            f'NOTIFICATIONS["ROUTES"]["{channel}"] names {entry.provider!r}, which sends {serves}, not {channel}.',
+            lines.routes(adapters),
+        )
+        for channel, entries in settings.routes.items()
+        for entry in entries
+        if entry.provider in adapters and (serves := adapters[entry.provider].channel) != channel
+    ]
+
+
+def check_adapters(**_: object) -> list[CheckMessage]:
+    """E007, E008, W009: an adapter that cannot be loaded, an option that cannot work, a webhook without a secret."""
+    settings = usable()
+    messages = []
+    for alias, provider in settings.providers.items() if settings else ():
+        where = f'NOTIFICATIONS["PROVIDERS"]["{alias}"]'
+        try:
+            adapter = adapter_class(alias, provider.backend)
+        except ConfigurationError as problem:
+            messages.append(error(7, f"{where}: {_without_cure(problem)}", _import_cure(alias, problem)))
+            continue
+        for found in _option_problems(alias, adapter, provider.options):
+            # Sending works without the secret; only what the provider reports back is refused.
+            says = warning if found.what.startswith("webhook_secret is not set") else error
+            what = f'{where}["OPTIONS"]: {found.what}.'
+            messages.append(says(9 if says is warning else 8, what, _option_cure(alias, adapter, provider, found)))
+    return messages
+
+
+def loadable(settings: conf.Settings) -> dict[str, type[Adapter]]:
+    """Return the adapter class of every provider that has one."""
+    found = {}
+    for alias, provider in settings.providers.items():
+        try:
+            found[alias] = adapter_class(alias, provider.backend)
+        except ConfigurationError:
+            continue
+    return found
+
+
+def _option_problems(alias: str, adapter: type[Adapter], options: Mapping[str, object]) -> list[OptionProblem]:
+    problems = adapter.option_problems(options)
+    if problems:
+        return problems
+    made = None
+    try:
+        made = adapter(alias, options)
+        return made.check()
+    except ConfigurationError as problem:
+        return [OptionProblem(str(problem).rstrip("."), "correct the option")]
+    finally:
+        if made is not None:
+            made.close()
+
+
+def _option_cure(alias: str, adapter: type[Adapter], provider: conf.Provider, problem: OptionProblem) -> str:
+    """Return the line that sets what is missing, else the adapter's own hint."""
+    if problem.hint.startswith("did you mean"):
+        return problem.hint
+    unset = [item.name for item in adapter.options_declared() if provider.options.get(item.name) in (None, "")]
+    if "cannot use esp" in problem.what and "esp_options" in unset:
+        return lines.option(alias, "esp_options")
+    named = [name for name in unset if re.search(rf"\b{name}\b", problem.what)]
+    return lines.option(alias, named[0]) if named else problem.hint
+
+
+def _cure(item: conf.SettingProblem) -> str:
+    """Return the line that adds what the settings lack, else their own hint."""
+    alias = re.search(r"names provider '(.+?)'", item.what)
+    if alias and not item.hint.startswith("did you mean"):
+        return lines.provider(alias[1])
+    alias = re.search(r"\['(.+?)'\]$", item.where)
+    return lines.backend(alias[1]) if alias and "BACKEND" in item.what else item.hint
+
+
+def _import_cure(alias: str, problem: ConfigurationError) -> str:
+    _, found, extra = str(problem).partition("pip install ")
+    return f"pip install '{extra}'" if found else lines.backend(alias)
+
+
+def _without_cure(problem: ConfigurationError) -> str:
+    return str(problem).partition(" pip install ")[0]
+
+
+def _deeper_problems(value: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
+    providers, routes = value.get("PROVIDERS", {}), value.get("ROUTES", {})
+    for alias in providers if isinstance(providers, Mapping) else ():
+        if not isinstance(alias, str) or not _ALIAS.match(alias):
+            where, hint = 'NOTIFICATIONS["PROVIDERS"]', "name it with lower-case letters, digits, - and _, as in URLs"
+            yield conf.SettingProblem(where, f"has the alias {alias!r}, which no webhook's URL can carry", hint)
+    for channel, entries in routes.items() if isinstance(routes, Mapping) else ():
+        where = f'NOTIFICATIONS["ROUTES"]["{channel}"]'
+        for entry in entries:
+            yield from _entry_problems(where, entry) if isinstance(entry, Mapping) else ()
+    recipient = value.get("RECIPIENT", {})
+    for name, path in recipient.items() if isinstance(recipient, Mapping) else ():
+        if not isinstance(path, str) or not path:
+            where, hint = f'NOTIFICATIONS["RECIPIENT"]["{name}"]', f'"{name}": "profile__{name}"'
+            yield conf.SettingProblem(where, "is not a field path", hint)
+    for name, example in (("ENCRYPTION_KEYS", '[os.environ["NEWEST_KEY"]]'), ("ONLY_TO", '["example.com"]')):
+        items = value.get(name)
+        if items is not None and not _texts(items):
+            hint = f'"{name}": {example},'
+            yield conf.SettingProblem(f'NOTIFICATIONS["{name}"]', "is not a list of texts", hint)
+
+
+def _entry_problems(where: str, entry: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
+    for name, example, known in (("countries", '["49"]', ()), ("platforms", '["ios"]', tuple(Platform.values))):
+        items = entry.get(name, ())
+        if not _texts(items):
+            yield conf.SettingProblem(f'{where}["{name}"]', "is not a list of texts", f'"{name}": {example}')
+            continue
+        for item in items:
+            if known and item not in known:
+                hint = conf.did_you_mean(item, known)
+                yield conf.SettingProblem(f'{where}["{name}"]', f"has the unknown platform {item!r}", hint)
+            if not known and not item.isdigit():
+                what = f"has {item!r}, which is no country calling code"
+                yield conf.SettingProblem(f'{where}["{name}"]', what, '"countries": ["49"]')
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes) and all(
+        isinstance(item, str) and item for item in value
+    )
+
+

@@ -1,0 +1,143 @@
+"""Control: launch a draft, pause, resume and cancel a broadcast; the rows that wait follow in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from ..enums import BroadcastStatus, Reason, State
+from ..exceptions import WrongStatus
+from ..models import Broadcast, Category, Delivery, Notification
+from ..models.delivery_queries import standing_of
+from ..rules.standing import Change
+from ..rules.transitions import parked, returned
+from ..wakeups import wake_on_commit
+from .cancel import cancel_waiting
+from .launch import wake_planner
+from .record import record
+from .status import deliveries_of
+
+_BATCH = 1_000
+#: How long one call follows its own decision; what is left is caught when a worker claims it.
+_PATIENCE_SECONDS = 2.0
+_OPEN = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
+
+
+def launch_draft(broadcast_id: UUID) -> Broadcast:
+    """Launch a draft: it is planned at once, or at its time.
+
+    Raises:
+        WrongStatus: it is no draft (any more).
+    """
+    with transaction.atomic():
+        made = _locked(broadcast_id, (BroadcastStatus.DRAFT,), "launched")
+        made.status = _before_planning(made)
+        made.save(update_fields=["status"])
+        if made.status == BroadcastStatus.PLANNING:
+            wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
+    return made
+
+
+def pause(broadcast_id: UUID) -> Broadcast:
+    """Pause a broadcast: planning stops, and workers park what comes due; a group that is on its way goes out.
+
+    Raises:
+        WrongStatus: it is a draft or over.
+    """
+    with transaction.atomic():
+        made = _locked(broadcast_id, (*_OPEN, BroadcastStatus.PAUSED), "paused")
+        made.status = BroadcastStatus.PAUSED
+        made.save(update_fields=["status"])
+    return made
+
+
+def resume(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
+    """Resume a paused broadcast where it stopped; what was parked is due again, at the broadcast's rate.
+
+    Raises:
+        WrongStatus: it is not paused.
+    """
+    with transaction.atomic():
+        made = _locked(broadcast_id, (BroadcastStatus.PAUSED,), "resumed")
+        made.status = BroadcastStatus.SENDING if made.planned_at else _before_planning(made)
+        made.save(update_fields=["status"])
+        if made.status == BroadcastStatus.PLANNING:
+            wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
+    unpark(made, actor=actor)
+    return made
+
+
+def unpark(made: Broadcast, *, actor: str = "") -> int:
+    """Let everything go on that a pause parked and return how many rows that were; safe to call again."""
+    done = 0
+    while True:
+        with transaction.atomic():
+            waiting = Q(notification_id=made.notification_id, state=State.PENDING, reason=Reason.PAUSED)
+            rows = Delivery.objects.lock_some(waiting, _BATCH)
+            if not rows:
+                return done
+            now = Delivery.objects.database_now()
+            changes = []
+            for number, row in enumerate(rows, start=done):
+                due = now + timedelta(seconds=number / made.per_second) if made.per_second else now
+                before = standing_of(row)
+                after = returned(before, now) if due <= now else parked(before, Reason.PACED, due)
+                changes.append(Change(row.pk, before, after, actor=actor))
+            done += len(record(changes))
+            wake_on_commit(row.channel for row in rows)
+
+
+def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
+    """Cancel a broadcast: nothing more is planned, and what waits is cancelled; a group on its way goes out.
+
+    Raises:
+        WrongStatus: it is over.
+    """
+    allowed = (*_OPEN, BroadcastStatus.DRAFT, BroadcastStatus.PAUSED, BroadcastStatus.CANCELLED)
+    with transaction.atomic():
+        made = _locked(broadcast_id, allowed, "cancelled")
+        if made.status != BroadcastStatus.CANCELLED:
+            made.status, made.finished_at = BroadcastStatus.CANCELLED, _now()
+            made.save(update_fields=["status", "finished_at"])
+        Notification.objects.filter(pk=made.notification_id, cancelled_at=None).update(cancelled_at=Now())
+    _cancel_waiting(made.notification_id, actor)
+    return made
+
+
+def _cancel_waiting(notification_id: UUID, actor: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    waiting = deliveries_of(notification_id).filter(state=State.PENDING).order_by("pk")
+    after = UUID(int=0)
+    while time.monotonic() < deadline:
+        keys = list(waiting.filter(pk__gt=after).values_list("pk", flat=True)[:_BATCH])
+        if not keys:
+            return
+        cancel_waiting(Q(pk__in=keys), actor=actor)
+        after = keys[-1]
+
+
+def _locked(broadcast_id: UUID, allowed: Collection[BroadcastStatus], done: str) -> Broadcast:
+    made = Broadcast.objects.select_for_update().get(pk=broadcast_id)
+    if made.status not in allowed:
+        raise WrongStatus(f"A broadcast that is {made.status} cannot be {done}.")
+    return made
+
+
+def _before_planning(made: Broadcast) -> BroadcastStatus:
+    later = made.started_at is None and made.send_at is not None and made.send_at > _now()
+    return BroadcastStatus.SCHEDULED if later else BroadcastStatus.PLANNING
+
+
+def _category(made: Broadcast) -> Category:
+    slug = Notification.objects.values_list("category", flat=True).get(pk=made.notification_id)
+    return Category.objects.get(slug=slug)
+
+
+def _now() -> datetime:
+    return Delivery.objects.database_now()

@@ -1,0 +1,90 @@
+"""Keys: API keys that are shown once and kept as a digest; found by their prefix, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.functions import Now
+
+from ..conf import did_you_mean
+from ..enums import Scope
+from ..exceptions import InvalidData, Problem
+from ..models import ApiKey
+
+MARK = "ck"
+_PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+_PREFIX_LENGTH = 10
+_SECRET_BYTES = 32
+_USE_KEPT_EVERY = timedelta(minutes=1)
+_NOBODYS_DIGEST = hashlib.sha256(b"").hexdigest()
+
+
+def create_key(
+    name: str, scopes: Iterable[str], *, owner: str = "", expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key and return it with its plain text, which nobody can read again.
+
+    `owner` owns the idempotency keys of its calls and survives rotation; it is the name unless given.
+
+    Raises:
+        InvalidData: the name is empty, or a scope is unknown.
+    """
+    wanted = sorted(set(scopes))
+    problems = [
+        Problem("/scopes", "unknown_scope", f"{scope!r}: {did_you_mean(scope, tuple(Scope.values))}")
+        for scope in wanted
+        if scope not in Scope.values
+    ]
+    if not name.strip():
+        problems.append(Problem("/name", "required", "give the key a name that says who uses it"))
+    if not wanted:
+        problems.append(Problem("/scopes", "required", f"give at least one of {', '.join(Scope.values)}"))
+    if problems:
+        raise InvalidData("The API key cannot be made.", *problems)
+    prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    key = ApiKey.objects.create(
+        prefix=prefix,
+        digest=_digest(secret),
+        name=name.strip()[:80],
+        owner=(owner or name).strip()[:80],
+        scopes=wanted,
+        expires_at=expires_at,
+    )
+    return key, f"{MARK}_{prefix}_{secret}"
+
+
+def find_key(plain: str) -> ApiKey | None:
+    """Return the key that this is the plain text of, if it may be used now; its use is noted once a minute."""
+    mark, _, rest = plain.partition("_")
+    prefix, _, secret = rest.partition("_")
+    known = mark == MARK and len(prefix) == _PREFIX_LENGTH and prefix.isascii() and prefix.isalnum()
+    found: Any = _usable().filter(prefix=prefix).first() if known else None
+    key: ApiKey | None = found
+    if not hmac.compare_digest(key.digest if key else _NOBODYS_DIGEST, _digest(secret)) or key is None:
+        return None
+    if found.use_is_old:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=Now())
+    return key
+
+
+def revoke_key(key: ApiKey) -> bool:
+    """End a key at once; return whether it was in use until now."""
+    return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()))
+
+
+def _usable() -> QuerySet[ApiKey, Any]:
+    old = Q(last_used_at=None) | Q(last_used_at__lt=Now() - _USE_KEPT_EVERY)
+    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None).annotate(
+        use_is_old=ExpressionWrapper(old, output_field=BooleanField())
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

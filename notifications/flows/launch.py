@@ -1,0 +1,122 @@
+"""Launch: accept a broadcast in one short transaction; planning follows in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from ..enums import BroadcastStatus
+from ..exceptions import InvalidData, Problem
+from ..models import Broadcast, Category, Delivery, Notification, Template
+from ..wakeups import PLAN_JOB, wake_on_commit
+from .audiences import members
+from .idempotency import fingerprint_of, hold_key, keep_key
+from .plan import steps_of
+from .requests import PYTHON, Accepted, Request, check_request
+from .templates import find_template, published
+
+
+@dataclass(frozen=True)
+class BroadcastRequest:
+    """One call of `broadcast()` or `POST broadcasts/`, as the caller wrote it."""
+
+    template: str
+    audience: Mapping[str, object]
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    exclude: Mapping[str, object] | None = None
+    channels: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    send_at: datetime | None = None
+    ttl: timedelta | None = None
+    rate: int | None = None
+    draft: bool = False
+    owner: str = PYTHON
+    request_id: str = ""
+
+
+def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = lambda _: None) -> Accepted:
+    """Accept a broadcast and return at once; a worker plans it page by page.
+
+    Raises:
+        RequestRejected: nothing was stored.
+    """
+    template = find_template(request.template)
+    _check(request, template)
+    fingerprint = fingerprint_of(_canonical(request))
+    with transaction.atomic():
+        if request.idempotency_key is not None:
+            earlier = hold_key(request.owner, request.idempotency_key, fingerprint)
+            if earlier is not None:
+                return Accepted(earlier.notification_id, earlier.response, replayed=True)
+        now = Delivery.objects.database_now()
+        notification = _notification(request, template, now)
+        notification.save(force_insert=True)
+        made = Broadcast.objects.create(
+            notification_id=notification.pk,
+            status=_first_status(request, now),
+            audience=dict(request.audience),
+            exclude=dict(request.exclude) if request.exclude is not None else None,
+            per_second=request.rate,
+            send_at=request.send_at,
+        )
+        response = present(made)
+        if request.idempotency_key is not None:
+            keep_key(request.owner, request.idempotency_key, fingerprint, notification.pk, response)
+        if made.status == BroadcastStatus.PLANNING:
+            wake_planner(notification, made.pk)
+    return Accepted(notification.pk, response)
+
+
+def wake_planner(notification: Notification, broadcast_id: UUID) -> None:
+    """Ask a worker of the broadcast's first channel to plan, once the transaction has committed."""
+    category = Category.objects.get(slug=notification.category)
+    wake_on_commit([steps_of(notification, category)[0][0]], PLAN_JOB, str(broadcast_id))
+
+
+def _check(request: BroadcastRequest, template: Template) -> None:
+    audience = members(request.audience)
+    if request.exclude is not None:
+        members(request.exclude, "/exclude")
+    check_request(
+        Request(None, request.template, request.data, request.channels, None, request.send_at, request.ttl),
+        template,
+        per_recipient=list(audience.query.annotations),
+    )
+    if template.sensitive:
+        problem = Problem("/template", "sensitive", "send it to each recipient by itself")
+        raise InvalidData("A template with sensitive variables cannot be broadcast.", problem)
+    if request.rate is not None and request.rate < 1:
+        problem = Problem("/rate", "not_positive", "messages per second, at least 1")
+        raise InvalidData("The rate cannot be used.", problem)
+
+
+def _notification(request: BroadcastRequest, template: Template, now: datetime) -> Notification:
+    ttl = request.ttl or template.category.ttl
+    start = max(now, request.send_at) if request.send_at else now
+    return Notification(
+        template=template.slug,
+        category=template.category.slug,
+        version_id=published(template),
+        data=dict(request.data),
+        channels=list(request.channels),
+        send_at=request.send_at,
+        expires_at=start + ttl if ttl else None,
+        owner=request.owner,
+        request_id=request.request_id,
+        created_at=now,
+    )
+
+
+def _first_status(request: BroadcastRequest, now: datetime) -> BroadcastStatus:
+    if request.draft:
+        return BroadcastStatus.DRAFT
+    return BroadcastStatus.SCHEDULED if request.send_at and request.send_at > now else BroadcastStatus.PLANNING
+
+
+def _canonical(request: BroadcastRequest) -> dict[str, object]:
+    names = ("template", "audience", "data", "exclude", "channels", "send_at", "ttl", "rate", "draft")
+    return {"broadcast": True, **{name: getattr(request, name) for name in names}}

@@ -1,0 +1,154 @@
+"""Operate: what people do by hand in the console, each with a line in the audit that says who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from ..cipher import address_hash
+from ..enums import Channel, Source, SuppressionCause
+from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
+from . import gate
+from .declare import Words, publish, words_of
+from .devices import prune, restore
+from .suppress import lift, suppress
+
+
+class Outdated(Exception):
+    """Somebody else was faster; look at what is there now, then try again."""
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does it and why."""
+
+    actor: str
+    reason: str
+
+
+def audit(
+    by: By, action: str, *, subject: str = "", planned: int | None = None, done: int | None = None, **detail: object
+) -> None:
+    """Add a line to the audit."""
+    AuditEntry.objects.create(
+        actor=by.actor[:150],
+        action=action,
+        reason=by.reason[:300],
+        subject=subject[:200],
+        planned=planned,
+        done=done,
+        detail=detail,
+    )
+
+
+def active_among(keys: Iterable[object]) -> int:
+    """Return how many of these devices are written to."""
+    return Device.objects.filter(pk__in=list(keys), is_active=True).count()
+
+
+def restorable_among(keys: Iterable[object]) -> int:
+    """Return how many of these devices could come back: switched off, and nobody else has the token by now."""
+    rows = Device.objects.filter(pk__in=list(keys), is_active=False)
+    taken = set(
+        Device.objects.filter(is_active=True, address_hash__in=[row.address_hash for row in rows]).values_list(
+            "channel", "address_hash"
+        )
+    )
+    return len({(row.channel, row.address_hash) for row in rows} - taken)
+
+
+def prune_devices(keys: Sequence[object], by: By) -> int:
+    """Switch devices off and return how many were active."""
+    with transaction.atomic():
+        done = prune(keys)
+        audit(by, "prune_devices", planned=len(keys), done=done, devices=[str(key) for key in keys])
+    return done
+
+
+def restore_devices(keys: Sequence[object], by: By) -> int:
+    """Undo a pruning where nobody has registered the token since; return how many came back."""
+    with transaction.atomic():
+        done = restore(keys)
+        audit(by, "restore_devices", planned=len(keys), done=done, devices=[str(key) for key in keys])
+    return done
+
+
+def suppress_by_hand(channel: Channel, address: str, by: By) -> Suppression:
+    """Suppress a normalised address; it is kept as a hash and a masked hint."""
+    with transaction.atomic():
+        suppress(channel, address, SuppressionCause.MANUAL, by.actor)
+        row = Suppression.objects.get(channel=channel, address_hash=address_hash(channel, address), lifted_at=None)
+        audit(by, "suppress", subject=f"{channel} {row.hint}", done=1)
+    return row
+
+
+def lift_by_hand(rows: Iterable[Suppression], by: By) -> int:
+    """Lift suppressions and return how many were in force."""
+    done = 0
+    for row in rows:
+        with transaction.atomic():
+            lifted = lift(row.channel, row.address_hash, by.reason) if row.lifted_at is None else 0
+            if lifted:
+                audit(by, "lift_suppression", subject=f"{row.channel} {row.hint}", done=lifted, cause=row.cause)
+        done += lifted
+    return done
+
+
+def hold_provider(alias: str, lasting: timedelta, by: By) -> None:
+    """Hold a provider for a while."""
+    with transaction.atomic():
+        gate.hold(alias, by.reason, by=by.actor, lasting=lasting)
+        audit(by, "hold_provider", subject=alias, minutes=int(lasting.total_seconds() // 60))
+
+
+def release_providers(aliases: Sequence[str], by: By) -> int:
+    """End holds and return how many there were."""
+    held = list(ProviderHold.objects.filter(pk__in=aliases))
+    for row in held:
+        with transaction.atomic():
+            gate.release(row.alias)
+            audit(by, "release_provider", subject=row.alias, was=row.reason)
+    return len(held)
+
+
+def revoke_keys(keys: Sequence[object], by: By) -> int:
+    """Revoke API keys and return how many were valid; requests with them are refused from now on."""
+    done = 0
+    for row in ApiKey.objects.filter(pk__in=keys, revoked_at=None):
+        with transaction.atomic():
+            if ApiKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=Now()):
+                audit(by, "revoke_key", subject=str(row))
+                done += 1
+    return done
+
+
+def acknowledge(keys: Sequence[object], user_id: object, by: By) -> int:
+    """Acknowledge alerts, so that the same trouble is told anew if it comes back; return how many were open."""
+    with transaction.atomic():
+        rows = Alert.objects.filter(pk__in=keys, acknowledged_at=None)
+        done = rows.update(acknowledged_at=Now(), acknowledged_by_id=user_id)
+        if done:
+            audit(by, "acknowledge", planned=len(keys), done=done, alerts=[str(key) for key in keys])
+    return done
+
+
+def publish_words(template: Template, words: Words, base: object, author_id: object, by: By) -> TemplateVersion | None:
+    """Publish a version written in the console on top of version `base`; None if these are the current words already.
+
+    Raises:
+        Outdated: somebody else has published since `base`.
+    """
+    with transaction.atomic():
+        locked = Template.objects.select_for_update(of=("self",)).select_related("current").get(pk=template.pk)
+        if locked.current_id != base:
+            raise Outdated
+        if locked.current is not None and words_of(locked.current) == words:
+            return None
+        version = publish(locked, words, Source.CONSOLE, author_id=author_id)
+        if version is not None:
+            audit(by, "publish", subject=f"{template.slug} v{version.number}")
+    return version

@@ -1,0 +1,73 @@
+"""Requests: what callers ask for, and whether it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ..exceptions import InvalidData, Problem
+from ..models import Template
+from ..rules.data import problems_with
+
+PYTHON = "python"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key."""
+
+    recipient: object
+    template: str
+    data: Mapping[str, object] = field(default_factory=dict, repr=False)
+    channels: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    send_at: datetime | None = None
+    ttl: timedelta | None = None
+    collapse_key: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = PYTHON
+    request_id: str = ""
+    resend_of: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a request led to; a replay carries the first response."""
+
+    notification_id: UUID
+    response: object
+    replayed: bool = False
+
+
+def check_request(
+    request: Request, template: Template, per_recipient: Collection[str] = ()
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the request's variables, public and sensitive ones apart.
+
+    Variables in `per_recipient` may be missing, since each recipient brings their own.
+
+    Raises:
+        InvalidData: a variable or an option is wrong; every problem is listed.
+    """
+    problems = problems_with(request.data, template.variables, per_recipient)
+    known = [*template.category.channels, *template.category.fallback]
+    problems += [
+        Problem("/channels", "unknown_channel", f"{channel} is not one of the category's: {', '.join(known)}")
+        for channel in request.channels
+        if channel not in known
+    ]
+    if request.send_at is not None and request.send_at.tzinfo is None:
+        problems.append(Problem("/send_at", "naive_time", "must carry an offset or zone"))
+    if request.ttl is not None and request.ttl <= timedelta():
+        problems.append(Problem("/ttl", "not_positive", "must be more than 0 seconds"))
+    if template.sensitive and not (request.ttl or template.category.ttl):
+        problems.append(Problem("/ttl", "required", "the template has sensitive variables, so it needs a ttl"))
+    if len(request.collapse_key) > 64:
+        problems.append(Problem("/collapse_key", "too_long", "is longer than 64 characters"))
+    if problems:
+        raise InvalidData("The notification cannot be accepted as it is.", *problems)
+    sensitive = set(template.sensitive)
+    public = {name: value for name, value in request.data.items() if name not in sensitive}
+    return public, {name: value for name, value in request.data.items() if name in sensitive}

@@ -1,0 +1,76 @@
+"""Topics: named lists that users are put on and taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import EmptyResultSet, ValidationError
+from django.db import transaction
+from django.db.models import Manager
+
+from .. import conf
+from ..exceptions import Problem, UnknownRecipient
+from ..models import Topic, TopicSubscription
+
+_CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError, EmptyResultSet)
+
+
+def subscribe(slug: str, users: Sequence[str]) -> int:
+    """Put these users on a topic, which is made if it is new, and return how many were not on it yet.
+
+    Raises:
+        UnknownRecipient: one of them does not exist; nobody was added, and each is named by its place.
+    """
+    keys = _user_keys(users)
+    with transaction.atomic():
+        topic, _ = Topic.objects.get_or_create(slug=slug)
+        # One writer at a time, so that the number is exact.
+        Topic.objects.select_for_update().get(pk=topic.pk)
+        there = set(TopicSubscription.objects.filter(topic=topic, user__in=keys).values_list("user_id", flat=True))
+        new = [TopicSubscription(topic=topic, user_id=key) for key in dict.fromkeys(keys) if key not in there]
+        TopicSubscription.objects.bulk_create(new, batch_size=1_000, ignore_conflicts=True)
+    return len(new)
+
+
+def unsubscribe(slug: str, users: Sequence[str]) -> int:
+    """Take these users off a topic and return how many were on it.
+
+    Raises:
+        UnknownRecipient: one of them does not exist.
+    """
+    keys = _user_keys(users)
+    done, _ = TopicSubscription.objects.filter(topic__slug=slug, user__in=keys).delete()
+    return done
+
+
+def _user_keys(users: Sequence[str]) -> list[Any]:
+    lookup = conf.get().recipient.lookup
+    manager = get_user_model()._default_manager
+    try:
+        found = _keys_by_value(manager, lookup, users)
+    except _CANNOT_BE:
+        # One that cannot be a look-up value at all must not spoil the others' query.
+        found = _keys_by_value(manager, lookup, [value for value in users if _can_be(manager, lookup, value)])
+    problems = [
+        Problem(f"/users/{index}", "unknown_user", f"no user has this {lookup}")
+        for index, value in enumerate(users)
+        if value not in found
+    ]
+    if problems:
+        raise UnknownRecipient("Some of these users do not exist.", *problems[:100])
+    return [found[value] for value in users]
+
+
+def _keys_by_value(manager: Manager[Any], lookup: str, values: Sequence[str]) -> dict[str, Any]:
+    rows = manager.filter(**{f"{lookup}__in": values}).values_list(lookup, "pk")
+    return {str(value): key for value, key in rows}
+
+
+def _can_be(manager: Manager[Any], lookup: str, value: str) -> bool:
+    try:
+        str(manager.filter(**{lookup: value}).query)
+    except _CANNOT_BE:
+        return False
+    return "\x00" not in value

@@ -1,0 +1,72 @@
+"""The providers' door: a callback is verified first, stored, answered, and understood later by a worker."""
+
+from __future__ import annotations
+
+import logging
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from . import conf
+from .api.errors import forget_broken_connections
+from .api.problems import problem_response
+from .exceptions import WebhookRejected
+from .flows.receive import receive
+from .messages import WebhookRequest
+
+logger = logging.getLogger("notifications.webhooks")
+LARGEST_BODY = 1024 * 1024
+
+
+@csrf_exempt
+@transaction.non_atomic_requests
+def webhook(request: HttpRequest, alias: str) -> HttpResponseBase:
+    """Store what a provider reports and answer 200; a callback that is not the provider's stores nothing."""
+    if alias not in conf.get().providers:
+        return problem_response("not-found", "There is nothing at this address.")
+    if request.method != "POST":
+        answer = problem_response("method-not-allowed", "Callbacks come by POST.")
+        answer.headers["Allow"] = "POST"
+        return answer
+    body = _body(request)
+    if body is None:
+        return problem_response("too-large", f"The body is larger than {LARGEST_BODY} bytes.")
+    try:
+        receive(alias, _as_told(request, alias, body))
+    except WebhookRejected as error:
+        logger.warning("%s: callback refused: %s", alias, error)
+        return problem_response("callback-refused", "The callback does not carry its provider's proof.")
+    except (OperationalError, InterfaceError):
+        forget_broken_connections()
+        answer = problem_response("database-unavailable", "The callback was not stored; please send it again.")
+        answer.headers["Retry-After"] = "1"
+        return answer
+    return HttpResponse(status=200)
+
+
+def _body(request: HttpRequest) -> bytes | None:
+    """Return the exact bytes, or None if there are too many."""
+    declared = request.headers.get("Content-Length") or ""
+    if declared.isdigit() and int(declared) > LARGEST_BODY:
+        return None
+    try:
+        body = request.body
+    except (RequestDataTooBig, UnreadablePostError):
+        return None
+    return body if len(body) <= LARGEST_BODY else None
+
+
+def _as_told(request: HttpRequest, alias: str, body: bytes) -> WebhookRequest:
+    """Return the callback at the URL that the provider was told: what a proxy says of itself is not believed."""
+    query = request.META.get("QUERY_STRING", "")
+    url = f"{conf.get().public_url}/webhooks/{alias}/"
+    return WebhookRequest(
+        url=f"{url}?{query}" if query else url,
+        method="POST",
+        headers=dict(request.headers.items()),
+        body=body,
+        remote=request.META.get("REMOTE_ADDR", ""),
+    )

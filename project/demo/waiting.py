@@ -1,0 +1,32 @@
+"""Waiting with a limit: whoever waits in vain learns for what, how long, and where to look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+PAUSE_SECONDS = 0.15
+
+
+class WaitedInVainError(Exception):
+    """Something did not happen in time; the text says what, and where to look."""
+
+
+def wait_until(
+    look: Callable[[], T], done: Callable[[T], bool], what: str, *, seconds: float = 20.0, log: str = ""
+) -> T:
+    """Return what `look` gives once it is `done`.
+
+    Raises:
+        WaitedInVainError: it was not within these seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if done(found):
+            return found
+        if time.monotonic() >= deadline:
+            raise WaitedInVainError(f"waited {seconds:.0f} s for {what}" + (f"; see {log}" if log else ""))
+        time.sleep(PAUSE_SECONDS)
