@@ -1,14 +1,20 @@
 """Every address of Carillon: mount them all with one `include("notifications.urls")`, under any prefix."""
 
-from django.urls import include, path
+from django.apps import apps
+from django.urls import URLPattern, URLResolver, include, path
 
-from .api.problem_pages import problem_index, problem_page
-from .webhooks import webhook
+from .checks.missing_app import MissingApp
 
 app_name = "carillon"
-urlpatterns = [
-    path("api/v1/", include("notifications.api.urls")),
-    path("webhooks/<str:alias>/", webhook, name="webhook"),
-    path("problems/", problem_index, name="problems"),
-    path("problems/<slug:slug>/", problem_page, name="problem"),
-]
+urlpatterns: list[URLPattern | URLResolver] = [MissingApp()]
+
+if apps.is_installed("notifications"):  # without the app, views cannot even be imported: a check says so instead
+    from .api.problem_pages import problem_index, problem_page
+    from .webhooks import webhook
+
+    urlpatterns = [
+        path("api/v1/", include("notifications.api.urls")),
+        path("webhooks/<str:alias>/", webhook, name="webhook"),
+        path("problems/", problem_index, name="problems"),
+        path("problems/<slug:slug>/", problem_page, name="problem"),
+    ]

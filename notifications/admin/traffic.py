@@ -2,26 +2,241 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..channels import SPECS
-from ..cipher import address_hash
-from ..enums import State
-from ..flows.keys import revoke
-from ..flows.operate import By
 from ..flows.people import address_target
-from ..models import ApiKey, Broadcast, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
-from ..models.console_queries import TooSlow, count_states, deadline
+from ..flows.status import progress_of
+from ..models import Broadcast, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
+from ..models.console_queries import TooSlow, deadline
 from .base import ReadOnlyAdmin, as_uuid, time_column
 from .changelist import MILLISECONDS
-from .confirm import DryRun, Operation, ask_or_do, selected
 from .filters import ProviderFilter, WindowFilter
 from .markup import EMPTY, badge, facts, id_moment, person_link, person_url, reason_text, short_id
+
+_COUNTS = {
+    "members": gettext_lazy("people"),
+    "planned": gettext_lazy("planned deliveries"),
+    "waiting": gettext_lazy("waiting"),
+    "sent": gettext_lazy("taken by the provider, or later"),
+    "delivered": gettext_lazy("delivered, or later"),
+    "skipped": gettext_lazy("skipped"),
+    "failed": gettext_lazy("failed"),
+    "dead": gettext_lazy("dead letters"),
+    "cancelled": gettext_lazy("cancelled"),
+    "expired": gettext_lazy("expired"),
+    "digested": gettext_lazy("digested"),
+    "uncertain": gettext_lazy("uncertain"),
+}
+
+
+class BroadcastAdmin(ReadOnlyAdmin):
+    """Broadcasts with what became of them so far."""
+
+    list_display = ("created", "status", "audience_text", "members", "planned", "problems", "finished", "identifier")
+    list_filter = ("status",)
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A broadcast's or its notification's id: exactly.")
+    created = time_column("created_at", gettext_lazy("created"))
+    finished = time_column("finished_at", gettext_lazy("finished"))
+    fields: ClassVar = (
+        *("id", "status", "counts", "notification_link", "audience_text", "exclude", "problems", "per_second"),
+        *("send_at", "created_at", "started_at", "planned_at", "finished_at"),
+    )
+
+    def find(self, term: str) -> Q:
+        """Find by its own or its notification's id."""
+        return self.exactly("pk", term) | self.exactly("notification_id", term)
+
+    @admin.display(description=gettext_lazy("id"))
+    def identifier(self, row: Broadcast) -> str:
+        """The end of its id."""
+        return short_id(row.pk)
+
+    @admin.display(description=gettext_lazy("audience"))
+    def audience_text(self, row: Broadcast) -> str:
+        """Who it goes to; of a list of users only how many."""
+        users = row.audience.get("users") if isinstance(row.audience, dict) else None
+        return _("%(count)d users by name") % {"count": len(users)} if users else facts(row.audience)
+
+    @admin.display(description=gettext_lazy("notification"))
+    def notification_link(self, row: Broadcast) -> str:
+        """Its notification, and the list of its deliveries."""
+        site = self.admin_site.name
+        return format_html(
+            '<a href="{}">{}</a> · <a href="{}?q={}">{}</a>',
+            reverse("admin:carillon_notification_change", args=[row.notification_id], current_app=site),
+            row.notification_id,
+            reverse("admin:carillon_delivery_changelist", current_app=site),
+            row.notification_id,
+            _("Deliveries"),
+        )
+
+    @admin.display(description=gettext_lazy("counts"))
+    def counts(self, row: Broadcast) -> str:
+        """How many deliveries stand where, counted now unless that takes too long."""
+        try:
+            with deadline(Broadcast.objects.db, MILLISECONDS):
+                found = asdict(progress_of([row])[row.pk].counts)
+        except TooSlow:
+            return _("There are too many to count at the moment.")
+        rows = ((_COUNTS[name], f"{number:,}") for name, number in found.items() if name in _COUNTS)
+        return format_html(
+            '<table class="carillon-counts">{}</table>',
+            format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', rows),
+        )
+
+
+class DeliveryEventAdmin(ReadOnlyAdmin):
+    """What happened to deliveries and their rows no longer tell."""
+
+    list_display = ("happened", "standing", "why", "attempt", "provider", "code", "told", "actor", "delivery_link")
+    list_filter = (WindowFilter, "state", ProviderFilter)
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A delivery's id: exactly.")
+    personal: ClassVar = {"told": "told_full"}
+    fields: ClassVar = (
+        *("happened", "standing", "why", "attempt", "provider", "code", "told", "actor", "delivery_link"),
+    )
+
+    def find(self, term: str) -> Q:
+        """Find by delivery."""
+        return self.exactly("pk", term) | self.exactly("delivery_id", term)
+
+    @admin.display(description=gettext_lazy("at"))
+    def happened(self, row: DeliveryEvent) -> str:
+        """When it happened."""
+        return id_moment(row.pk)
+
+    @admin.display(description=gettext_lazy("state"))
+    def standing(self, row: DeliveryEvent) -> str:
+        """Where the delivery stood afterwards."""
+        return badge(row.state)
+
+    @admin.display(description=gettext_lazy("reason"))
+    def why(self, row: DeliveryEvent) -> str:
+        """Why."""
+        return reason_text(row.reason) or EMPTY
+
+    @admin.display(description=gettext_lazy("detail"))
+    def told(self, row: DeliveryEvent) -> str:
+        """That there is more."""
+        return "…" if row.detail else EMPTY
+
+    @admin.display(description=gettext_lazy("detail"))
+    def told_full(self, row: DeliveryEvent) -> str:
+        """What the provider or a person wrote."""
+        return row.detail or EMPTY
+
+    @admin.display(description=gettext_lazy("delivery"))
+    def delivery_link(self, row: DeliveryEvent) -> str:
+        """Its delivery, on the timeline."""
+        url = person_url(row.delivery_id, self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, short_id(row.delivery_id))
+
+
+class ClaimAdmin(ReadOnlyAdmin):
+    """What workers hold at the moment."""
+
+    list_display = ("id", "worker", "channel", "lane", "provider", "started_upto", "lease", "created")
+    list_filter = ("channel", ProviderFilter)
+    created = time_column("created_at", gettext_lazy("created"))
+    lease = time_column("lease_expires_at", gettext_lazy("lease ends"))
+
+
+class ReceiptAdmin(ReadOnlyAdmin):
+    """Providers' callbacks as they came, with what we made of them."""
+
+    list_display = ("received", "provider", "kind", "verdict", "code", "delivery_link", "due")
+    list_filter = (ProviderFilter, "kind")
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A delivery's id: exactly.")
+    received = time_column("received_at", gettext_lazy("received"))
+    due = time_column("due_at", gettext_lazy("to be reconciled"))
+    personal: ClassVar = {"address_masked": "address", "raw_hidden": "raw", "detail_hidden": "detail"}
+    fields: ClassVar = (
+        *("provider", "kind", "verdict", "code", "delivery_link", "attempt", "provider_message_id", "address_masked"),
+        *("suppress", "deactivate", "occurred_at", "received_at", "due_at", "event_key", "detail_hidden", "raw_hidden"),
+    )
+
+    def find(self, term: str) -> Q:
+        """Find by delivery."""
+        identifier = as_uuid(term.partition(".")[0])
+        return Q(delivery_id=identifier) if identifier else Q(pk__in=[])
+
+    @admin.display(description=gettext_lazy("delivery"))
+    def delivery_link(self, row: Receipt) -> str:
+        """Its delivery, on the timeline."""
+        if row.delivery_id is None:
+            return EMPTY
+        url = person_url(row.delivery_id, self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, short_id(row.delivery_id))
+
+    @admin.display(description=gettext_lazy("address"))
+    def address_masked(self, row: Receipt) -> str:
+        """The masked address."""
+        channel = next((name for name in SPECS if address_target(name, row.address)), None) if row.address else None
+        return SPECS[channel].mask(row.address) if channel else EMPTY
+
+    @admin.display(description=gettext_lazy("detail"))
+    def detail_hidden(self, row: Receipt) -> str:
+        """That there is more: providers quote addresses."""
+        return "…" if row.detail else EMPTY
+
+    @admin.display(description=gettext_lazy("as it came"))
+    def raw_hidden(self, row: Receipt) -> str:
+        """That the callback is kept."""
+        return "…" if row.raw else EMPTY
+
+
+class IdempotencyKeyAdmin(ReadOnlyAdmin):
+    """Callers' keys and what they led to."""
+
+    list_display = ("created", "owner", "key", "notification_link")
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A key, or owner:key: exactly.")
+    created = time_column("created_at", gettext_lazy("created"))
+    fields: ClassVar = ("owner", "key", "notification_link", "created_at")
+
+    def find(self, term: str) -> Q:
+        """Find by owner and key; the index begins with the owner."""
+        owner, colon, key = term.partition(":")
+        return Q(key=term) | Q(owner=owner, key=key) if colon else Q(key=term)
+
+    @admin.display(description=gettext_lazy("notification"))
+    def notification_link(self, row: IdempotencyKey) -> str:
+        """What it led to, on the timeline."""
+        url = person_url(row.notification_id, self.admin_site.name)
+        return format_html('<a href="{}">{}</a>', url, short_id(row.notification_id))
+
+
+class RefusedRequestAdmin(ReadOnlyAdmin):
+    """Requests that were refused, and why."""
+
+    list_display = ("created", "reason", "template", "who", "owner", "detail")
+    list_filter = ("reason",)
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A recipient key such as u:42: exactly.")
+    created = time_column("created_at", gettext_lazy("refused"))
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """None: the reasons that there are could only be found by reading every row."""
+        return []
+
+    def find(self, term: str) -> Q:
+        """Find by recipient."""
+        return Q(recipient__in=[term, f"u:{term}"])
+
+    @admin.display(description=gettext_lazy("recipient"))
+    def who(self, row: RefusedRequest) -> str:
+        """Whom it was meant for."""
+        return person_link(row.recipient, self.admin_site.name)

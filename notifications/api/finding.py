@@ -9,6 +9,7 @@ from django.http import Http404
 from ..exceptions import UnknownRecipient
 from ..flows.recipients import find_user_key
 from ..models import Broadcast, Notification
+from ..rules.identity import UserKey
 
 
 def find_notification(key: UUID) -> Notification:
@@ -35,7 +36,7 @@ def find_broadcast(key: UUID) -> Broadcast:
     return found
 
 
-def find_user(value: str) -> object:
+def find_user(value: str) -> UserKey:
     """Return the key of the user that an address names.
 
     Raises:

@@ -18,7 +18,7 @@ from ..flows.erase import erase
 from ..flows.export import export
 from ..flows.preferences import change_preferences, read_preferences
 from ..models import Device
-from ..rules.identity import user_recipient
+from ..rules.identity import UserKey, user_recipient
 from .authentication import ME, ApiKeyAuthentication, IsSelfOrHasScope
 from .base import ApiView
 from .fields import StrictSerializer, Text, checked
@@ -44,7 +44,7 @@ class UserView(ApiView):
     authentication_classes: Any = (ApiKeyAuthentication, SessionAuthentication)
     permission_classes: Any = (IsSelfOrHasScope,)
 
-    def find_key(self, user: str) -> Any:
+    def find_key(self, user: str) -> UserKey:
         """Return the primary key of the user that the address names."""
         return self.request.user.pk if user == ME else find_user(user)
 

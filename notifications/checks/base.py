@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning as Caution
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Caution
 
 from .. import conf
 from ..enums import Channel
+from .shape import deeper_problems
 
 TAG = "carillon"
 
@@ -25,7 +27,7 @@ def warning(number: int, what: str, hint: str) -> CheckMessage:
 
 def usable() -> conf.Settings | None:
     """Return the typed settings, or None while their shape is wrong: another check says how."""
-    return None if conf.find_problems() else conf.get()
+    return None if conf.find_problems() or any(deeper_problems(conf.raw())) else conf.get()
 
 
 def setting(name: str) -> Mapping[str, object]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from django.core.checks import CheckMessage
 
 from .. import conf
-from ..enums import Platform
 from ..exceptions import ConfigurationError
 from ..providers.base import Adapter, OptionProblem
 from ..providers.registry import adapter_class
 from . import lines
 from .base import error, usable, warning
+from .shape import deeper_problems
 
-_ALIAS = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _WITHOUT_EFFECT = ("RETENTION", "ALERTS", "SANDBOX")
 
 
@@ -23,7 +22,7 @@ def check_shape(**_: object) -> list[CheckMessage]:
     """E002, W003: whatever is wrong with the setting before anything is loaded; keys that do nothing yet."""
     messages = [error(2, f"{item.where} {item.what}.", _cure(item)) for item in conf.find_problems()]
     if not messages:
-        messages = [error(2, f"{item.where} {item.what}.", item.hint) for item in _deeper_problems(conf.raw())]
+        messages = [error(2, f"{item.where} {item.what}.", item.hint) for item in deeper_problems(conf.raw())]
     for name in _WITHOUT_EFFECT:
         if conf.raw().get(name):
             what = f'NOTIFICATIONS["{name}"] is accepted, but this version does not act on it yet.'
@@ -124,48 +123,3 @@ def _import_cure(alias: str, problem: ConfigurationError) -> str:
 
 def _without_cure(problem: ConfigurationError) -> str:
     return str(problem).partition(" pip install ")[0]
-
-
-def _deeper_problems(value: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
-    providers, routes = value.get("PROVIDERS", {}), value.get("ROUTES", {})
-    for alias in providers if isinstance(providers, Mapping) else ():
-        if not isinstance(alias, str) or not _ALIAS.match(alias):
-            where, hint = 'NOTIFICATIONS["PROVIDERS"]', "name it with lower-case letters, digits, - and _, as in URLs"
-            yield conf.SettingProblem(where, f"has the alias {alias!r}, which no webhook's URL can carry", hint)
-    for channel, entries in routes.items() if isinstance(routes, Mapping) else ():
-        where = f'NOTIFICATIONS["ROUTES"]["{channel}"]'
-        for entry in entries:
-            yield from _entry_problems(where, entry) if isinstance(entry, Mapping) else ()
-    recipient = value.get("RECIPIENT", {})
-    for name, path in recipient.items() if isinstance(recipient, Mapping) else ():
-        if not isinstance(path, str) or not path:
-            where, hint = f'NOTIFICATIONS["RECIPIENT"]["{name}"]', f'"{name}": "profile__{name}"'
-            yield conf.SettingProblem(where, "is not a field path", hint)
-    for name, example in (("ENCRYPTION_KEYS", '[os.environ["NEWEST_KEY"]]'), ("ONLY_TO", '["example.com"]')):
-        items = value.get(name)
-        if items is not None and not _texts(items):
-            hint = f'"{name}": {example},'
-            yield conf.SettingProblem(f'NOTIFICATIONS["{name}"]', "is not a list of texts", hint)
-
-
-def _entry_problems(where: str, entry: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
-    for name, example, known in (("countries", '["49"]', ()), ("platforms", '["ios"]', tuple(Platform.values))):
-        items = entry.get(name, ())
-        if not _texts(items):
-            yield conf.SettingProblem(f'{where}["{name}"]', "is not a list of texts", f'"{name}": {example}')
-            continue
-        for item in items:
-            if known and item not in known:
-                hint = conf.did_you_mean(item, known)
-                yield conf.SettingProblem(f'{where}["{name}"]', f"has the unknown platform {item!r}", hint)
-            if not known and not item.isdigit():
-                what = f"has {item!r}, which is no country calling code"
-                yield conf.SettingProblem(f'{where}["{name}"]', what, '"countries": ["49"]')
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes) and all(
-        isinstance(item, str) and item for item in value
-    )
-
-

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from .. import conf
 from ..enums import Channel
 from ..providers.base import Adapter
-from .missing_app import HINT as INSTALLED_APPS
+from .missing_app import HINT
 
-
+INSTALLED_APPS = HINT
 RQ_QUEUES = 'RQ_QUEUES = {channel: {"URL": os.environ["REDIS_URL"]} for channel in ("push", "sms", "email")}'
 RQ = 'RQ = {"WORKER_CLASS": "notifications.workers.ChannelWorker"}'
 RQ_PAGES = "RQ_SHOW_ADMIN_LINK = False"

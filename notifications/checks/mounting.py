@@ -37,7 +37,9 @@ def check_public_url(**_: object) -> list[CheckMessage]:
         reporting = sorted(alias for alias in routed if alias in adapters and reports(adapters[alias]))
         if not reporting:
             return []
-        what = f'NOTIFICATIONS["PUBLIC_URL"] is not set, so {", ".join(reporting)} cannot report what became of messages.'
+        what = (
+            f'NOTIFICATIONS["PUBLIC_URL"] is not set, so {", ".join(reporting)} cannot report what became of messages.'
+        )
         return [error(31, what, lines.public_url(prefix))]
     path = urlsplit(found.public_url).path.strip("/")
     if prefix is None or prefix.strip("/") == path:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import models
 
 from .. import conf
 from ..enums import Channel
-from ..flows.people import user_field_path
 from . import lines
 from .base import error, usable, warning
 
@@ -26,15 +25,15 @@ _USUAL_NAMES = {
 def check_recipient(**_: object) -> list[CheckMessage]:
     """E010, E011, W012, W013: paths that lead nowhere or to many, an ambiguous look-up, a channel without a field."""
     settings = usable()
-    if settings is None or isinstance(settings.recipient.lookup, str) is False:
+    if settings is None:
         return []
     user = get_user_model()
     messages = []
     for name, path in {"lookup": settings.recipient.lookup, **settings.recipient.fields}.items():
         where = f'NOTIFICATIONS["RECIPIENT"]["{name}"]'
-        if not isinstance(path, str) or not user_field_path(user, path):
+        if not is_path(user, path):
             what = f"{where}: {user._meta.label} has no field path {path!r}."
-            messages.append(error(10, what, _nearest(user, name, str(path))))
+            messages.append(error(10, what, _nearest(user, name, path)))
         elif leads_to_many(user, path):
             what = f"{where}: {path!r} leads to more than one row for a user."
             messages.append(error(11, what, _nearest(user, name, path)))
@@ -53,6 +52,15 @@ def check_recipient(**_: object) -> list[CheckMessage]:
             )
             messages.append(warning(13, what, lines.recipient(paths)))
     return messages
+
+
+def is_path(model: type[models.Model], path: str) -> bool:
+    """Whether a field path can be read on a model; annotations of its default manager count."""
+    try:
+        model._default_manager.values(path)
+    except (FieldError, FieldDoesNotExist):
+        return False
+    return True
 
 
 def leads_to_many(model: type[models.Model], path: str) -> bool:

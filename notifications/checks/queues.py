@@ -78,4 +78,3 @@ def _is_json(serializer: object) -> bool:
         return resolve_serializer(serializer) is JSONSerializer  # type: ignore[arg-type, unused-ignore]
     except (ImportError, AttributeError, NotImplementedError, TypeError, ValueError):
         return False
-

@@ -1,1 +1,39 @@
-"""Registers the checks."""
+"""Registers every check under the tag `carillon`; imported once, when the apps are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from django.core.checks import CheckMessage, Tags, register
+
+from . import configuration, database, declared, deployment, mounting, people, queues
+from .base import TAG
+
+Check = Callable[..., Sequence[CheckMessage]]
+
+ALWAYS: tuple[Check, ...] = (
+    configuration.check_shape,
+    configuration.check_routes,
+    configuration.check_adapters,
+    people.check_recipient,
+    queues.check_django_rq,
+    queues.check_queues,
+    queues.check_worker,
+    queues.check_commit_mode,
+    mounting.check_mounted,
+    mounting.check_public_url,
+    mounting.check_rq_pages,
+    declared.check_categories,
+    declared.check_sensitive,
+    declared.check_words,
+    database.check_engine,
+)
+ON_DEPLOY: tuple[Check, ...] = (deployment.check_guest_list, deployment.check_far_ends)
+ON_DATABASE: tuple[Check, ...] = (database.check_version,)
+
+for _check in ALWAYS:
+    register(_check, TAG)
+for _check in ON_DEPLOY:
+    register(_check, TAG, deploy=True)
+for _check in ON_DATABASE:
+    register(_check, TAG, Tags.database)

@@ -20,13 +20,13 @@ from ..models import (
     Suppression,
     TopicSubscription,
 )
-from ..rules.identity import user_recipient
+from ..rules.identity import UserKey, user_recipient
 from .export import address_hashes
 
 _BATCH = 1_000
 
 
-def erase(user_key: Any, *, actor: str) -> dict[str, int]:
+def erase(user_key: UserKey, *, actor: str) -> dict[str, int]:
     """Delete what is kept about a user and return how many rows of what that were; safe to repeat.
 
     What waits is thereby never sent; a message that a provider is taking at this moment cannot be recalled. The

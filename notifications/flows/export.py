@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from ..models import Delivery, DeliveryEvent, Device, Notification, RefusedRequest, Suppression, TopicSubscription
-from ..rules.identity import user_recipient
+from ..rules.identity import UserKey, user_recipient
 from .people import load_people
 from .preferences import read_preferences
 
 
-def export(user_key: Any) -> dict[str, object]:
+def export(user_key: UserKey) -> dict[str, object]:
     """Return what is kept about a user: a fixed number of queries, and never what was declared sensitive."""
     recipient = user_recipient(user_key)
     deliveries = list(Delivery.objects.filter(recipient=recipient).order_by("pk"))
@@ -31,7 +31,7 @@ def export(user_key: Any) -> dict[str, object]:
     }
 
 
-def address_hashes(user_key: Any, devices: Iterable[Device]) -> set[str]:
+def address_hashes(user_key: UserKey, devices: Iterable[Device]) -> set[str]:
     """Return the hashes of a user's addresses: of every device, active or not, and of the field paths."""
     people = load_people([user_recipient(user_key)])
     return {row.address_hash for row in devices} | {target.address_hash for who in people for target in who.targets}
@@ -53,7 +53,7 @@ def _device(row: Device) -> dict[str, object]:
     return {"id": row.pk, **{name: getattr(row, name) for name in names}}
 
 
-def _suppressions(user_key: Any, devices: list[Device], deliveries: list[Delivery]) -> list[Mapping[str, Any]]:
+def _suppressions(user_key: UserKey, devices: list[Device], deliveries: list[Delivery]) -> list[Mapping[str, Any]]:
     hashes = address_hashes(user_key, devices)
     return list(
         Suppression.objects.filter(address_hash__in=hashes)

@@ -14,6 +14,7 @@ from ..enums import Channel, Source, SuppressionCause
 from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
 from . import gate
 from .declare import Words, publish, words_of
+from .keys import revoke_key
 from .devices import prune, restore
 from .suppress import lift, suppress
 
@@ -120,7 +121,7 @@ def revoke_keys(keys: Sequence[object], by: By) -> int:
     done = 0
     for row in ApiKey.objects.filter(pk__in=keys, revoked_at=None):
         with transaction.atomic():
-            if ApiKey.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=Now()):
+            if revoke_key(row):
                 audit(by, "revoke_key", subject=str(row))
                 done += 1
     return done

@@ -13,6 +13,7 @@ from django.db.models import Manager
 from .. import conf
 from ..exceptions import Problem, UnknownRecipient
 from ..models import Topic, TopicSubscription
+from ..rules.identity import UserKey
 
 _CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError, EmptyResultSet)
 
@@ -45,7 +46,7 @@ def unsubscribe(slug: str, users: Sequence[str]) -> int:
     return done
 
 
-def _user_keys(users: Sequence[str]) -> list[Any]:
+def _user_keys(users: Sequence[str]) -> list[UserKey]:
     lookup = conf.get().recipient.lookup
     manager = get_user_model()._default_manager
     try:
@@ -63,7 +64,7 @@ def _user_keys(users: Sequence[str]) -> list[Any]:
     return [found[value] for value in users]
 
 
-def _keys_by_value(manager: Manager[Any], lookup: str, values: Sequence[str]) -> dict[str, Any]:
+def _keys_by_value(manager: Manager[Any], lookup: str, values: Sequence[str]) -> dict[str, UserKey]:
     rows = manager.filter(**{f"{lookup}__in": values}).values_list(lookup, "pk")
     return {str(value): key for value, key in rows}
 

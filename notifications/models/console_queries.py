@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
 from uuid import UUID
 
 from django.db import OperationalError, connections, router, transaction
 
-from ..enums import State
 from .access import IdempotencyKey
 from .log import Delivery
 
@@ -58,10 +56,6 @@ _HISTORY = """
      WHERE recipient = %(recipient)s AND created_at >= %(since)s AND created_at < %(until)s
      ORDER BY created_at DESC LIMIT 50)
     ORDER BY 2
-"""
-_STATES = """
-    SELECT state, count(*) FROM carillon_delivery
-    WHERE notification_id = %(id)s::uuid AND id >= %(low)s::uuid AND id < %(high)s::uuid GROUP BY state
 """
 
 
@@ -165,14 +159,6 @@ def history(
         "first": first,
     }
     return [Line(*row) for row in _fetch(router.db_for_read(Delivery), _HISTORY, values)]
-
-
-def count_states(notification_id: UUID) -> dict[State, int]:
-    """Return how many deliveries of a notification stand where; only its own partition is read."""
-    low = notification_id.int >> 80 << 80
-    values = {"id": notification_id, "low": UUID(int=low), "high": UUID(int=low + (1 << 80))}
-    rows = _fetch(router.db_for_read(Delivery), _STATES, values)
-    return {State(str(state)): cast("int", count) for state, count in rows}
 
 
 def _fetch(using: str, sql: str, values: dict[str, object]) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ from notifications.sandbox.records import Accepted, parse_line, refused_path
 
 
 class Ledger:
-    """The lines that the sandbox has written since this was made; each is read once, by whichever thread comes first."""
+    """The lines that the sandbox has written since this was made; each is read once, by whichever thread is first."""
 
     def __init__(self, file: Path) -> None:
         """Begin at the end of the file as it is now."""

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from notifications.sandbox import credentials
 from notifications.sandbox.process import SandboxProcess, launch, with_webhook_secret
@@ -49,7 +50,7 @@ class Stack:
     sandbox_port: int = 0
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> Self:
         """Start the sandbox; web and workers are started by the methods below."""
         self._exit = ExitStack()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,11 +89,19 @@ class Stack:
         Raises:
             RuntimeError: it failed; the text holds what it said.
         """
+        return self.run("manage.py", *command)
+
+    def run(self, *arguments: str) -> str:
+        """Run Python with these arguments to its end and return what it printed.
+
+        Raises:
+            RuntimeError: it failed; the text holds what it said.
+        """
         done = subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+            [sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise RuntimeError(f"manage.py {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def start_web(self, workers: int = 2) -> None:

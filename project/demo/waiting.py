@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.15
+
+abandoned = threading.Event()
+"""Set when the demo is stopped: whoever still waits gives up at once."""
 
 
 class WaitedInVainError(Exception):
@@ -29,4 +33,5 @@ def wait_until(
             return found
         if time.monotonic() >= deadline:
             raise WaitedInVainError(f"waited {seconds:.0f} s for {what}" + (f"; see {log}" if log else ""))
-        time.sleep(PAUSE_SECONDS)
+        if abandoned.wait(PAUSE_SECONDS):
+            raise WaitedInVainError(f"stopped while waiting for {what}")

@@ -22,6 +22,7 @@ from notifications.flows.cancel import cancel
 from notifications.flows.claim import Batch, claim
 from notifications.flows.deliver import deliver
 from notifications.flows.recipients import address_recipient, find_recipient
+from notifications.flows.requests import Request
 from notifications.jobs import worker_name
 from notifications.messages import Address
 from notifications.models import Delivery, DeliveryEvent, ProviderHold

@@ -17,7 +17,12 @@ class OptedOut(Outcome):
         """Opt somebody out of social pushes, and send one."""
         wanted = world.broken == self.name
         world.api.patch(f"users/{people.EMIL}/preferences/", {"categories": {"social": {"push": wanted}}})
-        token = {"channel": "push", "platform": "ios", "address": "emil-phone-77aa66bb55cc44dd33ee", "token_type": "fcm"}
+        token = {
+            "channel": "push",
+            "platform": "ios",
+            "address": "emil-phone-77aa66bb55cc44dd33ee",
+            "token_type": "fcm",
+        }
         world.api.post(f"users/{people.EMIL}/devices/", token)
         sent = world.api.notify({"user": people.EMIL, "template": "new-follower", "data": {"name": "Jonas"}})
         world.say(self.name, f"preference set, push asked for: answered {sent.status}")

@@ -31,7 +31,9 @@ class QuietHours(Outcome):
         world.say(self.name, f"quiet from {start:%H:%M} to {end:%H:%M} in {zone.key}; email asked for: {sent.status}")
         deliveries = world.until(
             sent,
-            lambda found: bool(found) and (found[0]["reason"] == "quiet_hours" or found[0]["state"] in ("sent", "delivered")),
+            lambda found: (
+                bool(found) and (found[0]["reason"] == "quiet_hours" or found[0]["state"] in ("sent", "delivered"))
+            ),
             "the decision",
         )
         return judge(seen(world, deliveries), end)

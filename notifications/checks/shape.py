@@ -1,0 +1,56 @@
+"""What can be wrong inside `settings.NOTIFICATIONS` once its outer shape is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from .. import conf
+from ..enums import Platform
+
+_ALIAS = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+def deeper_problems(value: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
+    """Yield what is wrong with aliases, route entries, field paths, keys and the guest list."""
+    providers, routes = value.get("PROVIDERS", {}), value.get("ROUTES", {})
+    for alias in providers if isinstance(providers, Mapping) else ():
+        if not isinstance(alias, str) or not _ALIAS.match(alias):
+            where, hint = 'NOTIFICATIONS["PROVIDERS"]', "name it with lower-case letters, digits, - and _, as in URLs"
+            yield conf.SettingProblem(where, f"has the alias {alias!r}, which no webhook's URL can carry", hint)
+    for channel, entries in routes.items() if isinstance(routes, Mapping) else ():
+        where = f'NOTIFICATIONS["ROUTES"]["{channel}"]'
+        for entry in entries:
+            yield from _entry_problems(where, entry) if isinstance(entry, Mapping) else ()
+    recipient = value.get("RECIPIENT", {})
+    for name, path in recipient.items() if isinstance(recipient, Mapping) else ():
+        if not isinstance(path, str) or not path:
+            where, hint = f'NOTIFICATIONS["RECIPIENT"]["{name}"]', f'"{name}": "profile__{name}"'
+            yield conf.SettingProblem(where, "is not a field path", hint)
+    for name, example in (("ENCRYPTION_KEYS", '[os.environ["NEWEST_KEY"]]'), ("ONLY_TO", '["example.com"]')):
+        items = value.get(name)
+        if items is not None and _texts(items) is None:
+            hint = f'"{name}": {example},'
+            yield conf.SettingProblem(f'NOTIFICATIONS["{name}"]', "is not a list of texts", hint)
+
+
+def _entry_problems(where: str, entry: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
+    for name, example, known in (("countries", '["49"]', ()), ("platforms", '["ios"]', tuple(Platform.values))):
+        items = _texts(entry.get(name, ()))
+        if items is None:
+            yield conf.SettingProblem(f'{where}["{name}"]', "is not a list of texts", f'"{name}": {example}')
+            continue
+        for item in items:
+            if known and item not in known:
+                hint = conf.did_you_mean(item, known)
+                yield conf.SettingProblem(f'{where}["{name}"]', f"has the unknown platform {item!r}", hint)
+            if not known and not item.isdigit():
+                what = f"has {item!r}, which is no country calling code"
+                yield conf.SettingProblem(f'{where}["{name}"]', what, '"countries": ["49"]')
+
+
+def _texts(value: object) -> list[str] | None:
+    """Return a list of texts as one, or None if it is none; one text alone is a mistake, not a list of letters."""
+    if isinstance(value, str | bytes) or not isinstance(value, Collection):
+        return None
+    return list(value) if all(isinstance(item, str) and item for item in value) else None

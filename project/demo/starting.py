@@ -1,0 +1,99 @@
+"""Starts all that the demo needs, telling what it starts: services, sandbox, people, web, one worker, a key."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from project import embedded
+
+from .closing import Place
+from .stack import ROOT, Stack
+from .terminal import Terminal
+
+WEB_PORT, SANDBOX_PORT = 8000, 9400
+_SCOPES = ("send", "broadcast", "devices", "preferences", "read")
+
+
+@dataclass(frozen=True)
+class Started:
+    """What runs."""
+
+    stack: Stack
+    place: Place
+
+
+def start(terminal: Terminal, folder: Path, environ: Mapping[str, str], running: ExitStack) -> Started:
+    """Start everything; `running` stops it all when it is closed.
+
+    Raises:
+        RuntimeError: something did not start; the text says what, and holds its last words.
+    """
+    terminal.heading("Starting")
+    urls = _services(terminal, environ, running)
+    own = {"CARILLON_ONLY_TO": "", "DJANGO_SETTINGS_MODULE": "project.settings"}
+    stack = running.enter_context(
+        Stack(folder, urls["DATABASE_URL"], urls["REDIS_URL"], WEB_PORT, SANDBOX_PORT, extra_env=own)
+    )
+    terminal.progress("sandbox", f"{stack.sandbox.base_url}/sandbox/   plays FCM, Twilio and Postmark")
+    seeded = json.loads(stack.run("-m", "project.demo.seed").splitlines()[-1])
+    new = f", {seeded['new']:,} of them new" if seeded["new"] else ""
+    terminal.progress("database", f"schema up to date, {seeded['people']:,} people{new}")
+    stack.start_worker()
+    with ThreadPoolExecutor(2) as pool:
+        web, key = pool.submit(stack.start_web), pool.submit(_make_key, stack)
+        web.result()
+        terminal.progress("web", f"{stack.url}/   gunicorn project.wsgi:application")
+        terminal.progress("worker", "manage.py rqworker push sms email   the only one")
+        place = Place(stack.url, stack.sandbox.base_url, key.result())
+    terminal.progress("API key", f"{place.key[:12]}…   manage.py carillon api-key create; valid for a day")
+    _tell_of_other_ports(terminal, stack)
+    terminal.line(f"           logs and the sandbox's file are in {shown(folder)}/")
+    return Started(stack, place)
+
+
+def shown(path: Path) -> str:
+    """Return a path as somebody in the checkout would type it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def _services(terminal: Terminal, environ: Mapping[str, str], running: ExitStack) -> dict[str, str]:
+    """Start PostgreSQL and Valkey where the environment names none, and return the URLs of both."""
+    urls = {name: environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
+    missing = [name for name, url in urls.items() if not url]
+    if missing:
+        services = running.enter_context(
+            embedded.start(postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing)
+        )
+        urls |= services.environ
+    for name, title in (("DATABASE_URL", "PostgreSQL"), ("REDIS_URL", "Valkey")):
+        where = (
+            "this checkout's own, on a Unix socket" if name in missing else f"yours, at {_without_secret(urls[name])}"
+        )
+        terminal.progress(title if name in missing or name == "DATABASE_URL" else "Redis", where)
+    return urls
+
+
+def _make_key(stack: Stack) -> str:
+    scopes = [word for scope in _SCOPES for word in ("--scope", scope)]
+    made = stack.manage("carillon", "api-key", "create", "demo", "--expires", "1d", *scopes)
+    return made.split()[-1]
+
+
+def _tell_of_other_ports(terminal: Terminal, stack: Stack) -> None:
+    for name, wanted, url in (("web", WEB_PORT, stack.url), ("sandbox", SANDBOX_PORT, stack.sandbox.base_url)):
+        port = urlsplit(url).port
+        if port != wanted:
+            terminal.line(f"           port {wanted} is taken: the {name} listens on {port}")
+
+
+def _without_secret(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{host}{parts.path}" if host else parts.path or url
