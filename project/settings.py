@@ -123,9 +123,9 @@ RQ_QUEUES = {
 RQ = {
     # It brings the JSON serializer with it: rqworker ignores a queue's own SERIALIZER.
     "WORKER_CLASS": "notifications.workers.ChannelWorker",
-    # django-rq's pages let any staff user empty the queues; its URLs stay out of project/urls.py too.
-    "SHOW_ADMIN_LINK": False,
 }
+# django-rq's pages let any staff user empty the queues; its URLs stay out of project/urls.py too.
+RQ_SHOW_ADMIN_LINK = False
 
 # --- Carillon -------------------------------------------------------------------------------------------------------
 _accounts: dict[str, dict[str, Any]] = {

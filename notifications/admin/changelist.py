@@ -34,9 +34,7 @@ class KeysetChangeList(ChangeList):
         found: dict[str, Any] = super().get_filters_params(params)
         return {name: value for name, value in found.items() if name not in (OLDER, NEWER)}
 
-    def get_query_string(
-        self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None
-    ) -> str:
+    def get_query_string(self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None) -> str:
         """Return a query string that starts at the first page again: a cursor belongs to one set of filters."""
         return super().get_query_string(new_params, [*(remove or []), OLDER, NEWER])
 

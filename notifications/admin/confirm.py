@@ -81,5 +81,3 @@ def ask_or_do(
 def selected(request: HttpRequest) -> list[str]:
     """Return the keys that were ticked, each once."""
     return list(dict.fromkeys(request.POST.getlist(ACTION_CHECKBOX_NAME)))
-
-

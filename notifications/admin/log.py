@@ -129,7 +129,17 @@ class NotificationAdmin(ReadOnlyAdmin):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Messages to one device or address each, and what became of them."""
 
-    list_display = ("asked", "standing", "why", "channel", "template", "who", "address_masked", "provider", "identifier")
+    list_display = (
+        "asked",
+        "standing",
+        "why",
+        "channel",
+        "template",
+        "who",
+        "address_masked",
+        "provider",
+        "identifier",
+    )
     list_filter = (WindowFilter, FamilyFilter, "state", "channel", ProviderFilter, "possible_duplicate")
     search_fields = ("pk",)
     search_help_text = gettext_lazy(

@@ -34,7 +34,16 @@ def hashes_of(term: str) -> list[str]:
 class DeviceAdmin(ReadOnlyAdmin):
     """Users' devices; registering is the app's, pruning and its undo are ours."""
 
-    list_display = ("address_masked", "channel", "platform", "is_active", "deactivated_reason", "who", "seen", "created")
+    list_display = (
+        "address_masked",
+        "channel",
+        "platform",
+        "is_active",
+        "deactivated_reason",
+        "who",
+        "seen",
+        "created",
+    )
     list_filter = ("is_active", "channel", "platform", "deactivated_reason")
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A device's id, a whole token, number or mailbox, or a recipient key such as u:42.")
@@ -220,7 +229,9 @@ class TopicSubscriptionAdmin(ConsoleAdmin):
 
 def _look_at_pruning(keys: Sequence[object]) -> DryRun:
     active = operate.active_among(keys)
-    return DryRun(active, [(_("will not be written to any more"), active), (_("are inactive already"), len(keys) - active)])
+    return DryRun(
+        active, [(_("will not be written to any more"), active), (_("are inactive already"), len(keys) - active)]
+    )
 
 
 def _prune(keys: Sequence[object], by: By) -> str:
@@ -254,8 +265,10 @@ PRUNE = Operation(
     name="prune",
     title=gettext_lazy("Prune devices"),
     button=gettext_lazy("Prune"),
-    effect=gettext_lazy("Nothing is deleted: a pruned device can be brought back, and comes back by itself when its app"
-                        " registers again."),
+    effect=gettext_lazy(
+        "Nothing is deleted: a pruned device can be brought back, and comes back by itself when its app"
+        " registers again."
+    ),
     look=_look_at_pruning,
     run=_prune,
     dangerous=True,
@@ -272,8 +285,10 @@ LIFT = Operation(
     name="lift",
     title=gettext_lazy("Lift suppressions"),
     button=gettext_lazy("Lift"),
-    effect=gettext_lazy("Lift only what the recipient asked for, or what was a mistake: writing on after a complaint"
-                        " costs the sender's reputation."),
+    effect=gettext_lazy(
+        "Lift only what the recipient asked for, or what was a mistake: writing on after a complaint"
+        " costs the sender's reputation."
+    ),
     look=_look_at_lifting,
     run=_lift,
     dangerous=True,

@@ -11,8 +11,8 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope
-from ..flows.launch import BroadcastRequest, launch
 from ..flows.control import cancel_broadcast, launch_draft, pause, resume
+from ..flows.launch import BroadcastRequest, launch
 from ..flows.status import Counts, Progress, deliveries_of, progress_of
 from ..models import Broadcast, Notification
 from .base import ApiView

@@ -16,10 +16,10 @@ from rest_framework.response import Response
 from ..enums import Scope, State
 from ..exceptions import RequestRejected, UnknownRecipient
 from ..flows.accept import accept
-from ..flows.requests import Accepted, Request
 from ..flows.cancel import cancel
 from ..flows.recipients import find_user_key
 from ..flows.refuse import refuse
+from ..flows.requests import Accepted, Request
 from ..flows.status import deliveries_of
 from ..messages import Address
 from ..models import Delivery, Notification

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
@@ -35,7 +35,11 @@ _LEAD = """
 
 
 def sweep(holder: str) -> bool:
-    """Do one round of repairs if this process leads (or the leader's lease ran out); return whether it did."""
+    """Do one round of repairs if this process leads (or the leader's lease ran out); return whether it did.
+
+    Raises:
+        OperationalError, InterfaceError: PostgreSQL is away; the next round tries again.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LEAD, [holder, conf.SWEEPER_LEASE_SECONDS])
         if cursor.fetchone() is None:
@@ -43,10 +47,11 @@ def sweep(holder: str) -> bool:
     for repair in _REPAIRS:
         try:
             repair()
+        except (OperationalError, InterfaceError):
+            raise
         except Exception:
             # One repair that fails must not keep the others from running; the next round tries again.
             logger.exception("sweep: %s failed", repair.__name__)
-            connection.close_if_unusable_or_obsolete()
     return True
 
 

@@ -1,6 +1,7 @@
 """TEMP operator."""
 
 from __future__ import annotations
+
 from collections.abc import Callable
 
 

@@ -11,6 +11,7 @@ ADA_EMAIL = "ada.nowak@example.com"
 ADA_PHONE = "+447700900101"
 JONAS_EMAIL = "jonas.albers@example.com"
 CLARA_EMAIL = "clara.moreau@example.com"
+EMIL_PHONE_TOKEN = "emil-phone-77aa66bb55cc44dd33ee22ff11aa00bb"
 YUKI_ZONE = "Asia/Tokyo"
 TOM_PHONE_TOKEN = "tom-phone-f3a1c0d2e4b5968778695a4b3c2d1e0f"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -73,10 +72,8 @@ def _services(terminal: Terminal, environ: Mapping[str, str], running: ExitStack
         )
         urls |= services.environ
     for name, title in (("DATABASE_URL", "PostgreSQL"), ("REDIS_URL", "Valkey")):
-        where = (
-            "this checkout's own, on a Unix socket" if name in missing else f"yours, at {_without_secret(urls[name])}"
-        )
-        terminal.progress(title if name in missing or name == "DATABASE_URL" else "Redis", where)
+        yours = f"yours, at {_without_secret(urls[name])}"
+        terminal.progress(title, "this checkout's own, on a Unix socket" if name in missing else yours)
     return urls
 
 

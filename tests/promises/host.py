@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -69,3 +70,19 @@ def possible_duplicates() -> None:
     """Print the ids of deliveries marked as possible duplicates."""
     marked = Delivery.objects.filter(possible_duplicate=True).values_list("pk", flat=True)
     print(json.dumps([str(key) for key in marked]))
+
+
+def states() -> None:
+    """Print how many deliveries stand in each state."""
+    print(json.dumps(dict(Counter(Delivery.objects.values_list("state", flat=True)))))
+
+
+def email_to(address: str) -> None:
+    """Send an email to an address and print the notification's id."""
+    print(notify(Address(email=address), "invoice", {"order": {"number": "1", "total": 2}}).pk)
+
+
+def outcomes_of(*addresses: str) -> None:
+    """Print state and reason of the newest delivery to each of these addresses."""
+    newest = {row.address: [row.state, row.reason] for row in Delivery.objects.filter(address__in=addresses).order_by("pk")}
+    print(json.dumps(newest))

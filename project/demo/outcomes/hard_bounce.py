@@ -30,13 +30,10 @@ class HardBounce(Outcome):
 
 def judge(first: Seen, second: Seen) -> Finding:
     """Judge both notifications: the first taken and bounced, the second skipped for the suppression."""
+    bounced = first.states == ["bounced"] and len(first.messages) == 1
     skipped = [(item["state"], item["reason"]) for item in second.deliveries] == [("skipped", "suppression")]
     return findings(
-        (
-            first.states == ["bounced"] and len(first.messages) == 1,
-            "first: sent, then bounced",
-            f"first: {first.described}",
-        ),
+        (bounced, "first: sent, then bounced", f"first: {first.described}"),
         (skipped, "second: skipped (suppression)", f"second: {second.described}"),
         (not second.messages, "1 message in the sandbox", f"second: {second.arrived}"),
     )

@@ -1,9 +1,12 @@
-"""A provider outage: the breaker opens, email takes over, and when the provider is back the breaker closes by itself."""
+"""A provider outage: the breaker opens, email takes over, and once it is over the breaker closes by itself."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from notifications.breakers import BreakerPolicy
 
 from .. import people
 from ..client import Answer
@@ -11,11 +14,12 @@ from ..finding import Finding, findings
 from ..waiting import wait_until
 from .base import UNDECIDED, Outcome, Seen, World, seen
 
-OUTAGE_SECONDS = 5.0
-"""Not longer than a breaker stays open at first, so that its first probe finds the provider well again."""
+OUTAGE_SECONDS = BreakerPolicy.reset_timeout - 0.5
+"""A little less than a breaker stays open at first, so that its first probe finds the provider well again."""
+_LONGEST_SECONDS = 60.0
 
-_BEFORE, _DURING = 12, 5
-"""How many alerts open the breaker (it wants ten answers), and how many come while it is open."""
+_BEFORE, _DURING = BreakerPolicy.minimum_volume + 2, 5
+"""How many alerts meet the outage, enough for the breaker to open, and how many come while it is open."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,21 @@ class ProviderOutage(Outcome):
 
     def show(self, world: World) -> Finding:
         """Take FCM away for some seconds, and send price alerts all the while."""
+        began = time.monotonic()
         if world.broken != self.name:
-            world.sandbox.fault("fcm", "outage", seconds=OUTAGE_SECONDS)
-            world.say(self.name, f"FCM answers 503 for {OUTAGE_SECONDS:.0f} s")
-        before = [self._alert(world, number) for number in range(1, _BEFORE + 1)]
-        self._wait_for_refusals(world, before)
-        during = [self._alert(world, _BEFORE + number) for number in range(1, _DURING + 1)]
-        held = [world.until(sent, _decided, "a decision about the alert")[0]["reason"] for sent in during]
-        world.say(self.name, f"alerts during the outage: {', '.join(sorted(set(held))) or 'not held back'}")
+            world.sandbox.fault("fcm", "outage", seconds=_LONGEST_SECONDS)
+            world.say(self.name, "FCM answers 503 from now on")
+        try:
+            before = [self._alert(world, number) for number in range(1, _BEFORE + 1)]
+            self._wait_for_answers(world, before)
+            during = [self._alert(world, _BEFORE + number) for number in range(1, _DURING + 1)]
+            held = [world.until(sent, _decided, "a decision about the alert")[0]["reason"] for sent in during]
+            world.say(self.name, f"alerts during the outage: {', '.join(sorted(filter(None, set(held)))) or 'sent'}")
+            time.sleep(max(0.0, began + OUTAGE_SECONDS - time.monotonic()))
+        finally:
+            world.sandbox.reset("fcm")
+        world.say(self.name, f"FCM is well again after {time.monotonic() - began:.1f} s")
         ended = [world.until(sent, _reached, "push or email to reach everybody", seconds=30) for sent in during]
-        world.say(self.name, "email has taken over; waiting for push to come back")
         early = [world.until(sent, _reached, "push or email to reach everybody", seconds=40) for sent in before]
         after = self._later(world)
         return judge(
@@ -68,15 +77,15 @@ class ProviderOutage(Outcome):
         data = {"product": f"Bell no. {number}"}
         return world.api.notify({"user": people.follower(number), "template": "price-alert", "data": data})
 
-    def _wait_for_refusals(self, world: World, alerts: Sequence[Answer]) -> None:
-        """Wait until the provider has refused enough for the breaker, or has taken them all."""
+    def _wait_for_answers(self, world: World, alerts: Sequence[Answer]) -> None:
+        """Wait until the provider has answered, well or not, as often as the breaker wants before it judges."""
         keys = [item["id"] for sent in alerts for item in sent.deliveries]
 
         def met() -> bool:
             refused = {item["delivery"] for item in self._refusals(world, alerts)}
-            return len(refused) + len(world.ledger.of(*keys)) >= len(keys)
+            return len(refused) + len(world.ledger.of(*keys)) >= BreakerPolicy.minimum_volume
 
-        wait_until(met, bool, "FCM to answer every alert", log=world.log)
+        wait_until(met, bool, "FCM to answer the alerts", log=world.log)
 
     def _refusals(self, world: World, alerts: Sequence[Answer]) -> list[dict[str, object]]:
         keys = {item["id"] for sent in alerts for item in sent.deliveries}

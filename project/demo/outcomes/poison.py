@@ -44,5 +44,9 @@ def judge(died: Seen, replayed: Seen) -> Finding:
     return findings(
         (dead and not died.messages, "dead: render_error, nothing sent", f"at first: {died.described}"),
         (replayed.states == ["delivered"], "replayed, delivered", f"after the replay: {replayed.described}"),
-        (once, f"“{replayed.messages[0].content.get('text')}”" if once else "", replayed.arrived),
+        (once, f"“{_text(replayed)}”" if once else "", replayed.arrived),
     )
+
+
+def _text(replayed: Seen) -> str:
+    return str(replayed.messages[0].content.get("text", "")).strip()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from .. import people
 from ..finding import Finding, findings
-from .base import Outcome, Seen, World, seen
+from .base import UNDECIDED, Outcome, Seen, World, seen
 
 _EVERY_DAY = [0, 1, 2, 3, 4, 5, 6]
 _TOLERANCE = timedelta(minutes=1)
@@ -29,13 +31,7 @@ class QuietHours(Outcome):
         data = {"number": f"Q-{world.run}", "total": 240.0, "items": ["Tubular bells"]}
         sent = world.api.notify({"user": people.YUKI, "template": "order-shipped", "data": data})
         world.say(self.name, f"quiet from {start:%H:%M} to {end:%H:%M} in {zone.key}; email asked for: {sent.status}")
-        deliveries = world.until(
-            sent,
-            lambda found: (
-                bool(found) and (found[0]["reason"] == "quiet_hours" or found[0]["state"] in ("sent", "delivered"))
-            ),
-            "the decision",
-        )
+        deliveries = world.until(sent, _decided, "the decision")
         return judge(seen(world, deliveries), end)
 
 
@@ -43,6 +39,10 @@ def window(now: datetime, *, quiet_now: bool) -> tuple[datetime, datetime]:
     """Return a quiet window of three hours around `now`, or one that begins later."""
     begin = now + timedelta(hours=-1 if quiet_now else 3)
     return begin, (begin + timedelta(hours=3)).replace(second=0, microsecond=0)
+
+
+def _decided(deliveries: Sequence[Mapping[str, Any]]) -> bool:
+    return all(item["reason"] == "quiet_hours" or item["state"] not in UNDECIDED for item in deliveries)
 
 
 def judge(order: Seen, end: datetime) -> Finding:

@@ -1,0 +1,97 @@
+"""The console: Carillon's pages in the Django admin, on the default site and on any other."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.db.models import Model
+
+from ..models import (
+    Alert,
+    ApiKey,
+    AuditEntry,
+    Broadcast,
+    Category,
+    Claim,
+    DeadLetter,
+    Delivery,
+    DeliveryEvent,
+    Device,
+    IdempotencyKey,
+    Lease,
+    Notification,
+    Person,
+    Preference,
+    ProviderHold,
+    Receipt,
+    RefusedRequest,
+    Suppression,
+    Template,
+    TemplateVersion,
+    Topic,
+    TopicSubscription,
+    Translation,
+)
+from .dead_letters import DeadLetterAdmin
+from .log import DeliveryAdmin, NotificationAdmin
+from .operations import (
+    AlertAdmin,
+    ApiKeyAdmin,
+    AuditEntryAdmin,
+    LeaseAdmin,
+    ProviderHoldAdmin,
+)
+from .person import PersonAdmin
+from .recipients import (
+    DeviceAdmin,
+    PreferenceAdmin,
+    SuppressionAdmin,
+    TopicAdmin,
+    TopicSubscriptionAdmin,
+)
+from .traffic import (
+    BroadcastAdmin,
+    ClaimAdmin,
+    DeliveryEventAdmin,
+    IdempotencyKeyAdmin,
+    ReceiptAdmin,
+    RefusedRequestAdmin,
+)
+from .words import CategoryAdmin, TemplateAdmin, TemplateVersionAdmin, TranslationAdmin
+
+PAGES: dict[type[Model], type[ModelAdmin]] = {  # type: ignore[type-arg]
+    Person: PersonAdmin,
+    DeadLetter: DeadLetterAdmin,
+    Notification: NotificationAdmin,
+    Delivery: DeliveryAdmin,
+    DeliveryEvent: DeliveryEventAdmin,
+    Broadcast: BroadcastAdmin,
+    Claim: ClaimAdmin,
+    Receipt: ReceiptAdmin,
+    Category: CategoryAdmin,
+    Template: TemplateAdmin,
+    TemplateVersion: TemplateVersionAdmin,
+    Translation: TranslationAdmin,
+    Device: DeviceAdmin,
+    Preference: PreferenceAdmin,
+    Suppression: SuppressionAdmin,
+    Topic: TopicAdmin,
+    TopicSubscription: TopicSubscriptionAdmin,
+    Alert: AlertAdmin,
+    ProviderHold: ProviderHoldAdmin,
+    ApiKey: ApiKeyAdmin,
+    IdempotencyKey: IdempotencyKeyAdmin,
+    RefusedRequest: RefusedRequestAdmin,
+    AuditEntry: AuditEntryAdmin,
+    Lease: LeaseAdmin,
+}
+
+
+def register(site: AdminSite) -> None:
+    """Put every page of the console on an admin site; one that is there already is left alone."""
+    for model, page in PAGES.items():
+        if not site.is_registered(model):
+            site.register(model, page)
+
+
+register(admin.site)

@@ -1,0 +1,247 @@
+"""What operators work with: alerts, provider holds, API keys, the audit and leases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from .. import conf
+from ..flows import operate
+from ..flows.operate import By
+from ..models import Alert, ApiKey, ProviderHold
+from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, time_column
+from .confirm import DryRun, Operation, ask_or_do, selected
+from .markup import EMPTY, facts
+
+_LONGEST_HOLD = 7 * 24 * 60
+
+
+class AlertAdmin(ReadOnlyAdmin):
+    """What somebody must see."""
+
+    list_display = ("last", "kind", "subject", "count", "detail", "acknowledged", "acknowledged_by")
+    list_filter = (("acknowledged_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("acknowledged_by",)
+    actions = ("acknowledge",)
+    last = time_column("last_at", gettext_lazy("last"))
+    acknowledged = time_column("acknowledged_at", gettext_lazy("acknowledged"))
+
+    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered."""
+        return bool(request.user.has_perm("carillon.change_alert"))  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Acknowledge"), permissions=["acknowledge"])
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> HttpResponse:
+        """Ask for a word about it, then acknowledge."""
+        user = request.user.pk
+        operation = Operation(
+            name="acknowledge",
+            title=gettext_lazy("Acknowledge alerts"),
+            button=gettext_lazy("Acknowledge"),
+            effect=gettext_lazy("If the same trouble comes back, it raises a new alert."),
+            look=_look_at_alerts,
+            run=lambda keys, by: _acknowledged(operate.acknowledge(keys, user, by)),
+        )
+        return ask_or_do(self, request, operation, _numbers(request), request.get_full_path())
+
+
+class HoldForm(forms.ModelForm[ProviderHold]):
+    """Which provider to hold, for how long and why."""
+
+    alias = forms.ChoiceField(label=gettext_lazy("Provider"))
+    minutes = forms.IntegerField(
+        label=gettext_lazy("Minutes"), min_value=1, max_value=_LONGEST_HOLD, initial=30,
+        help_text=gettext_lazy("A hold always ends by itself; hold again to prolong it."),
+    )  # fmt: skip
+    reason = forms.CharField(label=gettext_lazy("Reason"), max_length=300)
+
+    class Meta:
+        """The end is made from the minutes."""
+
+        model = ProviderHold
+        fields = ("alias", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "alias" in self.fields:
+            self.fields["alias"].choices = [(alias, alias) for alias in conf.get().providers]  # type: ignore[attr-defined]
+
+    def validate_unique(self) -> None:
+        """Holding again prolongs."""
+
+
+class ProviderHoldAdmin(ConsoleAdmin):
+    """Providers that must not be used for now."""
+
+    keyset = "pk"
+    form = HoldForm
+    list_display = ("alias", "ends", "reason", "by_whom", "since")
+    actions = ("release",)
+    ends = time_column("until", gettext_lazy("ends"))
+    since = time_column("created_at", gettext_lazy("first held"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        """A hold is prolonged by holding again."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
+        """A hold is released with a reason, not deleted."""
+        return False
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered."""
+        return bool(request.user.has_perm("carillon.delete_providerhold"))  # type: ignore[union-attr]
+
+    def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
+        """Ask for minutes when holding; show the end afterwards."""
+        return ["alias", "minutes", "reason"] if obj is None else ["alias", "until", "reason", "held_by", "created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Hold through the flow."""
+        values = form.cleaned_data
+        by = By(actor_of(request), values["reason"])
+        operate.hold_provider(values["alias"], timedelta(minutes=values["minutes"]), by)
+        obj.pk = values["alias"]
+
+    @admin.action(description=gettext_lazy("Release"), permissions=["release"])
+    def release(self, request: HttpRequest, queryset: QuerySet[ProviderHold]) -> HttpResponse:
+        """Ask why, then release."""
+        return ask_or_do(self, request, RELEASE, selected(request), request.get_full_path())
+
+    @admin.display(description=gettext_lazy("held by"))
+    def by_whom(self, row: ProviderHold) -> str:
+        """Who held it: a person, or Carillon itself."""
+        return row.held_by or _("itself: misconfigured")
+
+
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """Keys for the HTTP API: made by command, shown once; here they are seen and revoked."""
+
+    list_display = ("prefix", "name", "owner", "scopes_text", "created", "used", "expires", "revoked")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("A key's prefix or owner: exactly.")
+    actions = ("revoke",)
+    fields: ClassVar = (
+        "prefix",
+        "name",
+        "owner",
+        "scopes_text",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
+    created = time_column("created_at", gettext_lazy("created"))
+    used = time_column("last_used_at", gettext_lazy("last used"))
+    expires = time_column("expires_at", gettext_lazy("expires"))
+    revoked = time_column("revoked_at", gettext_lazy("revoked"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Never read the digest."""
+        return super().get_queryset(request).defer("digest")
+
+    def find(self, term: str) -> Q:
+        """Find by prefix, with or without the mark that keys begin with, or owner."""
+        return Q(prefix=term.removeprefix("ck_").partition("_")[0]) | Q(owner=term)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered."""
+        return bool(request.user.has_perm("carillon.change_apikey"))  # type: ignore[union-attr]
+
+    @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        """Ask why, then revoke."""
+        return ask_or_do(self, request, REVOKE, _numbers(request), request.get_full_path())
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def scopes_text(self, row: ApiKey) -> str:
+        """What it may do."""
+        return ", ".join(row.scopes) or EMPTY
+
+
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what, and why."""
+
+    list_display = ("at", "actor", "action", "subject", "reason", "planned", "done")
+    search_fields = ("pk",)
+    search_help_text = gettext_lazy("An actor or an action: exactly.")
+    at = time_column("created_at", gettext_lazy("at"))
+    fields: ClassVar = ("at", "actor", "action", "subject", "reason", "planned", "done", "detail_text")
+
+    def find(self, term: str) -> Q:
+        """Find by actor or action."""
+        return Q(actor=term) | Q(action=term)
+
+    @admin.display(description=gettext_lazy("detail"))
+    def detail_text(self, row: Any) -> str:
+        """The rest."""
+        return facts(row.detail)
+
+
+class LeaseAdmin(ReadOnlyAdmin):
+    """Who leads the sweep."""
+
+    keyset = "pk"
+    list_display = ("name", "holder", "ends")
+    ends = time_column("expires_at", gettext_lazy("ends"))
+
+
+def _numbers(request: HttpRequest) -> list[int]:
+    return [int(key) for key in selected(request) if key.isdecimal()]
+
+
+def _look_at_alerts(keys: Sequence[object]) -> DryRun:
+    still = Alert.objects.filter(pk__in=keys, acknowledged_at=None).count()
+    return DryRun(still, [(_("are acknowledged"), still), (_("were before"), len(keys) - still)])
+
+
+def _acknowledged(done: int) -> str:
+    return ngettext("%(count)d alert was acknowledged.", "%(count)d alerts were acknowledged.", done) % {"count": done}
+
+
+def _look_at_holds(keys: Sequence[object]) -> DryRun:
+    held = ProviderHold.objects.filter(pk__in=keys).count()
+    return DryRun(held, [(_("may be used again at once"), held)])
+
+
+def _release(keys: Sequence[object], by: By) -> str:
+    done = operate.release_providers([str(key) for key in keys], by)
+    return ngettext("%(count)d provider was released.", "%(count)d providers were released.", done) % {"count": done}
+
+
+def _look_at_keys(keys: Sequence[object]) -> DryRun:
+    valid = ApiKey.objects.filter(pk__in=keys, revoked_at=None).count()
+    return DryRun(valid, [(_("are refused from now on"), valid), (_("were revoked before"), len(keys) - valid)])
+
+
+def _revoke(keys: Sequence[object], by: By) -> str:
+    done = operate.revoke_keys(keys, by)
+    return ngettext("%(count)d key was revoked.", "%(count)d keys were revoked.", done) % {"count": done}
+
+
+RELEASE = Operation(
+    name="release",
+    title=gettext_lazy("Release providers"),
+    button=gettext_lazy("Release"),
+    effect=gettext_lazy("Workers use it again within a second or so; its breaker still judges."),
+    look=_look_at_holds,
+    run=_release,
+)
+REVOKE = Operation(
+    name="revoke",
+    title=gettext_lazy("Revoke API keys"),
+    button=gettext_lazy("Revoke"),
+    effect=gettext_lazy("Callers with these keys are refused at once. This cannot be undone: make new keys."),
+    look=_look_at_keys,
+    run=_revoke,
+    dangerous=True,
+)

@@ -1,0 +1,225 @@
+"""One call notifies an audience; it can be watched, paused, resumed and cancelled."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from notifications.enums import BroadcastStatus, Reason, State
+from notifications.flows.broadcast import plan_page
+from notifications.flows.control import unpark
+from notifications.flows.record import record
+from notifications.models import Broadcast, Delivery, RefusedRequest
+from notifications.models.delivery_queries import standing_of
+from notifications.rules.standing import Change
+from notifications.rules.transitions import parked
+from tests.api.conftest import API, Caller
+
+COUNTS = {
+    "members",
+    "planned",
+    "waiting",
+    "sent",
+    "delivered",
+    "skipped",
+    "failed",
+    "dead",
+    "cancelled",
+    "expired",
+    "digested",
+    "uncertain",
+}
+
+
+def body(users: Any, **more: Any) -> dict[str, Any]:
+    audience = {"users": [str(user.pk) for user in users]}
+    return {"audience": audience, "template": "new-post", "data": {"title": "Bells"}, **more}
+
+
+def start(call: Caller, users: Any, key: str = "b1", **more: Any) -> Any:
+    answer = call("POST", "broadcasts/", body(users, **more), Idempotency_Key=key)
+    assert answer.status_code == 202, answer.content
+    return answer
+
+
+@pytest.fixture
+def crowd(call: Caller, person: Any) -> list[Any]:
+    """Three people with a device each."""
+    users = [person() for _ in range(3)]
+    for user in users:
+        call("POST", f"users/{user.pk}/devices/", {"platform": "android", "address": f"token-{user.pk}"})
+    return users
+
+
+def test_post_answers_at_once(call: Caller, crowd: Any) -> None:
+    answer = start(call, crowd)
+    made = answer.json()
+    assert answer["Location"] == f"{API}/broadcasts/{made['id']}/"
+    assert made["status"] == "planning"
+    assert set(made["counts"]) == COUNTS
+    assert not any(made["counts"].values())
+    assert made["per_second"] is None
+    assert made["eta"] is None
+
+
+def test_the_same_request_again(call: Caller, crowd: Any) -> None:
+    first, again = start(call, crowd), start(call, crowd)
+    assert again.json() == first.json()
+    assert again["Idempotent-Replayed"] == "true"
+    other = call("POST", "broadcasts/", body(crowd, rate=5), Idempotency_Key="b1")
+    assert other.status_code == 422
+    assert Broadcast.objects.count() == 1
+
+
+def test_counts_and_deliveries(call: Caller, crowd: Any, django_assert_num_queries: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    with django_assert_num_queries(4):
+        seen = call("GET", f"broadcasts/{made['id']}/").json()
+    assert seen["status"] == "sending"
+    assert seen["counts"]["members"] == seen["counts"]["planned"] == seen["counts"]["waiting"] == 3
+    with django_assert_num_queries(3):
+        rows = call("GET", f"broadcasts/{made['id']}/deliveries/?state=pending&limit=2").json()
+    assert len(rows["results"]) == 2
+    assert len(call("GET", rows["next"]).json()["results"]) == 1
+
+
+def test_counts_are_cumulative(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    ids = list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    for key, state in zip(ids, (State.SENT, State.CLICKED, State.DEAD), strict=True):
+        Delivery.objects.filter(pk=key).update(state=state)
+    counts = call("GET", f"broadcasts/{made['id']}/").json()["counts"]
+    assert (counts["sent"], counts["delivered"], counts["dead"], counts["waiting"]) == (2, 1, 1, 0)
+
+
+def test_the_list_counts_in_one_statement(call: Caller, crowd: Any, django_assert_num_queries: Any) -> None:
+    made = [start(call, crowd, key=f"b{number}").json()["id"] for number in range(3)]
+    for key in made:
+        plan_page(UUID(key))
+    with django_assert_num_queries(4):
+        answer = call("GET", "broadcasts/").json()
+    assert [row["id"] for row in answer["results"]] == made[::-1]
+    assert [row["counts"]["waiting"] for row in answer["results"]] == [3, 3, 3]
+    assert {row["template"] for row in answer["results"]} == {"new-post"}
+
+
+def test_a_draft_waits_for_its_launch(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd, draft=True).json()
+    assert made["status"] == "draft"
+    plan_page(UUID(made["id"]))
+    assert not Delivery.objects.exists()
+    assert call("POST", f"broadcasts/{made['id']}/launch/").json()["status"] == "planning"
+    plan_page(UUID(made["id"]))
+    assert Delivery.objects.count() == 3
+    again = call("POST", f"broadcasts/{made['id']}/launch/")
+    assert again.status_code == 409
+    assert again.json()["type"].endswith("/problems/wrong-status/")
+
+
+def test_a_draft_for_later_is_scheduled(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd, draft=True, send_at="2199-01-01T00:00:00Z").json()
+    assert call("POST", f"broadcasts/{made['id']}/launch/").json()["status"] == "scheduled"
+
+
+def test_pause_and_resume(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    assert call("POST", f"broadcasts/{made['id']}/pause/").json()["status"] == "paused"
+    plan_page(UUID(made["id"]))
+    assert not Delivery.objects.exists()
+    assert call("POST", f"broadcasts/{made['id']}/pause/").status_code == 200
+    assert call("POST", f"broadcasts/{made['id']}/resume/").json()["status"] == "planning"
+    plan_page(UUID(made["id"]))
+    assert Delivery.objects.count() == 3
+    assert call("POST", f"broadcasts/{made['id']}/resume/").status_code == 409
+
+
+def test_resume_unparks_what_a_pause_parked(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    call("POST", f"broadcasts/{made['id']}/pause/")
+    rows = list(Delivery.objects.all())
+    later = rows[0].due_at.replace(year=rows[0].due_at.year + 1)
+    record(Change(row.pk, standing_of(row), parked(standing_of(row), Reason.PAUSED, later)) for row in rows)
+    assert call("POST", f"broadcasts/{made['id']}/resume/").json()["status"] == "sending"
+    assert not Delivery.objects.filter(reason=Reason.PAUSED).exists()
+    assert not Delivery.objects.filter(due_at=later).exists()
+    assert unpark(Broadcast.objects.get()) == 0
+
+
+def test_cancel(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    seen = call("POST", f"broadcasts/{made['id']}/cancel/").json()
+    assert seen["status"] == "cancelled"
+    assert seen["counts"]["cancelled"] == 3
+    assert call("POST", f"broadcasts/{made['id']}/cancel/").status_code == 200
+    Broadcast.objects.update(status=BroadcastStatus.DONE)
+    assert call("POST", f"broadcasts/{made['id']}/cancel/").status_code == 409
+
+
+def test_rate_and_eta(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd, rate=50).json()
+    assert made["per_second"] == 50
+    plan_page(UUID(made["id"]))
+    first = Delivery.objects.order_by("pk").first()
+    assert first is not None
+    Delivery.objects.filter(pk=first.pk).update(state=State.SENT, sent_at=first.due_at)
+    assert call("GET", f"broadcasts/{made['id']}/").json()["eta"] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"audience": {"topik": "x"}}, "/audience"),
+        ({"audience": {"name": "folowers"}}, "/audience/name"),
+        ({"audience": {"name": "followers", "params": {"author_id": "x"}}}, "/audience/params"),
+        ({"audience": {"name": "followers", "params": {"authr": 1}}}, "/audience/params"),
+        ({"audience": {"users": []}}, "/audience/users"),
+        ({"audience": {"users": [{}]}}, "/audience/users"),
+        ({"audience": {"users": ["x"]}}, "/audience/users"),
+        ({"audience": {"broadcast": "x"}}, "/audience/broadcast"),
+        ({"audience": []}, "/audience"),
+        ({"exclude": {"x": 1}}, "/exclude"),
+        ({"rate": 0}, "/rate"),
+        ({"rate": 10**400}, "/rate"),
+        ({"draft": "yes"}, "/draft"),
+        ({"ttl": True}, "/ttl"),
+        ({"data": {}}, "/data/title"),
+        ({"template": "login-code", "data": {"code": "1"}}, "/template"),
+        ({"send_at": "2027-01-01T00:00:00"}, "/send_at"),
+        ({"audiense": 1}, "/audiense"),
+    ],
+)
+def test_what_is_wrong_is_pointed_at(call: Caller, crowd: Any, change: dict[str, Any], pointer: str) -> None:
+    answer = call("POST", "broadcasts/", body(crowd, **change), Idempotency_Key="b1")
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert not Broadcast.objects.exists()
+    assert RefusedRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel"])
+def test_a_broadcast_that_is_not_there(call: Caller, action: str) -> None:
+    assert call("POST", f"broadcasts/{uuid.uuid4()}/{action}/").status_code == 404
+
+
+def test_a_broadcast_is_not_among_notifications(call: Caller, crowd: Any) -> None:
+    start(call, crowd)
+    notification = Broadcast.objects.get().notification_id
+    assert call("GET", "notifications/").json()["results"] == []
+    assert call("POST", f"notifications/{notification}/cancel/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "audience", [{"users": ["9" * 40]}, {"name": "followers", "params": {"author_id": 10**30}}, {"topic": "none"}]
+)
+def test_an_audience_of_nobody_is_planned_to_its_end(call: Caller, audience: dict[str, Any]) -> None:
+    made = call("POST", "broadcasts/", {**body([]), "audience": audience}, Idempotency_Key="b1")
+    assert made.status_code == 202, made.content
+    plan_page(UUID(made.json()["id"]))
+    assert call("GET", f"broadcasts/{made.json()['id']}/").json()["status"] == "sending"

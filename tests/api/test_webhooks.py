@@ -1,0 +1,113 @@
+"""The providers' door: a genuine callback is stored once; anything else stores nothing and learns nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import OperationalError
+from django.test import Client
+from twilio.request_validator import RequestValidator
+
+from notifications.models import Receipt
+from notifications.webhooks import LARGEST_BODY
+
+pytestmark = pytest.mark.django_db
+
+
+def postmark(body: Any, secret: str = "hook:secret", **more: Any) -> Any:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
+    return Client().generic("POST", "/webhooks/email/", raw, content_type="application/json", headers=headers, **more)
+
+
+def bounce() -> dict[str, Any]:
+    return {
+        "RecordType": "Bounce",
+        "ID": 42,
+        "Type": "HardBounce",
+        "TypeCode": 1,
+        "MessageID": str(uuid.uuid4()),
+        "Email": "ada@example.com",
+        "BouncedAt": "2026-01-01T00:00:00Z",
+        "Metadata": {},
+    }
+
+
+def twilio(url: str, signed_for: str, parameters: dict[str, str]) -> Any:
+    token = django_settings.NOTIFICATIONS["PROVIDERS"]["twilio"]["OPTIONS"]["auth_token"]
+    signature = RequestValidator(token).compute_signature(signed_for, parameters)
+    return Client().post(url, parameters, headers={"X-Twilio-Signature": signature, "X-Forwarded-Host": "evil.test"})
+
+
+def test_a_genuine_callback_is_stored_once() -> None:
+    body = bounce()
+    for _ in range(2):
+        answer = postmark(body)
+        assert answer.status_code == 200, answer.content
+        assert answer.content == b""
+    assert Receipt.objects.get().provider == "email"
+
+
+def test_the_url_is_the_one_that_the_provider_was_told(settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "PUBLIC_URL": "https://bells.example/notify"}
+    parameters = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered", "AccountSid": "AC" + "0" * 32}
+    path = f"/webhooks/twilio/?carillon={uuid.uuid4()}.1"
+    assert twilio(path, f"https://bells.example/notify{path}", parameters).status_code == 200
+    assert Receipt.objects.count() == 1
+    assert twilio(path, f"http://testserver{path}", parameters).status_code == 403
+
+
+@pytest.mark.parametrize("secret", ["hook:wrong", "", "x"])
+def test_a_forged_callback_stores_nothing(secret: str) -> None:
+    answer = postmark(bounce(), secret)
+    assert answer.status_code == 403
+    assert answer["Content-Type"] == "application/problem+json"
+    assert not Receipt.objects.exists()
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"17", b"\xff", b'{"RecordType": "\\u0000"}'])
+def test_nonsense_with_the_secret_stores_nothing_and_breaks_nothing(raw: bytes) -> None:
+    assert postmark(raw).status_code in {200, 403}
+    assert not Receipt.objects.exists()
+
+
+def test_a_callback_for_nobody() -> None:
+    for method in ("GET", "POST"):
+        assert Client().generic(method, "/webhooks/none/").status_code == 404
+
+
+def test_only_post() -> None:
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        answer = Client().generic(method, "/webhooks/email/")
+        assert answer.status_code == 405
+        assert answer["Allow"] == "POST"
+
+
+def test_a_callback_that_is_too_large() -> None:
+    assert postmark(b"x" * (LARGEST_BODY + 1)).status_code == 413
+
+
+def test_a_browser_session_and_its_csrf_token_are_not_asked_for() -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.post("/webhooks/email/", b"{}", content_type="application/json").status_code == 403
+    raw = json.dumps(bounce()).encode()
+    secret = base64.b64encode(b"hook:secret").decode()
+    answer = client.post(
+        "/webhooks/email/", raw, content_type="application/json", headers={"Authorization": f"Basic {secret}"}
+    )
+    assert answer.status_code == 200
+
+
+def test_without_a_database_the_provider_is_asked_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr("notifications.webhooks.receive", away)
+    answer = postmark(bounce())
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "1"
