@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_BLOCK = re.compile(r"(?P<head><!-- source: (?P<path>\S+)#(?P<name>\w+) -->\n```python\n).*?(?P<end>^```$)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"(?P<head><!-- source: (?P<path>\S+)#(?P<name>\w+) -->\n```python\n).*?(?P<end>^```$)", re.DOTALL | re.MULTILINE
+)
 
 
 def function_source(path: Path, name: str) -> str:

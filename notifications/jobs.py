@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import close_old_connections
 
@@ -22,9 +22,15 @@ served: list[Channel] = []
 """The channels that this process's worker serves; set when it starts."""
 
 
+_START = uuid4().hex[:6]
+
+
 def worker_name() -> str:
-    """Return who claims: host and process, so that an operator finds it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Return who claims: host and process, so that an operator finds it, and a mark of this very start.
+
+    In containers host and pid repeat; a successor must not take its predecessor's claims for its own.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{_START}"
 
 
 def drain(channel: str) -> None:

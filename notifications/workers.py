@@ -122,5 +122,7 @@ class Sweeper(threading.Thread):
             except Error as error:
                 logger.warning("sweep: the database is away: %s", type(error).__name__)
                 connection.close()
+            except Exception:
+                logger.exception("sweep failed; it tries again")
             stopping.wait(max(0.1, conf.SWEEP_SECONDS - (time.monotonic() - began)))
         connection.close()

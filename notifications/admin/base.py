@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse
 
 from ..flows.operate import By, audit
@@ -17,7 +18,7 @@ from .changelist import KeysetChangeList, NothingCounted
 from .markup import moment, sees_personal_data
 
 
-class ConsoleAdmin(admin.ModelAdmin[Any]):
+class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A page of the console: lists by key, searches exactly, counts nothing.
 
     A subclass says in `find` what a search term may be; `keyset` is the unique column that its list is ordered by;
@@ -25,7 +26,6 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
     """
 
     keyset = "-pk"
-    nothing_found_text = ""
     change_list_template = "admin/carillon/change_list.html"
     paginator = NothingCounted
     show_full_result_count = False
@@ -46,7 +46,7 @@ class ConsoleAdmin(admin.ModelAdmin[Any]):
         """Use lists by key."""
         return KeysetChangeList
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
+    def get_ordering(self, request: HttpRequest) -> list[str | Combinable]:
         """Order by the key."""
         return [self.keyset]
 
@@ -147,7 +147,7 @@ def time_column(name: str, title: Any) -> Any:
     """Return a list column that shows a time in UTC."""
 
     @admin.display(description=title)
-    def column(row: Model) -> str:
+    def column(_page: ConsoleAdmin, row: Model) -> str:
         return moment(getattr(row, name))
 
     return column

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -20,7 +22,7 @@ MILLISECONDS = 3_000
 class NothingCounted(Paginator):  # type: ignore[type-arg]
     """A paginator that never asks the database how many rows there are."""
 
-    count = 0  # type: ignore[assignment]
+    count = 0
 
 
 class KeysetChangeList(ChangeList):
@@ -34,11 +36,11 @@ class KeysetChangeList(ChangeList):
         found: dict[str, Any] = super().get_filters_params(params)
         return {name: value for name, value in found.items() if name not in (OLDER, NEWER)}
 
-    def get_query_string(self, new_params: dict[str, Any] | None = None, remove: list[str] | None = None) -> str:
+    def get_query_string(self, new_params: dict[str, Any] | None = None, remove: Iterable[str] | None = None) -> str:
         """Return a query string that starts at the first page again: a cursor belongs to one set of filters."""
         return super().get_query_string(new_params, [*(remove or []), OLDER, NEWER])
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str | Combinable]:
         """Order by the key alone: any other order would have to sort everything."""
         return [self._keyset]
 
@@ -56,7 +58,7 @@ class KeysetChangeList(ChangeList):
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.result_list)
         self.can_show_all = self.multi_page = False
-        self.paginator = self.model_admin.get_paginator(request, [], self.list_per_page)
+        self.paginator = self.model_admin.get_paginator(request, self.queryset.none(), self.list_per_page)
 
     @property
     def empty_text(self) -> str:
@@ -64,15 +66,14 @@ class KeysetChangeList(ChangeList):
         if self.timed_out:
             return _("That took too long. Narrow your filter: choose a shorter time, or search for one message.")
         if self.query:
-            return self.model_admin.nothing_found_text or _("Nothing has exactly this value.")
+            return _("Nothing has exactly this value.")
         if self.has_active_filters:
             return _("Nothing fits these filters. Choose a longer time, or clear them.")
         return _("There is nothing here yet.")
 
     @property
     def _keyset(self) -> str:
-        keyset: str = self.model_admin.keyset
-        return keyset
+        return str(getattr(self.model_admin, "keyset", "-pk"))
 
     def _read(self) -> list[Model]:
         name, descending = self._keyset.removeprefix("-"), self._keyset.startswith("-")
@@ -102,8 +103,8 @@ class KeysetChangeList(ChangeList):
     def _cursor(self, name: str, text: str | None) -> Any:
         if not text:
             return None
-        field = self.lookup_opts.pk if name == "pk" else self.lookup_opts.get_field(name)
+        field: Any = self.lookup_opts.pk if name == "pk" else self.lookup_opts.get_field(name)
         try:
-            return field.to_python(text)  # type: ignore[union-attr]
+            return field.to_python(text)
         except ValidationError:
             return None

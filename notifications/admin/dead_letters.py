@@ -49,7 +49,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         """Looking needs the permission to look at deliveries."""
-        return bool(request.user.has_perm("carillon.view_delivery"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.view_delivery"))
 
     def get_urls(self) -> list[URLPattern]:
         """Only the pages that there are: the list, and the two acts."""
@@ -142,7 +142,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
 def may_replay(request: HttpRequest) -> bool:
     """Whether this user may replay and discard."""
-    return bool(request.user.has_perm("carillon.replay"))  # type: ignore[union-attr]
+    return bool(request.user.has_perm("carillon.replay"))
 
 
 def dry_run_of_replay(keys: Sequence[UUID]) -> DryRun:

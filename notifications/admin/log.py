@@ -35,7 +35,6 @@ from .markup import (
     short_id,
 )
 
-
 _HIDDEN = gettext_lazy("hidden; seeing it needs the permission to see personal data")
 
 
@@ -155,7 +154,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Read the templates of a page of deliveries with one more query; a join would have to plan around partitions."""
+        """Read the templates of a page of deliveries with one more query, since a join crosses partitions."""
         plain = Notification.objects.only("pk", "template")
         return super().get_queryset(request).prefetch_related(Prefetch("notification", plain))
 

@@ -37,7 +37,7 @@ _ICONS = {
 
 def sees_personal_data(request: HttpRequest) -> bool:
     """Whether this user may see addresses, names and variables."""
-    return bool(request.user.has_perm(PII))  # type: ignore[union-attr]
+    return bool(request.user.has_perm(PII))
 
 
 def badge(state: str, *, duplicate: bool = False) -> SafeString:
@@ -123,7 +123,7 @@ def address(channel: str, value: str, *, full: bool) -> str:
 
 def person_url(term: object, site: str) -> str:
     """Return the link to somebody's timeline, or to the one on which a message is."""
-    return f"{reverse('admin:carillon_person_changelist', current_app=site)}?{urlencode({'q': term})}"
+    return f"{reverse('admin:carillon_person_changelist', current_app=site)}?{urlencode({'q': str(term)})}"
 
 
 def person_link(recipient: str, site: str) -> str:

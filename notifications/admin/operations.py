@@ -36,7 +36,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         """Whether the action is offered."""
-        return bool(request.user.has_perm("carillon.change_alert"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.change_alert"))
 
     @admin.action(description=gettext_lazy("Acknowledge"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> HttpResponse:
@@ -53,7 +53,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return ask_or_do(self, request, operation, _numbers(request), request.get_full_path())
 
 
-class HoldForm(forms.ModelForm[ProviderHold]):
+class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
     """Which provider to hold, for how long and why."""
 
     alias = forms.ChoiceField(label=gettext_lazy("Provider"))
@@ -98,7 +98,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         """Whether the action is offered."""
-        return bool(request.user.has_perm("carillon.delete_providerhold"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.delete_providerhold"))
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Ask for minutes when holding; show the end afterwards."""
@@ -155,7 +155,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whether the action is offered."""
-        return bool(request.user.has_perm("carillon.change_apikey"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.change_apikey"))
 
     @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
@@ -199,7 +199,7 @@ def _numbers(request: HttpRequest) -> list[int]:
     return [int(key) for key in selected(request) if key.isdecimal()]
 
 
-def _look_at_alerts(keys: Sequence[object]) -> DryRun:
+def _look_at_alerts(keys: Sequence[Any]) -> DryRun:
     still = Alert.objects.filter(pk__in=keys, acknowledged_at=None).count()
     return DryRun(still, [(_("are acknowledged"), still), (_("were before"), len(keys) - still)])
 
@@ -208,22 +208,22 @@ def _acknowledged(done: int) -> str:
     return ngettext("%(count)d alert was acknowledged.", "%(count)d alerts were acknowledged.", done) % {"count": done}
 
 
-def _look_at_holds(keys: Sequence[object]) -> DryRun:
+def _look_at_holds(keys: Sequence[Any]) -> DryRun:
     held = ProviderHold.objects.filter(pk__in=keys).count()
     return DryRun(held, [(_("may be used again at once"), held)])
 
 
-def _release(keys: Sequence[object], by: By) -> str:
+def _release(keys: Sequence[Any], by: By) -> str:
     done = operate.release_providers([str(key) for key in keys], by)
     return ngettext("%(count)d provider was released.", "%(count)d providers were released.", done) % {"count": done}
 
 
-def _look_at_keys(keys: Sequence[object]) -> DryRun:
+def _look_at_keys(keys: Sequence[Any]) -> DryRun:
     valid = ApiKey.objects.filter(pk__in=keys, revoked_at=None).count()
     return DryRun(valid, [(_("are refused from now on"), valid), (_("were revoked before"), len(keys) - valid)])
 
 
-def _revoke(keys: Sequence[object], by: By) -> str:
+def _revoke(keys: Sequence[Any], by: By) -> str:
     done = operate.revoke_keys(keys, by)
     return ngettext("%(count)d key was revoked.", "%(count)d keys were revoked.", done) % {"count": done}
 

@@ -40,7 +40,7 @@ class PersonAdmin(ReadOnlyAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         """Looking needs the permission to look at deliveries."""
-        return bool(request.user.has_perm("carillon.view_delivery"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.view_delivery"))
 
     def get_urls(self) -> list[URLPattern]:
         """There is one page."""

@@ -63,7 +63,7 @@ class DeviceAdmin(ReadOnlyAdmin):
 
     def has_prune_permission(self, request: HttpRequest) -> bool:
         """Whether the actions are offered."""
-        return bool(request.user.has_perm("carillon.prune"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.prune"))
 
     @admin.action(description=gettext_lazy("Prune: write to these no more"), permissions=["prune"])
     def prune(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse:
@@ -95,7 +95,7 @@ class DeviceAdmin(ReadOnlyAdmin):
         return address(row.channel, row.address, full=True)
 
 
-class SuppressionForm(forms.ModelForm[Suppression]):
+class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
     """An address to suppress; typed once and kept as a hash."""
 
     address = forms.CharField(label=gettext_lazy("Address"), max_length=320, widget=forms.TextInput)
@@ -151,7 +151,7 @@ class SuppressionAdmin(ConsoleAdmin):
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         """Whether lifting is offered."""
-        return bool(request.user.has_perm("carillon.change_suppression"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.change_suppression"))
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Ask for an address when adding; show what is kept afterwards."""
@@ -227,36 +227,36 @@ class TopicSubscriptionAdmin(ConsoleAdmin):
         return person_link(user_recipient(row.user_id), self.admin_site.name)
 
 
-def _look_at_pruning(keys: Sequence[object]) -> DryRun:
+def _look_at_pruning(keys: Sequence[Any]) -> DryRun:
     active = operate.active_among(keys)
     return DryRun(
         active, [(_("will not be written to any more"), active), (_("are inactive already"), len(keys) - active)]
     )
 
 
-def _prune(keys: Sequence[object], by: By) -> str:
+def _prune(keys: Sequence[Any], by: By) -> str:
     done = operate.prune_devices(keys, by)
     return ngettext("%(count)d device was pruned.", "%(count)d devices were pruned.", done) % {"count": done}
 
 
-def _look_at_restoring(keys: Sequence[object]) -> DryRun:
+def _look_at_restoring(keys: Sequence[Any]) -> DryRun:
     able = operate.restorable_among(keys)
     lines = [(_("will be written to again"), able)]
     lines.append((_("stay as they are: active, or registered by somebody else since"), len(keys) - able))
     return DryRun(able, lines)
 
 
-def _restore(keys: Sequence[object], by: By) -> str:
+def _restore(keys: Sequence[Any], by: By) -> str:
     done = operate.restore_devices(keys, by)
     return ngettext("%(count)d device is back.", "%(count)d devices are back.", done) % {"count": done}
 
 
-def _look_at_lifting(keys: Sequence[object]) -> DryRun:
+def _look_at_lifting(keys: Sequence[Any]) -> DryRun:
     held = Suppression.objects.filter(pk__in=keys, lifted_at=None).count()
     return DryRun(held, [(_("can be written to again"), held), (_("were lifted before"), len(keys) - held)])
 
 
-def _lift(keys: Sequence[object], by: By) -> str:
+def _lift(keys: Sequence[Any], by: By) -> str:
     done = operate.lift_by_hand(Suppression.objects.filter(pk__in=keys), by)
     return ngettext("%(count)d suppression was lifted.", "%(count)d suppressions were lifted.", done) % {"count": done}
 

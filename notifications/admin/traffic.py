@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..channels import SPECS
-from ..flows.accept import PYTHON
 from ..flows.people import address_target
+from ..flows.requests import PYTHON
 from ..flows.status import progress_of
 from ..models import ApiKey, Broadcast, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
 from ..models.console_queries import TooSlow, deadline

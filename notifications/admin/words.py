@@ -47,7 +47,7 @@ class OwnedAdmin(ConsoleAdmin):
         return False
 
 
-class CategoryForm(forms.ModelForm[Category]):
+class CategoryForm(forms.ModelForm):  # type: ignore[type-arg]
     """A category, with its channels to tick rather than to write as JSON."""
 
     channels = forms.MultipleChoiceField(
@@ -83,7 +83,7 @@ class CategoryAdmin(OwnedAdmin):
         return ", ".join(row.fallback) or EMPTY
 
 
-class TemplateForm(forms.ModelForm[Template]):
+class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]
     """A template's contract."""
 
     def clean_variables(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ class TemplateAdmin(OwnedAdmin):
 
     def has_publish_permission(self, request: HttpRequest) -> bool:
         """Whether this user may publish."""
-        return bool(request.user.has_perm("carillon.publish"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("carillon.publish"))
 
     @admin.display(description=gettext_lazy("published"))
     def current_text(self, row: Template) -> str:
@@ -151,7 +151,7 @@ class TemplateAdmin(OwnedAdmin):
     @admin.display(description=gettext_lazy("versions"))
     def versions_table(self, row: Template) -> str:
         """Every version, the newest first."""
-        if row.pk is None:
+        if row._state.adding:
             return _("Save first, then write its words.")
         rows = (
             (

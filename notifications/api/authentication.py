@@ -63,7 +63,7 @@ class IsSelfOrHasScope(BasePermission):
                 raise PermissionDenied(f'"{ME}" is who is signed in; with an API key, name the user.')
             assert_scope(request, view)
             return True
-        return is_me and request.user.is_authenticated
+        return is_me and request.successful_authenticator is not None
 
 
 def assert_scope(request: Request, view: APIView) -> None:

@@ -36,7 +36,7 @@ def check_recipient(**_: object) -> list[CheckMessage]:
             messages.append(error(10, what, _nearest(user, name, path)))
         elif leads_to_many(user, path):
             what = f"{where}: {path!r} leads to more than one row for a user."
-            messages.append(error(11, what, _nearest(user, name, path)))
+            messages.append(error(11, what, f'"{name}": "{guess(user, name) or "pk"}",'))
         elif name == "lookup" and not is_unique(user, path):
             what = f"{where}: {path!r} is not unique, so a look-up may find the wrong user."
             messages.append(warning(12, what, '"lookup": "pk",'))

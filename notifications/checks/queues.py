@@ -10,10 +10,10 @@ from django.utils.module_loading import import_string
 from rq.serializers import JSONSerializer, resolve_serializer
 
 from ..enums import Channel
-from ..workers import ChannelWorker
 from . import lines
 from .base import error, setting, warning
 
+_OURS = "notifications.workers.ChannelWorker"
 _WHERE = ("URL", "HOST", "UNIX_SOCKET_PATH", "SENTINELS", "USE_REDIS_CACHE")
 
 
@@ -54,7 +54,8 @@ def check_worker(**_: object) -> list[CheckMessage]:
         found = import_string(named) if isinstance(named, str) else named
     except ImportError:
         found = None
-    if isinstance(found, type) and issubclass(found, ChannelWorker):
+    # Named, not imported above: a web process starts without loading all of RQ's worker.
+    if isinstance(found, type) and issubclass(found, import_string(_OURS)):
         return []
     what = f'RQ["WORKER_CLASS"] is {named!r}, not Carillon\'s worker.' if named else 'RQ["WORKER_CLASS"] is not set.'
     return [error(22, what, lines.RQ)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.db.models import Model, QuerySet
 
 from .. import conf
@@ -63,8 +64,14 @@ def _declared(audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
         raise InvalidData("The audience's parameters do not fit.", problem) from error
     if not isinstance(queryset, QuerySet) or queryset.model is not get_user_model()._default_manager.model:
         raise InvalidData("The audience must be a queryset of users.", Problem(pointer, "not_users", name))
-    if queryset.query.is_sliced or queryset.query.combinator:
-        detail = "return a queryset without slices, union(), intersection() or difference()"
+    query = queryset.query
+    if (
+        query.is_sliced
+        or query.combinator
+        or query.distinct_fields
+        or queryset.db != router.db_for_read(queryset.model)
+    ):
+        detail = "return a queryset of the users' own database without slices, union() and the like, or distinct(field)"
         raise InvalidData("The audience cannot be paged by key.", Problem(pointer, "not_pageable", detail))
     return queryset
 

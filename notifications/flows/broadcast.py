@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from .. import conf
@@ -13,11 +15,14 @@ from ..enums import BroadcastStatus, State
 from ..models import Broadcast, Category, Delivery, Notification
 from ..rules.identity import user_recipient
 from ..wakeups import wake_on_commit
+from .alerts import raise_alert
 from .audiences import members
 from .people import people_from_rows
 from .plan import plan
 from .templates import find_template
 
+logger = logging.getLogger("notifications.broadcast")
+_MOST_FAILURES = 5
 _BEFORE_PLANNING = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)
 
 
@@ -25,7 +30,19 @@ def plan_page(broadcast_id: UUID) -> bool:
     """Plan the next page of a broadcast; return whether another one should follow at once.
 
     The row is locked meanwhile, so that two planners cannot plan one page; page and cursor commit together.
+    A page that fails again and again stops the broadcast with an alert.
     """
+    try:
+        return _plan_page(broadcast_id)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("broadcast %s: a page could not be planned", broadcast_id)
+        _note_failure(broadcast_id, type(error).__name__)
+        return False
+
+
+def _plan_page(broadcast_id: UUID) -> bool:
     with transaction.atomic():
         made = (
             Broadcast.objects.select_for_update(skip_locked=True)
@@ -55,6 +72,13 @@ def plan_page(broadcast_id: UUID) -> bool:
         made.save()
         wake_on_commit(row.channel for row in written if row.state == State.PENDING)
         return made.status == BroadcastStatus.PLANNING
+
+
+def _note_failure(broadcast_id: UUID, error: str) -> None:
+    Broadcast.objects.filter(pk=broadcast_id).update(problems=F("problems") + 1)
+    stopped = Broadcast.objects.filter(pk=broadcast_id, problems__gte=_MOST_FAILURES, status__in=_BEFORE_PLANNING)
+    if stopped.update(status=BroadcastStatus.STOPPED, finished_at=Now()):
+        raise_alert("broadcast_stopped", str(broadcast_id), f"a page failed {_MOST_FAILURES} times with {error}")
 
 
 def _next_rows(made: Broadcast) -> tuple[list[dict[str, object]], bool]:

@@ -49,13 +49,15 @@ class Claimed:
     batch: Batch | None
 
 
-def claim(channel: Channel, lanes: Sequence[int], worker: str, only: Collection[UUID] | None = None) -> Claimed:
+def claim(
+    channel: Channel, lanes: Sequence[int], worker: str, *, only: Collection[UUID] | None = None, most: int = 0
+) -> Claimed:
     """Claim what is due in the most urgent of these lanes; what must not or cannot be sent now is recorded at once.
 
-    `only` restricts the claim to some deliveries (`carillon trial`).
+    `only` restricts the claim to some deliveries (`carillon trial`), `most` its size.
     """
     with transaction.atomic():
-        rows = _lock(channel, lanes, only)
+        rows = _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
         if not rows:
             return Claimed(0, None)
         now = Delivery.objects.database_now()
@@ -75,13 +77,13 @@ def claim(channel: Channel, lanes: Sequence[int], worker: str, only: Collection[
         return Claimed(len(rows), _take(sendable, routes, worker))
 
 
-def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None) -> list[Delivery]:
+def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None, most: int) -> list[Delivery]:
     if only is not None:
         return [row for row in Delivery.objects.lock_ids(list(only)) if row.state == State.PENDING]
     lane = Delivery.objects.due_lane(channel, lanes)
     if lane is None:
         return []
-    rows = Delivery.objects.lock_due(channel, lane, conf.CLAIM_SIZE)
+    rows = Delivery.objects.lock_due(channel, lane, most)
     if rows and goes_alone(standing_of(rows[0])):
         return rows[:1]
     return [row for row in rows if not goes_alone(standing_of(row))]
@@ -101,9 +103,7 @@ class _Routes:
         device = self.facts.devices.get(row.device_id) if row.device_id else None
         platform, token_type = (device.platform, device.token_type) if device else ("", "")
         aliases = candidates(self.route_entries, row.address, platform)
-        alias, available = choose(
-            aliases, lambda name: gate.adapter(name).can_serve(platform, token_type), self._is_open
-        )
+        alias, available = choose(aliases, lambda name: gate.can_serve(name, platform, token_type), self._is_open)
         before = standing_of(row)
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)

@@ -31,11 +31,15 @@ def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data
     Raises:
         RenderError: there are no words, a variable is missing, or a part cannot be rendered.
     """
-    by_locale = words(version_id)[channel].by_locale
+    found = words(version_id).get(channel)
+    by_locale = found.by_locale if found else {}
     chosen = choose_locale(locale, settings.LANGUAGE_CODE, by_locale)
     if chosen is None:
         raise RenderError(f"no words for {channel}")
     parts = {name: render_part(part, data, chosen, zone(time_zone)) for name, part in by_locale[chosen].items()}
+    missing = [name for name in SPECS[channel].required if name not in parts]
+    if missing:
+        raise RenderError(f"{channel} in {chosen} lacks {', '.join(missing)}")
     return SPECS[channel].content(parts)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
-from django.db import DatabaseError, connection
-from pybreaker import STATE_OPEN
+from django.db import Error, connection
+from pybreaker import STATE_CLOSED
 
 from .. import conf
 from ..cipher import decrypt
@@ -53,6 +53,7 @@ def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool
         stopped = _advance(batch, start, start + len(group))
         if stopped is None:
             return
+        outcomes.started_upto = start + len(group)
         for row in group:
             message = _message(batch, row, stopped.get(row.pk), outcomes)
             if message is not None:
@@ -63,7 +64,7 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
     """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away."""
     try:
         stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, conf.LEASE_SECONDS)
-    except DatabaseError:
+    except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.
         logger.warning("claim %s: the database is away, no further group is started", batch.claim_id)
         connection.close()
@@ -76,7 +77,7 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
 def _still_permitted(batch: Batch) -> bool:
     """Ask the breaker once per group; a provider that failed meanwhile gets nothing more of this batch."""
     alias = batch.adapter.alias
-    return gate.held_until(alias) is None and gate.breaker(alias).state().state != STATE_OPEN
+    return gate.held_until(alias) is None and gate.breaker(alias).state().state == STATE_CLOSED
 
 
 def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) -> OutboundMessage | None:
@@ -91,6 +92,10 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             return _outbound(batch, row)
         except RenderError as error:
             outcomes.dead(row, str(error))
+        except Exception as error:
+            # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
+            logger.exception("composing %s failed", row.pk)
+            outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
 
 

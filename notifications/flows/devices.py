@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from .. import conf
@@ -19,6 +19,8 @@ from ..models import Device
 from ..rules.identity import UserKey
 from ..rules.quiet_hours import zone
 from . import gate
+
+_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,6 @@ def register(user_key: UserKey, wanted: Registration) -> tuple[Device, bool]:
         InvalidData: the channel, platform, token type, address or zone cannot be.
     """
     channel, address = _checked(wanted)
-    hashed = address_hash(channel, address)
     details = {
         "platform": wanted.platform,
         "token_type": wanted.token_type or _default_token_type(channel, wanted.platform),
@@ -51,21 +52,13 @@ def register(user_key: UserKey, wanted: Registration) -> tuple[Device, bool]:
         "time_zone": wanted.time_zone,
         "last_seen_at": Now(),
     }
-    with transaction.atomic():
-        earlier = (
-            Device.objects.select_for_update().filter(channel=channel, address_hash=hashed, is_active=True).first()
-        )
-        if earlier is not None and earlier.user_id == user_key:
-            Device.objects.filter(pk=earlier.pk).update(**details)
-            earlier.refresh_from_db()
-            return earlier, False
-        if earlier is not None:
-            _switch_off([earlier.pk], DeactivatedReason.MOVED)
-        device = Device.objects.create(
-            user_id=user_key, channel=channel, address=address, address_hash=hashed, **details
-        )
-        device.refresh_from_db()
-        return device, True
+    for _ in range(_TRIES):
+        try:
+            return _register(user_key, channel, address, details)
+        except IntegrityError:
+            # Somebody registered the same token at the same moment: that row is there to be found now.
+            continue
+    return _register(user_key, channel, address, details)
 
 
 def remove(device: Device) -> None:
@@ -100,6 +93,25 @@ def restore(keys: Iterable[UUID]) -> int:
                 is_active=True, deactivated_reason=DeactivatedReason.NONE, deactivated_at=None
             )
     return done
+
+
+def _register(user_key: UserKey, channel: Channel, address: str, details: Mapping[str, object]) -> tuple[Device, bool]:
+    hashed = address_hash(channel, address)
+    with transaction.atomic():
+        earlier = (
+            Device.objects.select_for_update().filter(channel=channel, address_hash=hashed, is_active=True).first()
+        )
+        if earlier is not None and earlier.user_id == user_key:
+            Device.objects.filter(pk=earlier.pk).update(**details)
+            earlier.refresh_from_db()
+            return earlier, False
+        if earlier is not None:
+            _switch_off([earlier.pk], DeactivatedReason.MOVED)
+        device = Device.objects.create(
+            user_id=user_key, channel=channel, address=address, address_hash=hashed, **details
+        )
+        device.refresh_from_db()
+        return device, True
 
 
 def _switch_off(keys: list[UUID], reason: DeactivatedReason) -> int:

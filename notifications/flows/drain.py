@@ -52,7 +52,7 @@ def _serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
     lanes = [item for item in _ALL_LANES if item < lane]
     if lanes and not stopping.is_set():
         for channel in _urgent_channels(lanes, served):
-            claimed = claim(channel, lanes, worker)
+            claimed = claim(channel, lanes, worker, most=conf.START_GROUP)
             if claimed.batch is not None:
                 deliver(claimed.batch, partial(_serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
     return not stopping.is_set()

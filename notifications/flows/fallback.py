@@ -54,7 +54,9 @@ def fall_back(delivery_id: UUID) -> bool:
         if go:
             _give_up_waiting(current)
             person = _person(first["recipient"], notification)
-            made = plan(notification, category, [person] if person else [], now, first_step=step + 1)
+            personal = {row.recipient: row.data for row in rows if row.data}
+            people = [person] if person else []
+            made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
             wake_on_commit(row.channel for row in made if row.state == State.PENDING)
         return go
 

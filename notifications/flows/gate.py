@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from .. import conf
 from ..breakers import Permit, ProviderBreaker
+from ..enums import Channel
+from ..exceptions import ConfigurationError
 from ..models import ProviderHold
 from ..providers.base import Adapter
 from ..providers.registry import adapter_for
-from ..wakeups import connection
+from ..wakeups import connection as redis_of
 from .alerts import raise_alert
 
+logger = logging.getLogger("notifications.gate")
 _HOLDS_KEPT_SECONDS = 1.0
+_HOLD_ITSELF = """
+    INSERT INTO carillon_providerhold (alias, until, reason, held_by, created_at)
+    VALUES (%s, clock_timestamp() + %s, %s, '', clock_timestamp())
+    ON CONFLICT (alias) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason, held_by = ''
+    WHERE carillon_providerhold.until < EXCLUDED.until
+"""
 MISCONFIGURED_HOLD = timedelta(minutes=5)
 
 
@@ -47,7 +58,7 @@ def adapter(alias: str) -> Adapter:
 @lru_cache(maxsize=64)
 def breaker(alias: str) -> ProviderBreaker:
     """Return the breaker of a provider, shared by all workers through the Redis of its channel."""
-    return ProviderBreaker(alias, connection(adapter(alias).channel))
+    return ProviderBreaker(alias, redis_of(adapter(alias).channel))
 
 
 def held_until(alias: str) -> datetime | None:
@@ -60,17 +71,40 @@ def permit(alias: str) -> Permit:
     return breaker(alias).check()
 
 
-def hold(alias: str, reason: str, *, by: str = "", lasting: timedelta = MISCONFIGURED_HOLD) -> None:
-    """Hold a provider for a while; a provider that is misconfigured is held by itself and raises an alert."""
+def can_serve(alias: str, platform: str, token_type: str) -> bool:
+    """Whether a provider can reach such a device; one that cannot even be loaded is passed over, and logged."""
+    try:
+        return adapter(alias).can_serve(platform, token_type)
+    except (ConfigurationError, KeyError) as error:
+        logger.error("provider %s cannot be used: %s", alias, error)  # noqa: TRY400 - the text says it all
+        return False
+
+
+def channel_of(alias: str) -> Channel | None:
+    """Return the channel of a configured provider, or None if there is none of that name (any more)."""
+    try:
+        return adapter(alias).channel
+    except (ConfigurationError, KeyError):
+        return None
+
+
+def hold(alias: str, reason: str, *, by: str, lasting: timedelta) -> None:
+    """Hold a provider for a while because an operator says so."""
     ProviderHold.objects.update_or_create(
         alias=alias, defaults={"until": Now() + lasting, "reason": reason[:300], "held_by": by}
     )
     _holds.read_at = float("-inf")
-    if not by:
-        raise_alert("provider_misconfigured", alias, reason)
 
 
-def release(alias: str) -> None:
+def hold_misconfigured(alias: str, reason: str) -> None:
+    """Hold a provider whose account is at fault, and raise an alert; an operator's hold is left as it is."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD_ITSELF, [alias, MISCONFIGURED_HOLD, reason[:300]])
+    _holds.read_at = float("-inf")
+    raise_alert("provider_misconfigured", alias, reason)
+
+
+def end_hold(alias: str) -> None:
     """End a hold."""
     ProviderHold.objects.filter(alias=alias).delete()
     _holds.read_at = float("-inf")

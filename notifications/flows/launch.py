@@ -74,7 +74,8 @@ def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = l
 def wake_planner(notification: Notification, broadcast_id: UUID) -> None:
     """Ask a worker of the broadcast's first channel to plan, once the transaction has committed."""
     category = Category.objects.get(slug=notification.category)
-    wake_on_commit([steps_of(notification, category)[0][0]], PLAN_JOB, str(broadcast_id))
+    channels = [channel for step in steps_of(notification, category) for channel in step]
+    wake_on_commit(channels[:1], PLAN_JOB, str(broadcast_id))
 
 
 def _check(request: BroadcastRequest, template: Template) -> None:

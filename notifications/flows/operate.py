@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -14,8 +15,9 @@ from ..enums import Channel, Source, SuppressionCause
 from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
 from . import gate
 from .declare import Words, publish, words_of
-from .keys import revoke_key
 from .devices import prune, restore
+from .keys import revoke_key
+from .release import release
 from .suppress import lift, suppress
 
 
@@ -46,12 +48,12 @@ def audit(
     )
 
 
-def active_among(keys: Iterable[object]) -> int:
+def active_among(keys: Iterable[Any]) -> int:
     """Return how many of these devices are written to."""
     return Device.objects.filter(pk__in=list(keys), is_active=True).count()
 
 
-def restorable_among(keys: Iterable[object]) -> int:
+def restorable_among(keys: Iterable[Any]) -> int:
     """Return how many of these devices could come back: switched off, and nobody else has the token by now."""
     rows = Device.objects.filter(pk__in=list(keys), is_active=False)
     taken = set(
@@ -62,7 +64,7 @@ def restorable_among(keys: Iterable[object]) -> int:
     return len({(row.channel, row.address_hash) for row in rows} - taken)
 
 
-def prune_devices(keys: Sequence[object], by: By) -> int:
+def prune_devices(keys: Sequence[Any], by: By) -> int:
     """Switch devices off and return how many were active."""
     with transaction.atomic():
         done = prune(keys)
@@ -70,7 +72,7 @@ def prune_devices(keys: Sequence[object], by: By) -> int:
     return done
 
 
-def restore_devices(keys: Sequence[object], by: By) -> int:
+def restore_devices(keys: Sequence[Any], by: By) -> int:
     """Undo a pruning where nobody has registered the token since; return how many came back."""
     with transaction.atomic():
         done = restore(keys)
@@ -110,13 +112,11 @@ def release_providers(aliases: Sequence[str], by: By) -> int:
     """End holds and return how many there were."""
     held = list(ProviderHold.objects.filter(pk__in=aliases))
     for row in held:
-        with transaction.atomic():
-            gate.release(row.alias)
-            audit(by, "release_provider", subject=row.alias, was=row.reason)
+        audit(by, "release_provider", subject=row.alias, was=row.reason, due_again=release(row.alias))
     return len(held)
 
 
-def revoke_keys(keys: Sequence[object], by: By) -> int:
+def revoke_keys(keys: Sequence[Any], by: By) -> int:
     """Revoke API keys and return how many were valid; requests with them are refused from now on."""
     done = 0
     for row in ApiKey.objects.filter(pk__in=keys, revoked_at=None):
@@ -127,7 +127,7 @@ def revoke_keys(keys: Sequence[object], by: By) -> int:
     return done
 
 
-def acknowledge(keys: Sequence[object], user_id: object, by: By) -> int:
+def acknowledge(keys: Sequence[Any], user_id: object, by: By) -> int:
     """Acknowledge alerts, so that the same trouble is told anew if it comes back; return how many were open."""
     with transaction.atomic():
         rows = Alert.objects.filter(pk__in=keys, acknowledged_at=None)

@@ -1,51 +1,52 @@
-"""Outcomes: gather what became of sends and record it in groups, with what follows for devices and providers."""
+"""Outcomes: gather what became of sends and record it in groups; kept while PostgreSQL is away."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef
 
 from .. import conf
-from ..enums import BreakerEffect, DeactivatedReason, Reason, State, SuppressionCause
-from ..exceptions import InvalidRecipient, ProviderMisconfigured
+from ..enums import BreakerEffect, Reason, State
 from ..messages import SendResult
 from ..models import Claim, Delivery
 from ..models.delivery_queries import standing_of
-from ..rules.fallback import has_failed
+from ..rules.fallback import has_failed, patience
 from ..rules.outcomes import after_send
 from ..rules.standing import Change, Standing
-from ..rules.transitions import ended, returned
+from ..rules.transitions import ended, lost, returned
 from . import gate
 from .claim import Batch
-from .devices import deactivate
+from .consequences import act_on
 from .fallback import fall_back
 from .record import record
-from .suppress import suppress
 
 logger = logging.getLogger("notifications.deliver")
 _GROUP = 64
 _OLD_SECONDS = 0.2
 _RETRY_SECONDS = 0.5
 _KEEP_SECONDS = 600.0
+_UNCERTAIN_WAIT = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
 
 
 class Outcomes:
-    """The outcomes of one batch on their way to PostgreSQL; if that is away they are kept until it is back."""
+    """The outcomes of one batch on their way to PostgreSQL."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
+        self.started_upto = 0
         self._rows = {row.pk: row for row in batch.deliveries}
-        self._results: list[SendResult] = []
+        self._results: dict[UUID, SendResult] = {}
         self._changes: list[Change] = []
         self._oldest = 0.0
         self._reported = False
-        self._effects = {BreakerEffect.SUCCESS: 0, BreakerEffect.FAILURE: 0, BreakerEffect.NEUTRAL: 0}
         self._clock = batch.facts.now
         self._clock_read = time.monotonic()
         # Jitter must differ between workers, not be unpredictable to an attacker.
@@ -56,15 +57,15 @@ class Outcomes:
         return self._clock + timedelta(seconds=time.monotonic() - self._clock_read)
 
     def add(self, result: SendResult) -> None:
-        """Take one result; a full group is recorded."""
+        """Take one result; a full or old group is recorded."""
         row = self._rows[result.message.delivery_id]
         before = standing_of(row)
         after = self._follow(row, self._after(before, result))
-        self._results.append(result)
-        self._effects[result.error.breaker if result.error else BreakerEffect.SUCCESS] += 1
+        self._results[row.pk] = result
         self._append(Change(row.pk, before, after, keep=result.error is not None))
         if len(self._changes) >= _GROUP:
             self.flush()
+        self.flush_if_old()
 
     def settle(self, row: Delivery, after: Standing) -> None:
         """Take a delivery that is not sent after all."""
@@ -84,25 +85,22 @@ class Outcomes:
     def flush(self) -> None:
         """Record all that was gathered; afterwards tell the breaker and the fallback."""
         changes, results = self._changes, self._results
-        self._changes, self._results = [], []
-        if changes:
-            self._until_recorded(lambda: self._write(changes, results))
-        successes, failures = self._effects[BreakerEffect.SUCCESS], self._effects[BreakerEffect.FAILURE]
+        self._changes, self._results = [], {}
+        if not changes:
+            return
+        _until_back(lambda: self._write_apart(changes, results))
         if results:
-            self._report(successes, failures)
-            self._effects = dict.fromkeys(self._effects, 0)
+            effects = [result.error.breaker if result.error else BreakerEffect.SUCCESS for result in results.values()]
+            self._report(effects.count(BreakerEffect.SUCCESS), effects.count(BreakerEffect.FAILURE))
+        self._fall_back(changes)
 
     def finish(self) -> None:
-        """Record the rest, return what was never started, and give the claim up."""
+        """Record the rest, return what was never started, doubt what was and has no result, and give the claim up."""
         self.flush()
         if self.batch.permit.probe and not self._reported:
             # Nothing was sent after all: without a word the probe's lease would keep the breaker open.
             self._report(0, 0)
-        self._until_recorded(self._give_up)
-
-    def _report(self, successes: int, failures: int) -> None:
-        gate.breaker(self.batch.adapter.alias).report(self.batch.permit, successes, failures)
-        self._reported = True
+        _until_back(self._give_up)
 
     def _append(self, change: Change) -> None:
         if not self._changes:
@@ -110,9 +108,12 @@ class Outcomes:
         self._changes.append(change)
         self._rows.pop(change.delivery_id)
 
+    def _report(self, successes: int, failures: int) -> None:
+        gate.breaker(self.batch.adapter.alias).report(self.batch.permit, successes, failures)
+        self._reported = True
+
     def _after(self, before: Standing, result: SendResult) -> Standing:
-        wait = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
-        return after_send(before, result, self.now(), self._draw, wait)
+        return after_send(before, result, self.now(), self._draw, _UNCERTAIN_WAIT)
 
     def _follow(self, row: Delivery, after: Standing) -> Standing:
         """Set the time at which the next channel is considered, if the category has one."""
@@ -121,66 +122,92 @@ class Outcomes:
             return after
         if has_failed(after.state, after.reason):
             return replace(after, fallback_at=self.now())
-        if after.state == State.SENT and category.fallback_after and self.batch.adapter.reports_delivery:
-            return replace(after, fallback_at=self.now() + category.fallback_after)
-        return replace(after, fallback_at=None) if after.state == State.SENT else after
+        if after.state == State.SENT:
+            wait = category.fallback_after if self.batch.adapter.reports_delivery else None
+            return replace(after, fallback_at=self.now() + wait if wait else None)
+        if after.reason == Reason.BREAKER_OPEN and after.fallback_at is None:
+            return replace(after, fallback_at=self.now() + patience(category.patience, category.ttl))
+        return after
 
-    def _write(self, changes: list[Change], results: list[SendResult]) -> None:
+    def _write_apart(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
+        """Write a group; where one of it cannot be written, write each by itself and doubt that one."""
+        try:
+            self._write(changes, results)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("claim %s: a group could not be recorded", self.batch.claim_id)
+            for change in changes:
+                self._write_alone(change, results)
+
+    def _write_alone(self, change: Change, results: dict[UUID, SendResult]) -> None:
+        try:
+            self._write([change], results)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("delivery %s: its result could not be recorded", change.delivery_id)
+            record([replace(change, after=lost(change.before, self.now(), _UNCERTAIN_WAIT), keep=True)])
+
+    def _write(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
         with transaction.atomic():
             written = record(changes)
-            late = [change for change in changes if change.delivery_id not in written]
+            late = [change.delivery_id for change in changes if change.delivery_id not in written]
             if late:
                 self._settle_late(late, results)
-            self._act_on(results)
-        for change in changes:
-            if change.after.fallback_at is not None and change.after.fallback_at <= self.now():
-                fall_back(change.delivery_id)
+            act_on(self.batch.adapter.alias, [results[c.delivery_id] for c in changes if c.delivery_id in results])
 
-    def _settle_late(self, late: list[Change], results: list[SendResult]) -> None:
+    def _settle_late(self, late: Sequence[UUID], results: dict[UUID, SendResult]) -> None:
         """Let a result whose fence is stale settle an uncertain delivery that no newer claim holds."""
-        by_id = {result.message.delivery_id: result for result in results}
         settled = []
-        for row in Delivery.objects.lock_ids([change.delivery_id for change in late]):
-            result = by_id.get(row.pk)
+        for row in Delivery.objects.lock_ids(late):
+            result = results.get(row.pk)
             if result is not None and row.state == State.UNCERTAIN and row.claim_id == self.batch.claim_id:
                 before = standing_of(row)
-                settled.append(Change(row.pk, before, self._after(before, result), keep=True, note="late result"))
+                after = self._follow(row, self._after(before, result))
+                settled.append(Change(row.pk, before, after, keep=True, note="late result"))
         record(settled)
 
-    def _act_on(self, results: list[SendResult]) -> None:
-        gone: list[tuple[str, str]] = []
-        quarantined: list[tuple[str, str]] = []
-        for result in results:
-            error = result.error
-            if isinstance(error, ProviderMisconfigured):
-                gate.hold(self.batch.adapter.alias, f"{error.code} {error.detail}".strip())
-            if not isinstance(error, InvalidRecipient):
-                continue
-            if error.suppress:
-                suppress(result.message.channel, result.message.address, SuppressionCause.STOP, error.alias)
-            (quarantined if error.quarantine else gone).append((result.message.channel, result.message.address))
-        deactivate(gone, DeactivatedReason.UNREGISTERED)
-        deactivate(quarantined, DeactivatedReason.QUARANTINED)
+    def _fall_back(self, changes: Sequence[Change]) -> None:
+        due = [c.delivery_id for c in changes if c.after.fallback_at is not None and c.after.fallback_at <= self.now()]
+        for delivery_id in due:
+            try:
+                fall_back(delivery_id)
+            except DatabaseError:
+                logger.warning("delivery %s: the sweeper will consider its fallback", delivery_id)
+                return
 
     def _give_up(self) -> None:
         with transaction.atomic():
-            unstarted = [
-                Change(row.pk, standing_of(row), returned(standing_of(row), self.now())) for row in self._rows.values()
-            ]
-            record(unstarted)
-            Claim.objects.filter(pk=self.batch.claim_id).delete()
+            # The claim first, as whoever takes it over does, so that the two never wait for each other in a circle.
+            Claim.objects.select_for_update().filter(pk=self.batch.claim_id).first()
+            rest = []
+            for row in self._rows.values():
+                before = standing_of(row)
+                started = (row.position or 0) <= self.started_upto
+                after = lost(before, self.now(), _UNCERTAIN_WAIT) if started else returned(before, self.now())
+                rest.append(Change(row.pk, before, after, keep=started, note="no result" if started else ""))
+            record(rest)
+            release_claim(self.batch.claim_id)
 
-    def _until_recorded(self, write: Callable[[], None]) -> None:
-        """Write, and if PostgreSQL is away keep trying: what is in hand here is known nowhere else."""
-        deadline = time.monotonic() + _KEEP_SECONDS
-        while True:
-            try:
-                write()
-            except (OperationalError, InterfaceError) as error:
-                if time.monotonic() > deadline:
-                    raise
-                logger.warning("claim %s: results kept, database away: %s", self.batch.claim_id, type(error).__name__)
-                connection.close()
-                time.sleep(_RETRY_SECONDS)
-            else:
-                return
+
+def release_claim(claim_id: int) -> None:
+    """Delete a claim that nothing is sent under any more; otherwise its lease lets somebody look at the rest."""
+    open_rows = Delivery.objects.filter(claim_id=OuterRef("pk"), state=State.SENDING)
+    Claim.objects.filter(~Exists(open_rows), pk=claim_id).delete()
+
+
+def _until_back(write: Callable[[], None]) -> None:
+    """Write, and if PostgreSQL is away keep trying: what is in hand here is known nowhere else."""
+    deadline = time.monotonic() + _KEEP_SECONDS
+    while True:
+        try:
+            write()
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("results kept, the database is away: %s", type(error).__name__)
+            connection.close()
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return

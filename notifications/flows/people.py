@@ -14,6 +14,7 @@ from ..cipher import address_hash
 from ..enums import Channel, TokenType
 from ..models import Device, Preference
 from ..rules.identity import UserKey, user_key, user_recipient
+from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.preferences import Wishes
 from ..rules.quiet_hours import parse_windows, zone
@@ -43,7 +44,7 @@ def people_from_rows(rows: Sequence[Mapping[str, object]]) -> list[Person]:
                 recipient=recipient,
                 wishes=wish,
                 targets=(*devices[str(row["pk"])], *_field_targets(facts, devices[str(row["pk"])])),
-                locale=wish.locale or facts.get("locale", ""),
+                locale=usable_locale(wish.locale) or usable_locale(facts.get("locale")),
                 zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
             )
         )

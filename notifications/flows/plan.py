@@ -11,7 +11,7 @@ from django.conf import settings
 from .. import conf
 from ..enums import Channel, Priority
 from ..models import Category, Delivery, Notification, Suppression
-from ..rules.fallback import has_failed, steps
+from ..rules.fallback import is_unreachable, steps
 from ..rules.identity import delivery_id
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
@@ -45,7 +45,7 @@ def plan(
             )
             own = (personal or {}).get(person.recipient)
             written += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
-            if all(has_failed(planned.state, planned.reason) for planned in decided):
+            if is_unreachable((planned.state, planned.reason) for planned in decided):
                 unreached.append(person)
         people = unreached
     insert(written)

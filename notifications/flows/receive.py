@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -14,6 +15,8 @@ from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
 
 _LARGEST_RAW = 64 * 1024
+_LARGEST_ATTEMPT = 32_767
+_TEXTS = ("event_key", "provider_message_id", "carillon_id", "address", "code", "detail")
 
 
 def receive(alias: str, request: WebhookRequest) -> int:
@@ -24,7 +27,7 @@ def receive(alias: str, request: WebhookRequest) -> int:
     """
     adapter = gate.adapter(alias)
     adapter.verify(request)
-    events = adapter.parse(request)
+    events = [_storable(event) for event in adapter.parse(request)]
     raw = request.body[:_LARGEST_RAW].decode("utf-8", "replace").replace("\x00", "")
     with transaction.atomic():
         now = Delivery.objects.database_now()
@@ -36,6 +39,12 @@ def receive(alias: str, request: WebhookRequest) -> int:
     return len({event.event_key for event in events} - before)
 
 
+def _storable(event: ReceiptEvent) -> ReceiptEvent:
+    """Return the event without NUL characters, which PostgreSQL cannot store."""
+    texts = {name: getattr(event, name).replace("\x00", "") for name in _TEXTS}
+    return replace(event, **texts)
+
+
 def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
     keys = [event.event_key for event in events]
     return set(Receipt.objects.filter(provider=alias, event_key__in=keys).values_list("event_key", flat=True))
@@ -43,6 +52,8 @@ def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
 
 def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datetime) -> Receipt:
     ours = split_carillon_id(event.carillon_id)
+    if ours is not None and not 0 <= ours[1] <= _LARGEST_ATTEMPT:
+        ours = None
     return Receipt(
         provider=alias,
         event_key=event.event_key[:255],

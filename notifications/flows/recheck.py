@@ -77,6 +77,8 @@ def _verdict(row: Delivery, before: Standing, facts: Facts) -> Standing | None:
     now = facts.now
     if notification is None or notification.cancelled_at or status in _OVER:
         return ended(before, State.CANCELLED, Reason.NONE, now)
+    if notification.category not in facts.categories:
+        return ended(before, State.DEAD, Reason.MISCONFIGURED, now)
     if row.expires_at is not None and row.expires_at <= now:
         return ended(before, State.EXPIRED, Reason.TTL, now)
     if status == BroadcastStatus.PAUSED:

@@ -13,6 +13,7 @@ from ..enums import Channel
 from ..exceptions import Problem, UnknownRecipient
 from ..messages import Address
 from ..rules.identity import ADDRESS_PREFIX, UserKey, user_recipient
+from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.quiet_hours import zone
 from .people import load_people
@@ -85,6 +86,6 @@ def _address_person(address: Address) -> Person:
     return Person(
         recipient=address_recipient(first.channel, first.address),
         targets=tuple(targets),
-        locale=address.locale or "",
+        locale=usable_locale(address.locale),
         zone=zone(address.time_zone),
     )

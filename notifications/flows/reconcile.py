@@ -70,12 +70,13 @@ def _find_unnamed(receipts: Sequence[Receipt]) -> None:
     ids = {item.provider_message_id for item in receipts if item.delivery_id is None and item.provider_message_id}
     if not ids:
         return
+    rows = Delivery.objects.filter(provider_message_id__in=ids)
     found = {
-        row["provider_message_id"]: row
-        for row in Delivery.objects.filter(provider_message_id__in=ids).values("pk", "attempt", "provider_message_id")
+        (row["provider"], row["provider_message_id"]): row
+        for row in rows.values("pk", "attempt", "provider", "provider_message_id")
     }
     for receipt in receipts:
-        row = found.get(receipt.provider_message_id)
+        row = found.get((receipt.provider, receipt.provider_message_id))
         if receipt.delivery_id is None and row is not None:
             receipt.delivery_id, receipt.attempt = row["pk"], row["attempt"]
 
@@ -122,7 +123,9 @@ def _timer(after: Standing, now: datetime) -> Standing:
 
 
 def _act_on_address(receipt: Receipt) -> None:
-    channel = gate.adapter(receipt.provider).channel
+    channel = gate.channel_of(receipt.provider)
+    if channel is None:
+        return  # the provider was taken out of the settings while its receipt waited
     if receipt.kind == ReceiptKind.RESUBSCRIBED and receipt.address_hash:
         lift(channel, receipt.address_hash, "START from the recipient")
     elif receipt.suppress and receipt.address:

@@ -14,6 +14,7 @@ from ..models import Delivery, DeliveryEvent
 from ..rules.standing import Change
 from ..rules.transitions import ALLOWED
 from ..signals import delivery_changed
+from .alerts import raise_alert
 
 logger = logging.getLogger("notifications.record")
 _BATCH = 1_000
@@ -24,10 +25,14 @@ def record(changes: Iterable[Change]) -> set[UUID]:
 
     A change that came too late is not written; it stays in the delivery's history if it asked to be kept.
     """
-    changes = list(changes)
-    for change in changes:
-        if change.after.state not in ALLOWED[change.before.state]:
-            raise AssertionError(f"{change.before.state} may not become {change.after.state}")
+    wanted, changes = list(changes), []
+    for change in wanted:
+        if change.after.state in ALLOWED[change.before.state]:
+            changes.append(change)
+        else:
+            # A defect of ours; it must not take its neighbours along.
+            text = f"{change.before.state} may not become {change.after.state}"
+            raise_alert("illegal_transition", text, f"delivery {change.delivery_id}")
     written: set[UUID] = set()
     for start in range(0, len(changes), _BATCH):
         written |= _write(changes[start : start + _BATCH])

@@ -12,6 +12,8 @@ from ..models import Template
 from ..rules.data import problems_with
 
 PYTHON = "python"
+LONGEST_LABEL = 64
+MOST_TAGS = 20
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,23 @@ def check_request(
         problems.append(Problem("/ttl", "not_positive", "must be more than 0 seconds"))
     if template.sensitive and not (request.ttl or template.category.ttl):
         problems.append(Problem("/ttl", "required", "the template has sensitive variables, so it needs a ttl"))
-    if len(request.collapse_key) > 64:
-        problems.append(Problem("/collapse_key", "too_long", "is longer than 64 characters"))
+    problems += _label_problems(request)
     if problems:
         raise InvalidData("The notification cannot be accepted as it is.", *problems)
     sensitive = set(template.sensitive)
     public = {name: value for name, value in request.data.items() if name not in sensitive}
     return public, {name: value for name, value in request.data.items() if name in sensitive}
+
+
+def _label_problems(request: Request) -> list[Problem]:
+    """Return what is wrong with collapse key and tags: providers and the log take short, printable text only."""
+    problems = []
+    if len(request.collapse_key) > LONGEST_LABEL or not request.collapse_key.isprintable():
+        problems.append(Problem("/collapse_key", "invalid", f"must be at most {LONGEST_LABEL} printable characters"))
+    for number, tag in enumerate(request.tags):
+        if not isinstance(tag, str) or not tag or len(tag) > LONGEST_LABEL or not tag.isprintable():
+            detail = f"must be 1 to {LONGEST_LABEL} printable characters"
+            problems.append(Problem(f"/tags/{number}", "invalid", detail))
+    if len(request.tags) > MOST_TAGS:
+        problems.append(Problem("/tags", "too_many", f"at most {MOST_TAGS}"))
+    return problems

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -15,16 +17,20 @@ from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, 
 from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest
 from ..models.delivery_queries import standing_of
 from ..models.partitions import ensure_partitions
+from ..rules.fallback import has_failed
 from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
-from ..wakeups import RECONCILE_JOB, wake
+from ..wakeups import RECONCILE_JOB, waiting, wake
 from .fallback import fall_back
 from .launch import wake_planner
+from .outcomes import release_claim
 from .record import record
 
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
+_TIDY_SECONDS = 60.0
+_tidied_at = float("-inf")
 _LEAD = """
     INSERT INTO carillon_lease (name, holder, expires_at)
     VALUES ('sweeper', %s, clock_timestamp() + make_interval(secs => %s))
@@ -72,8 +78,22 @@ def expire_leases() -> None:
                 after = lost(before, now, wait) if started else returned(before, now)
                 changes.append(Change(row.pk, before, after, keep=started, note="lease expired"))
             record(changes)
-            held.delete()
+            release_claim(claim_id)
             logger.warning("took over claim %s of %s: %d rows", claim_id, held.worker, len(rows))
+
+
+def adopt_orphans() -> None:
+    """Doubt what is `sending` under a claim that is gone: nobody else would ever look at it again."""
+    held = Claim.objects.filter(pk=OuterRef("claim_id"))
+    orphans = Delivery.objects.filter(~Exists(held), state=State.SENDING).values_list("pk", flat=True)[:_BATCH]
+    keys = list(orphans)
+    if not keys:
+        return
+    wait = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
+    _change_all(
+        Q(pk__in=keys, state=State.SENDING),
+        lambda _, before, __: lost(before, Delivery.objects.database_now(), wait),
+    )
 
 
 def settle_uncertain() -> None:
@@ -81,10 +101,13 @@ def settle_uncertain() -> None:
 
     def decide(row: Delivery, before: Standing, category: Category | None) -> Standing:
         now = row.due_at
-        if exhausted(before):
-            return ended(before, State.DEAD, Reason.RETRIES_EXHAUSTED, now)
         hold = category is not None and category.uncertain == UncertainPolicy.HOLD
-        return unsettled(before, hold=hold, now=now)
+        if exhausted(before):
+            after = ended(before, State.DEAD, Reason.RETRIES_EXHAUSTED, now)
+        else:
+            after = unsettled(before, hold=hold, now=now)
+        follows = category is not None and category.fallback and has_failed(after.state, after.reason)
+        return replace(after, fallback_at=now) if follows else after
 
     _change_all(Q(state=State.UNCERTAIN, due_at__lte=Now()), decide)
 
@@ -111,7 +134,7 @@ def wake_due() -> None:
             late = Delivery.objects.filter(
                 channel=channel, state=State.PENDING, due_at__lte=Now() - timedelta(seconds=conf.SWEEP_SECONDS)
             )
-            wake(channel, force=late.exists())
+            wake(channel, force=not waiting(channel) and late.exists())
     if Receipt.objects.filter(due_at__lte=Now()).exists():
         for provider in Receipt.objects.filter(due_at__lte=Now()).values_list("provider", flat=True).distinct()[:1]:
             channel = _channel_of(provider)
@@ -142,6 +165,10 @@ def erase_secrets() -> None:
 
 def keep_tidy() -> None:
     """Make partitions ahead of time and delete refused requests that are past their keep."""
+    global _tidied_at  # noqa: PLW0603 - the process's own memory of a chore that is due once a minute
+    if time.monotonic() - _tidied_at < _TIDY_SECONDS:
+        return
+    _tidied_at = time.monotonic()
     ensure_partitions(connection.alias, Delivery.objects.database_now())
     old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
     RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()
@@ -179,6 +206,7 @@ def _channel_of(provider: str) -> Channel:
 
 _REPAIRS = (
     expire_leases,
+    adopt_orphans,
     settle_uncertain,
     expire_pending,
     consider_fallbacks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..conf import did_you_mean
+from ..declarations import SLUG
 from ..exceptions import Problem, UnknownTemplate
 from ..models import Template
 
@@ -13,7 +14,7 @@ def find_template(slug: str) -> Template:
     Raises:
         UnknownTemplate: there is none of that name, or nothing is published.
     """
-    template = Template.objects.select_related("category").filter(slug=slug).first()
+    template = Template.objects.select_related("category").filter(slug=slug).first() if SLUG.match(slug) else None
     if template is None:
         known = tuple(Template.objects.order_by("slug").values_list("slug", flat=True)[:200])
         hint = did_you_mean(slug, known) if known else "none is declared yet; declare one and run migrate"

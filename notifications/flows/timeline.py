@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -102,7 +103,7 @@ def _entries(rows: Sequence[Delivery]) -> list[Entry]:
 
 
 def _devices(recipient: str) -> list[Device]:
-    key = user_key(recipient)
+    key: Any = user_key(recipient)
     if key is None:
         return []
     try:

@@ -1,11 +1,12 @@
-"""The SQL that the console reads with: bounded by a limit, an index or a deadline, so that a page never waits for long."""
+"""The SQL that the console reads with: bounded by a limit, an index or a deadline, so that no page waits for long."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, connections, router, transaction
@@ -161,7 +162,7 @@ def history(
     return [Line(*row) for row in _fetch(router.db_for_read(Delivery), _HISTORY, values)]
 
 
-def _fetch(using: str, sql: str, values: dict[str, object]) -> list[tuple[object, ...]]:
+def _fetch(using: str, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

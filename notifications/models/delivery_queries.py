@@ -32,8 +32,10 @@ _TYPES = {
 }
 # Built from names of ours only, no value.
 _APPLY = """
+    WITH locked AS (SELECT id FROM carillon_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE)
     UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
     FROM unnest(%s::uuid[], %s::text[], %s::bigint[], {arrays}) AS u(id, was_state, was_claim, {names})
+    JOIN locked ON locked.id = u.id
     WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
     RETURNING d.id
 """.format(  # noqa: S608
@@ -52,6 +54,10 @@ _START_GROUP = """
         UPDATE carillon_claim SET started_upto = %(upto)s,
                lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
         WHERE id = %(claim)s AND worker = %(worker)s RETURNING id
+    ), others AS (
+        -- A worker that serves something more urgent meanwhile still holds its earlier claims.
+        UPDATE carillon_claim SET lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        WHERE worker = %(worker)s AND id <> %(claim)s AND EXISTS (SELECT 1 FROM owned)
     )
     SELECT owned.id, s.id, s.why FROM owned LEFT JOIN LATERAL (
         SELECT d.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status IN ('cancelled', 'stopped') THEN 'cancelled'
@@ -88,6 +94,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 _APPLY,
                 [
                     [change.delivery_id for change in changes],
+                    [change.delivery_id for change in changes],
                     [change.before.state.value for change in changes],
                     [change.before.claim_id for change in changes],
                     *(
@@ -121,7 +128,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def lock_some(self, condition: Q, limit: int) -> list[Delivery]:
         """Lock up to `limit` deliveries that fit, passing over locked ones."""
-        return list(self.filter(condition).order_by("pk").select_for_update(skip_locked=True)[:limit])
+        # No order: with one, PostgreSQL may walk every partition's primary key instead of the partial index.
+        return list(self.filter(condition).order_by().select_for_update(skip_locked=True)[:limit])
 
     def start_group(
         self, claim_id: int, worker: str, done: int, upto: int, lease_seconds: int

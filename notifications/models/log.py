@@ -111,6 +111,11 @@ class Delivery(models.Model):
             models.Index(fields=["notification", "recipient"], name="carillon_dlv_notification"),
             models.Index(fields=["recipient", "-id"], name="carillon_dlv_recipient"),
             models.Index(
+                fields=["notification"],
+                condition=Q(state__in=[State.PENDING, State.SENDING, State.UNCERTAIN]),
+                name="carillon_dlv_open",
+            ),
+            models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),
             models.Index(fields=["claim_id", "position"], condition=Q(state=State.SENDING), name="carillon_dlv_claim"),
@@ -201,7 +206,10 @@ class Claim(models.Model):
     class Meta:
         verbose_name = _("claim")
         verbose_name_plural = _("claims")
-        indexes: ClassVar = [models.Index(fields=["lease_expires_at"], name="carillon_claim_lease")]
+        indexes: ClassVar = [
+            models.Index(fields=["lease_expires_at"], name="carillon_claim_lease"),
+            models.Index(fields=["worker"], name="carillon_claim_worker"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.worker}: {self.channel}"

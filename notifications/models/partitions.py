@@ -61,8 +61,8 @@ def _make(using: str, table: str, name: str, start: datetime) -> bool:
             return False
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)')
         cursor.execute(
-            f'WITH moved AS (DELETE FROM "{table}_default" WHERE id >= %s AND id < %s RETURNING *) '
-            f'INSERT INTO "{name}" SELECT * FROM moved',  # noqa: S608 - names of ours only
+            f'WITH moved AS (DELETE FROM "{table}_default" WHERE id >= %s AND id < %s RETURNING *) '  # noqa: S608
+            f'INSERT INTO "{name}" SELECT * FROM moved',
             [low, high],
         )
         cursor.execute(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [low, high])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ..exceptions import Problem
 
 _PYTHON = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
 MOST_BYTES = 64 * 1024
+DEEPEST = 32
+LONGEST_NAME = 63
 
 
 def problems_with(
@@ -19,7 +21,7 @@ def problems_with(
     The texts name variables and types, never values.
     """
     problems = [
-        Problem(f"/data/{name}", "missing_variable", f"the template needs {name} ({kind})")
+        Problem(_pointer(name), "missing_variable", f"the template needs {name} ({kind})")
         for name, kind in variables.items()
         if name not in data and name not in per_recipient
     ]
@@ -27,9 +29,9 @@ def problems_with(
         kind = variables.get(name)
         if kind is None:
             known = ", ".join(variables) or "none"
-            problems.append(Problem(f"/data/{name}", "unknown_variable", f"the template declares: {known}"))
+            problems.append(Problem(_pointer(name), "unknown_variable", f"the template declares: {known}"))
         elif not _fits(value, kind):
-            problems.append(Problem(f"/data/{name}", "wrong_type", f"must be {kind}, not {type(value).__name__}"))
+            problems.append(Problem(_pointer(name), "wrong_type", f"must be {kind}, not {type(value).__name__}"))
     if not problems:
         problems += _size_problems(data)
     return problems
@@ -45,10 +47,46 @@ def _fits(value: object, kind: str) -> bool:
 def _size_problems(data: Mapping[str, object]) -> list[Problem]:
     try:
         size = len(json.dumps(data, allow_nan=False).encode())
-    except (TypeError, ValueError):
+        is_plain = all(_is_plain(value) for value in data.values())
+    except (TypeError, ValueError, RecursionError):
+        is_plain, size = False, 0
+    if not is_plain:
         return [Problem("/data", "not_plain", "use plain values only: text, numbers, true, false, lists and objects")]
     if size > MOST_BYTES:
         return [Problem("/data", "too_large", f"is {size} bytes; {MOST_BYTES} are allowed")]
-    if "\\u0000" in json.dumps(data):
-        return [Problem("/data", "not_text", "contains a NUL character, which no channel can carry")]
+    if not all(is_text(text) for text in _texts(data)):
+        return [Problem("/data", "not_text", "contains a NUL or half a character, which no channel can carry")]
     return []
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be stored and sent: it has no NUL and no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _is_plain(value: object, depth: int = 0) -> bool:
+    """Whether a value comes back from JSON as it went in, and is not nested beyond reason."""
+    if depth > DEEPEST:
+        return False
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_plain(item, depth + 1) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item, depth + 1) for item in value)
+    return value is None or isinstance(value, str | int | float)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(name)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _pointer(name: object) -> str:
+    """Return where a variable is, as RFC 6901 writes it."""
+    return "/data/" + str(name)[:LONGEST_NAME].replace("~", "~0").replace("/", "~1")

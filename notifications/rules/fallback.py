@@ -36,6 +36,14 @@ def has_failed(state: State, reason: Reason) -> bool:
     return state in _FAILED or (state == State.SKIPPED and reason in _UNSENDABLE_SKIPS)
 
 
+def is_unreachable(decided: Iterable[tuple[State, Reason]]) -> bool:
+    """Whether a step, as planned, cannot reach the recipient at all; skips by their own will do not count."""
+    relevant = [
+        has_failed(state, reason) for state, reason in decided if state != State.SKIPPED or has_failed(state, reason)
+    ]
+    return bool(relevant) and all(relevant)
+
+
 def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool) -> Verdict:
     """Judge one step's deliveries: a step has failed when all of it has, or is overdue.
 
@@ -43,7 +51,11 @@ def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool)
     `fallback_at` then counts as overdue.
     """
     later: list[datetime] = []
-    for standing in standings:
+    # What was skipped because the recipient (or this installation) wants it so says nothing about the channel.
+    relevant = [item for item in standings if item.state != State.SKIPPED or has_failed(item.state, item.reason)]
+    if not relevant:
+        return Verdict(fall_back=False)
+    for standing in relevant:
         if has_failed(standing.state, standing.reason):
             continue
         overdue = standing.fallback_at is not None and standing.fallback_at <= now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -14,6 +14,7 @@ UserKey: TypeAlias = Any
 
 USER_PREFIX = "u:"
 ADDRESS_PREFIX = "a:"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new_id() -> UUID:
@@ -36,12 +37,12 @@ def delivery_id(notification_id: UUID, recipient: str, channel: str, target: str
 
 def first_id_at(moment: datetime) -> UUID:
     """Return the smallest id that can be made at or after a moment; partitions and time filters use it."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=(moment - _EPOCH) // timedelta(milliseconds=1) << 80)
 
 
 def time_of(identifier: UUID) -> datetime:
     """Return when the id (or its notification's) was made, to the millisecond."""
-    return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
+    return _EPOCH + timedelta(milliseconds=identifier.int >> 80)
 
 
 def user_recipient(primary_key: object) -> str:

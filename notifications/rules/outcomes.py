@@ -17,8 +17,8 @@ from ..exceptions import (
     UnknownOutcome,
 )
 from ..messages import SendResult
-from .retries import RATE_LIMITED, USUAL
-from .standing import Standing
+from .retries import RATE_LIMITED, RATE_LIMITED_AT_LEAST, USUAL
+from .standing import Standing, storable
 
 MISCONFIGURED_WAIT = timedelta(seconds=60)
 
@@ -38,11 +38,11 @@ def after_send(standing: Standing, result: SendResult, now: datetime, draw: rand
             sent_at=now,
             maybe_sent=True,
             lost_leases=0,
-            provider_message_id=result.provider_message_id[:255],
+            provider_message_id=storable(result.provider_message_id, 255),
             error_code="",
             error_detail="",
         )
-    standing = replace(standing, error_code=error.code[:60], error_detail=error.detail)
+    standing = replace(standing, error_code=storable(error.code, 60), error_detail=storable(error.detail, 2_000))
     if isinstance(error, UnknownOutcome):
         return replace(
             standing,
@@ -70,7 +70,10 @@ def _retry(standing: Standing, error: ProviderError, now: datetime, draw: random
     limited = isinstance(error, RateLimited)
     temporary = isinstance(error, TemporaryFailure)
     policy = RATE_LIMITED if limited else USUAL
-    delay = policy.delay(standing.retries, error.retry_after if isinstance(error, TemporaryFailure) else None, draw)
+    retry_after = error.retry_after if isinstance(error, TemporaryFailure) else None
+    if limited and retry_after is None:
+        retry_after = RATE_LIMITED_AT_LEAST
+    delay = policy.delay(standing.retries, retry_after, draw)
     maybe = standing.maybe_sent or (isinstance(error, TemporaryFailure) and error.maybe_sent)
     if delay is None:
         return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED, maybe_sent=maybe)

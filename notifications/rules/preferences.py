@@ -20,13 +20,18 @@ class Wishes:
 
 
 def is_wanted(wishes: Wishes, category: str, channel: str, *, mandatory: bool) -> bool:
-    """Whether a message may go out: the switch for category and channel decides, else the channel's, else yes.
+    """Whether a message may go out: neither the channel nor the category on that channel is switched off.
 
-    A mandatory category overrides both.
+    A mandatory category overrides both. What is stored otherwise than as a switch counts as none.
     """
     if mandatory:
         return True
-    own = wishes.categories.get(category, {}).get(channel)
-    if own is not None and not own:
-        return False
-    return wishes.channels.get(channel, True)
+    return _is_on(wishes.channels, channel) and _is_on(_entry(wishes.categories, category), channel)
+
+
+def _is_on(switches: object, channel: str) -> bool:
+    return _entry(switches, channel) is not False
+
+
+def _entry(stored: object, name: str) -> object:
+    return stored.get(name) if isinstance(stored, Mapping) else None

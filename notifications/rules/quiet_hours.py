@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_MOST_STEPS = 64
+_LONGEST = timedelta(days=8)  # a week, and what the clocks may add to it
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ def parse_windows(value: Iterable[Mapping[str, object]]) -> tuple[Window, ...]:
     Raises:
         ValueError: a day or a time is impossible; the text says which.
     """
+    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+        raise ValueError("quiet hours must be a list of windows")
     return tuple(_window(item) for item in value)
 
 
@@ -54,14 +56,12 @@ def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo
     A week that is quiet throughout allows nothing: the moment comes back one week later, to be judged again.
     """
     current = moment
-    for _ in range(_MOST_STEPS):
+    while current - moment <= _LONGEST:
         local = current.astimezone(where)
         covering = [window for window in windows if window.covers(local)]
         if not covering:
             return current
         current = max(_end_of(window, local, where, current) for window in covering)
-        if current - moment > timedelta(days=7):
-            break
     return moment + timedelta(days=7)
 
 
@@ -100,7 +100,7 @@ def _skip(day: object, end: time, where: ZoneInfo) -> datetime:
 
 def _window(item: Mapping[str, object]) -> Window:
     days = item.get("days", [0, 1, 2, 3, 4, 5, 6])
-    if not isinstance(days, list) or not days or not all(isinstance(day, int) and 0 <= day <= 6 for day in days):
+    if not isinstance(days, list) or not days or not all(type(day) is int and 0 <= day <= 6 for day in days):
         raise ValueError("days must be a list of numbers from 0 (Monday) to 6 (Sunday)")
     start, end = _clock(item.get("start"), "start"), _clock(item.get("end"), "end")
     if start == end:

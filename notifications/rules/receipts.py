@@ -6,16 +6,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..enums import REACHED_STATES, Reason, ReceiptKind, State
-from .standing import Standing
+from .standing import Standing, storable
 
+# A delivery's state is the highest of these that anybody has reported, whatever the order in which reports come in.
+# The ranks are a total order and merging takes the greater one, so the same set of reports always ends in one state.
 RANK = {
     State.SENT: 1,
-    State.DELIVERED: 2,
-    State.OPENED: 3,
-    State.CLICKED: 4,
-    State.BOUNCED: 5,
-    State.COMPLAINED: 6,
+    State.FAILED: 2,
+    State.DELIVERED: 3,
+    State.OPENED: 4,
+    State.CLICKED: 5,
+    State.BOUNCED: 6,
+    State.COMPLAINED: 7,
 }
+# Our own opinion of a delivery: only proof that it arrived, or what only an arrived one can lead to, overrules it.
+_OPINION = 2
+_OWN = frozenset({State.PENDING, State.DEAD, State.SKIPPED, State.EXPIRED, State.CANCELLED})
+_CLOSED = frozenset({State.SENDING, State.DIGESTED})
+_OF_ANY_ATTEMPT = REACHED_STATES | {State.COMPLAINED}
 STATE_OF = {
     ReceiptKind.SENT: State.SENT,
     ReceiptKind.DELIVERED: State.DELIVERED,
@@ -47,26 +55,18 @@ def must_wait(standing: Standing, report: Report) -> bool:
 def merge(standing: Standing, report: Report) -> Standing:
     """Return where the delivery stands after a report; the same standing if the report adds nothing.
 
-    `delivered` or better of any attempt beats lesser states of newer attempts, and ends what was still waiting.
+    Within an attempt the higher rank counts. The newest attempt decides, except that what proves an older one to have
+    arrived counts as well: it beats lesser states and ends what was still waiting.
     """
     state = STATE_OF.get(report.kind)
-    if state is None:
+    if state is None or standing.state in _CLOSED:
         return standing
-    older = report.attempt < standing.attempt
-    if state == State.FAILED:
-        if older or standing.state not in (State.SENT, State.UNCERTAIN):
-            return standing
-        return _moved(standing, State.FAILED, report)
-    rank = RANK[state]
-    current = RANK.get(standing.state, 0)
-    if standing.state in (State.FAILED, State.DEAD, State.CANCELLED, State.EXPIRED, State.PENDING):
-        # Nothing stronger than our own opinion is known yet; only proof that it arrived overrules it.
-        return _moved(standing, state, report) if rank > 1 and (not older or state != State.BOUNCED) else standing
-    if standing.state == State.UNCERTAIN:
-        return standing if older and state not in REACHED_STATES else _moved(standing, state, report)
-    if older and state not in REACHED_STATES and state != State.COMPLAINED:
+    if report.attempt < standing.attempt and state not in _OF_ANY_ATTEMPT:
         return standing
-    return _moved(standing, state, report) if rank > current else standing
+    if state in REACHED_STATES:
+        standing = replace(standing, delivered_at=min(standing.delivered_at or report.at, report.at))
+    current = _OPINION if standing.state in _OWN else RANK.get(standing.state, 0)
+    return _moved(standing, state, report) if RANK[state] > current else standing
 
 
 def _moved(standing: Standing, state: State, report: Report) -> Standing:
@@ -79,8 +79,7 @@ def _moved(standing: Standing, state: State, report: Report) -> Standing:
         claim_id=None,
         position=None,
         sent_at=standing.sent_at or report.at,
-        delivered_at=(standing.delivered_at or report.at) if state in REACHED_STATES else standing.delivered_at,
-        provider_message_id=standing.provider_message_id or report.provider_message_id,
-        error_code=report.code[:60] if failed else standing.error_code,
-        error_detail=report.detail if failed else standing.error_detail,
+        provider_message_id=standing.provider_message_id or storable(report.provider_message_id, 255),
+        error_code=storable(report.code, 60) if failed else "",
+        error_detail=storable(report.detail, 2_000) if failed else "",
     )

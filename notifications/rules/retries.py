@@ -21,9 +21,11 @@ class RetryPolicy:
             return None
         ceiling = min(self.cap, self.first * 2**retries)
         wait = draw.uniform(0, ceiling)
-        return timedelta(seconds=max(wait, retry_after or 0.0))
+        # Whatever a provider asks for, it is asked again after a day at the latest.
+        return timedelta(seconds=max(wait, min(retry_after or 0.0, LONGEST_RETRY_AFTER)))
 
 
 USUAL = RetryPolicy()
 RATE_LIMITED = RetryPolicy(most=20, first=5.0)
 RATE_LIMITED_AT_LEAST = 1.0
+LONGEST_RETRY_AFTER = 86_400.0

@@ -33,6 +33,11 @@ class Standing:
     delivered_at: datetime | None = None
 
 
+def storable(text: str, longest: int) -> str:
+    """Return a provider's text as PostgreSQL can keep it: without NUL, lone surrogates or too much of it."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")[:longest]
+
+
 STANDING_FIELDS = tuple(field.name for field in fields(Standing))
 
 

@@ -9,37 +9,36 @@ from ..enums import Reason, State
 from .standing import Standing
 
 _RECEIPTS = {State.DELIVERED, State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED}
-ALLOWED: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset(
-        {State.PENDING, State.SENDING, State.SKIPPED, State.EXPIRED, State.CANCELLED, State.DEAD, State.DIGESTED}
-        | _RECEIPTS
-    ),
-    State.SENDING: frozenset(
-        {
-            State.PENDING,
-            State.SENT,
-            State.FAILED,
-            State.DEAD,
-            State.UNCERTAIN,
-            State.SKIPPED,
-            State.EXPIRED,
-            State.CANCELLED,
-        }
-    ),
-    State.UNCERTAIN: frozenset({State.PENDING, State.SENT, State.FAILED, State.DEAD, State.EXPIRED} | _RECEIPTS),
-    State.SENT: frozenset({State.SENT, State.PENDING, State.FAILED} | _RECEIPTS),
-    State.DELIVERED: frozenset(_RECEIPTS),
-    State.OPENED: frozenset(_RECEIPTS),
-    State.CLICKED: frozenset({State.CLICKED, State.BOUNCED, State.COMPLAINED}),
-    State.BOUNCED: frozenset({State.BOUNCED, State.COMPLAINED} | _RECEIPTS),
-    State.COMPLAINED: frozenset({State.COMPLAINED}),
-    State.FAILED: frozenset({State.FAILED, State.SENT} | _RECEIPTS),
-    State.DEAD: frozenset({State.PENDING, State.CANCELLED, State.SENT, State.SKIPPED, State.EXPIRED} | _RECEIPTS),
-    State.DIGESTED: frozenset(),
-    State.SKIPPED: frozenset(),
-    State.EXPIRED: frozenset(_RECEIPTS),
-    State.CANCELLED: frozenset(_RECEIPTS),
+# A delivery may also stay where it is: with another reason, time or timer.
+_NEXT: dict[State, set[State]] = {
+    State.PENDING: {State.SENDING, State.SKIPPED, State.EXPIRED, State.CANCELLED, State.DEAD, State.DIGESTED}
+    | _RECEIPTS,
+    State.SENDING: {
+        State.PENDING,
+        State.SENT,
+        State.FAILED,
+        State.DEAD,
+        State.UNCERTAIN,
+        State.SKIPPED,
+        State.EXPIRED,
+        State.CANCELLED,
+    },
+    State.UNCERTAIN: {State.PENDING, State.SENT, State.FAILED, State.DEAD, State.EXPIRED} | _RECEIPTS,
+    State.SENT: {State.PENDING, State.FAILED} | _RECEIPTS,
+    State.DELIVERED: {State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED},
+    State.OPENED: {State.CLICKED, State.BOUNCED, State.COMPLAINED},
+    State.CLICKED: {State.BOUNCED, State.COMPLAINED},
+    State.BOUNCED: {State.COMPLAINED},
+    State.COMPLAINED: set(),
+    State.FAILED: set(_RECEIPTS),
+    State.DEAD: {State.PENDING, State.CANCELLED, State.SKIPPED, State.EXPIRED} | _RECEIPTS,
+    State.DIGESTED: set(),
+    # An attempt before it was skipped, expired or cancelled may have arrived after all.
+    State.SKIPPED: set(_RECEIPTS),
+    State.EXPIRED: set(_RECEIPTS),
+    State.CANCELLED: set(_RECEIPTS),
 }
+ALLOWED = {state: frozenset(following | {state}) for state, following in _NEXT.items()}
 LOST_ALONE = 2
 LOST_DEAD = 3
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from . import people
 from .client import Api
 from .closing import say_where
 from .console import Operator
@@ -24,6 +25,7 @@ from .stack import ROOT, Stack
 from .starting import Started, shown, start
 from .terminal import Terminal, table
 
+_MOST_LINES = 12
 BREAK = "CARILLON_DEMO_BREAK"
 """Names the outcome that is to fail: a test's way to see that the demo notices."""
 
@@ -40,7 +42,7 @@ def main() -> int:
         terminal.line("\nStopped. The data stays; `make demo RESET=1` begins anew.")
         return 130 if once else 0
     except (RuntimeError, OSError) as error:
-        terminal.line(f"\nThe demo could not go on: {error}")
+        terminal.line(f"\nThe demo could not go on: {last_words(error)}")
         return 1
 
 
@@ -77,11 +79,17 @@ def summary(count: int, failing: Sequence[str]) -> str:
     return f"{len(failing)} of {count} outcomes not seen: {', '.join(failing)}."
 
 
+def last_words(error: Exception) -> str:
+    """Return an error's text, of a long one its first and its last lines."""
+    lines = str(error).splitlines()
+    return "\n".join(lines if len(lines) <= _MOST_LINES else [lines[0], "…", *lines[2 - _MOST_LINES :]])
+
+
 def _world(started: Started, terminal: Terminal, folder: Path, broken: str) -> World:
     place, stack = started.place, started.stack
     return World(
         api=Api(place.url, place.key),
-        operator=Operator(stack.manage),
+        operator=Operator(place.url, people.ADMIN_NAME, people.ADMIN_PASSWORD),
         ledger=Ledger(folder / "sandbox.jsonl"),
         sandbox=stack.sandbox.client,
         run=secrets.token_hex(3),

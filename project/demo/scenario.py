@@ -9,34 +9,24 @@ from .client import ApiError
 from .console import ConsoleError
 from .finding import Finding, Row
 from .outcomes import OUTCOMES, Outcome, World
-from .outcomes.broadcast import ToFollowers
-from .outcomes.dead_device import DeadDevice
-from .outcomes.outage import ProviderOutage
-from .waiting import WaitedInVainError, abandoned
+from .waiting import WaitedInVainError, abandoned, wait_until
 
-_NEEDS_PUSH = (ToFollowers, DeadDevice)
-"""Outcomes whose pushes must not meet the outage. A broadcast's good sends would also keep the breaker from opening."""
+_OUTAGE_SECONDS = 120.0
 
 
 def run_all(world: World) -> list[Row]:
     """Bring every outcome about and return the rows of the table."""
-    outage = [item for item in OUTCOMES if isinstance(item, ProviderOutage)]
-    after_it = [item for item in OUTCOMES if isinstance(item, _NEEDS_PUSH)]
-    others = [item for item in OUTCOMES if item not in (*outage, *after_it)]
     pool = ThreadPoolExecutor(len(OUTCOMES))
     try:
-        first = {item: pool.submit(_show, item, world) for item in (*outage, *others)}
-        for item in outage:
-            first[item].result()
-        then = {item: pool.submit(_show, item, world) for item in after_it}
-        found = {item: future.result() for item, future in {**first, **then}.items()}
+        running = [pool.submit(_show, item, world) for item in OUTCOMES]
+        found = [future.result() for future in running]
     except BaseException:
         # Ctrl-C: nobody is to wait for what will not come any more.
         abandoned.set()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-    return [Row(item.name, item.expected, found[item].ok, found[item].seen) for item in OUTCOMES]
+    return [Row(item.name, item.expected, one.ok, one.seen) for item, one in zip(OUTCOMES, found, strict=True)]
 
 
 def missed(rows: Sequence[Row]) -> list[str]:
@@ -46,6 +36,8 @@ def missed(rows: Sequence[Row]) -> list[str]:
 
 def _show(outcome: Outcome, world: World) -> Finding:
     try:
+        if outcome.after_outage:
+            wait_until(world.push_works.is_set, bool, "the outage to be over", seconds=_OUTAGE_SECONDS, log=world.log)
         finding = outcome.show(world)
     except (ApiError, ConsoleError, WaitedInVainError, OSError) as error:
         finding = Finding(ok=False, seen=str(error))

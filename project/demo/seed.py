@@ -6,12 +6,14 @@ the API. The crowd is generated: five thousand rows in a file would say nothing 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import django
 from django.apps import apps
@@ -28,12 +30,13 @@ from . import people
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures" / "demo"
 FILES = ("users", "profiles", "follows", "topics", "preferences")
+SCOPES = ("send", "broadcast", "devices", "preferences", "read")
 BEGUN = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _LOCALES = (("en", "Europe/London"), ("de", "Europe/Berlin"), ("de-AT", "Europe/Vienna"), ("en", "America/New_York"))
 
 
 def main() -> None:
-    """Migrate, load the fixtures and the crowd, and print how many people there are as JSON."""
+    """Migrate, load the fixtures and the crowd, make a key, and print as JSON what there is."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
     call_command("migrate", verbosity=0, interactive=False)
@@ -44,7 +47,8 @@ def main() -> None:
         set_sequences()
         restore_words()
     forget_breaker()
-    sys.stdout.write(json.dumps({"people": apps.get_model("auth.User").objects.count(), "new": new}) + "\n")
+    found = {"people": apps.get_model("auth.User").objects.count(), "new": new, "key": make_key()}
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 def refuse_strangers() -> None:
@@ -99,7 +103,15 @@ def forget_breaker() -> None:
         redis.delete(BREAKER_KEY % "fcm")
 
 
-def _users(numbers: Iterable[int]) -> list[models.Model]:
+def make_key() -> str:
+    """Return a new key for the API, made as `manage.py carillon api-key create` makes it."""
+    said = io.StringIO()
+    scopes = [word for scope in SCOPES for word in ("--scope", scope)]
+    call_command("carillon", "api-key", "create", "demo", "--expires", "1d", *scopes, stdout=said)
+    return said.getvalue().split()[-1]
+
+
+def _users(numbers: Iterable[int]) -> list[Any]:
     user, first, last = apps.get_model("auth.User"), people.FIRST_NAMES, people.LAST_NAMES
     return [
         user(
@@ -115,7 +127,7 @@ def _users(numbers: Iterable[int]) -> list[models.Model]:
     ]
 
 
-def _profiles(numbers: Iterable[int]) -> list[models.Model]:
+def _profiles(numbers: Iterable[int]) -> list[Any]:
     profile = apps.get_model("shop.Profile")
     made = []
     for number in numbers:
@@ -124,7 +136,7 @@ def _profiles(numbers: Iterable[int]) -> list[models.Model]:
     return made
 
 
-def _devices(numbers: Iterable[int]) -> list[models.Model]:
+def _devices(numbers: Iterable[int]) -> list[Any]:
     device = apps.get_model("carillon.Device")
     return [
         device(

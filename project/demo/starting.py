@@ -17,7 +17,6 @@ from .stack import ROOT, Stack
 from .terminal import Terminal
 
 WEB_PORT, SANDBOX_PORT = 8000, 9400
-_SCOPES = ("send", "broadcast", "devices", "preferences", "read")
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,17 @@ def start(terminal: Terminal, folder: Path, environ: Mapping[str, str], running:
         Stack(folder, urls["DATABASE_URL"], urls["REDIS_URL"], WEB_PORT, SANDBOX_PORT, extra_env=own)
     )
     terminal.progress("sandbox", f"{stack.sandbox.base_url}/sandbox/   plays FCM, Twilio and Postmark")
-    seeded = json.loads(stack.run("-m", "project.demo.seed").splitlines()[-1])
-    new = f", {seeded['new']:,} of them new" if seeded["new"] else ""
-    terminal.progress("database", f"schema up to date, {seeded['people']:,} people{new}")
-    stack.start_worker()
-    with ThreadPoolExecutor(2) as pool:
-        web, key = pool.submit(stack.start_web), pool.submit(_make_key, stack)
+    with ThreadPoolExecutor(1) as pool:
+        web = pool.submit(stack.start_web)  # needs no tables to start
+        seeded = json.loads(stack.run("-m", "project.demo.seed").splitlines()[-1])
+        new = f", {seeded['new']:,} of them new" if seeded["new"] else ""
+        terminal.progress("database", f"schema up to date, {seeded['people']:,} people{new}")
+        place = Place(stack.url, stack.sandbox.base_url, seeded["key"])
+        terminal.progress("API key", f"{place.key[:12]}…   carillon api-key create demo --expires 1d")
+        stack.start_worker()
+        terminal.progress("worker", "manage.py rqworker push sms email   the only one")
         web.result()
         terminal.progress("web", f"{stack.url}/   gunicorn project.wsgi:application")
-        terminal.progress("worker", "manage.py rqworker push sms email   the only one")
-        place = Place(stack.url, stack.sandbox.base_url, key.result())
-    terminal.progress("API key", f"{place.key[:12]}…   manage.py carillon api-key create; valid for a day")
     _tell_of_other_ports(terminal, stack)
     terminal.line(f"           logs and the sandbox's file are in {shown(folder)}/")
     return Started(stack, place)
@@ -75,12 +74,6 @@ def _services(terminal: Terminal, environ: Mapping[str, str], running: ExitStack
         yours = f"yours, at {_without_secret(urls[name])}"
         terminal.progress(title, "this checkout's own, on a Unix socket" if name in missing else yours)
     return urls
-
-
-def _make_key(stack: Stack) -> str:
-    scopes = [word for scope in _SCOPES for word in ("--scope", scope)]
-    made = stack.manage("carillon", "api-key", "create", "demo", "--expires", "1d", *scopes)
-    return made.split()[-1]
 
 
 def _tell_of_other_ports(terminal: Terminal, stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
 
 from notifications import wakeups
@@ -61,27 +62,27 @@ def test_while_the_first_is_in_flight_409(person: Any) -> None:
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        from_outside = connections["default"]
         try:
-            with from_outside.cursor() as cursor:
-                cursor.execute("BEGIN")
-                caller = Caller(plain, Client())
-                caller.notify(login_code(user), "k1")
+            with transaction.atomic():
+                Caller(plain, Client()).notify(login_code(user), "k1")
                 held.set()
-                release.wait(30)
-                cursor.execute("ROLLBACK")
+                release.wait(60)
+                transaction.set_rollback(True)
         finally:
             connections.close_all()
 
     thread = threading.Thread(target=hold)
     thread.start()
     try:
-        assert held.wait(30)
+        assert held.wait(60)
+        meanwhile = Caller(plain, Client()).notify(login_code(user), "k1")
     finally:
         release.set()
         thread.join()
-    answer = Caller(plain, Client()).notify(login_code(user), "k1")
-    assert answer.status_code == 202
+    assert meanwhile.status_code == 409
+    assert meanwhile["Retry-After"] == "1"
+    assert meanwhile.json()["type"].endswith("/problems/idempotency-in-flight/")
+    assert Caller(plain, Client()).notify(login_code(user), "k1").status_code == 202
 
 
 @pytest.mark.usefixtures("committed")
@@ -136,11 +137,8 @@ def test_a_connection_that_broke_costs_one_503(person: Any) -> None:
 
 def run_in_a_process(code: str, **environment: str) -> str:
     """Run code in a Django process of its own, whose settings may differ from the suite's."""
-    import os
-
-    program = "import django; django.setup()\n" + textwrap.dedent(code)
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", textwrap.dedent(code)],
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **environment},
         capture_output=True,
         text=True,
@@ -154,6 +152,8 @@ def run_in_a_process(code: str, **environment: str) -> str:
 def test_postgres_away_is_503() -> None:
     out = run_in_a_process(
         f"""
+        import django
+        django.setup()
         from django.test import Client
         headers = {{"Authorization": "Api-Key ck_abcdefghij_x", "Idempotency-Key": "k1", "X-Request-Id": "r1"}}
         for path in ("{API}/notifications/", "{API}/broadcasts/"):
@@ -184,6 +184,8 @@ def test_it_answers_the_same_in_a_host_with_settings_of_its_own() -> None:
             "URL_FORMAT_OVERRIDE": "cursor",
             "UNAUTHENTICATED_USER": None,
         }}
+        import django
+        django.setup()
         from django.test import Client
         for path in ("{API}/notifications/?cursor=x", "{API}/nothing/", "{API}/users/me/devices/"):
             answer = Client().get(path, headers={{"Accept": "text/html"}})

@@ -15,13 +15,12 @@ from notifications.channels import SPECS
 from notifications.cipher import address_hash
 from notifications.enums import TAKEN_STATES, Channel, Lane, Reason, State
 from notifications.exceptions import RequestRejected, UnknownRecipient, UnknownTemplate
-from notifications.flows import gate
 from notifications.flows.accept import accept
-from notifications.flows.requests import Request
 from notifications.flows.cancel import cancel
 from notifications.flows.claim import Batch, claim
 from notifications.flows.deliver import deliver
 from notifications.flows.recipients import address_recipient, find_recipient
+from notifications.flows.release import release
 from notifications.flows.requests import Request
 from notifications.jobs import worker_name
 from notifications.messages import Address
@@ -61,7 +60,7 @@ class Trial(Subcommand):
         channel = Channel(cast("str", options["channel"]))
         if options["release"]:
             for entry in conf.get().routes.get(channel, ()):
-                gate.release(entry.provider)
+                release(entry.provider)
         try:
             person = recipient(text_of(options, "to").strip(), channel)
             batches, rows = prepare(console, person, channel)

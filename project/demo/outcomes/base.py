@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class World:
     """Unique to this run: in every name that must be fresh."""
     say: Callable[[str, str], None]
     """Takes an outcome's name and how far it has come."""
+    push_works: threading.Event = field(default_factory=threading.Event)
+    """Set when the outage is over."""
     broken: str = ""
     """The outcome that is broken on purpose, so that a test sees the demo notice."""
     log: str = ""
@@ -93,6 +96,8 @@ class Outcome(ABC):
 
     name: ClassVar[str]
     expected: ClassVar[str]
+    after_outage: ClassVar[bool] = False
+    """Whether its pushes must not meet the outage; a broadcast's good sends would also keep the breaker closed."""
 
     @abstractmethod
     def show(self, world: World) -> Finding:

@@ -23,6 +23,7 @@ class ToFollowers(Outcome):
 
     name = "broadcast"
     expected = f"{people.FOLLOWERS:,} followers each get it once"
+    after_outage = True
 
     def show(self, world: World) -> Finding:
         """Announce a post to everybody who follows its author."""

@@ -15,6 +15,7 @@ class DeadDevice(Outcome):
 
     name = "dead device"
     expected = "a push to two devices: one gets it, the other is dead and gets pruned"
+    after_outage = True
 
     def show(self, world: World) -> Finding:
         """Register a phone and a tablet whose app was removed, and push to both."""

@@ -46,6 +46,12 @@ class ProviderOutage(Outcome):
 
     def show(self, world: World) -> Finding:
         """Take FCM away for some seconds, and send price alerts all the while."""
+        try:
+            return judge(self._evidence(world))
+        finally:
+            world.push_works.set()
+
+    def _evidence(self, world: World) -> Evidence:
         began = time.monotonic()
         if world.broken != self.name:
             world.sandbox.fault("fcm", "outage", seconds=_LONGEST_SECONDS)
@@ -61,16 +67,15 @@ class ProviderOutage(Outcome):
             world.sandbox.reset("fcm")
         world.say(self.name, f"FCM is well again after {time.monotonic() - began:.1f} s")
         ended = [world.until(sent, _reached, "push or email to reach everybody", seconds=30) for sent in during]
-        early = [world.until(sent, _reached, "push or email to reach everybody", seconds=40) for sent in before]
         after = self._later(world)
-        return judge(
-            Evidence(
-                refused=len(self._refusals(world, before)),
-                before=[seen(world, deliveries) for deliveries in early],
-                during=[seen(world, deliveries) for deliveries in ended],
-                held=held,
-                after=after,
-            )
+        world.push_works.set()
+        early = [world.until(sent, _reached, "push or email to reach everybody", seconds=40) for sent in before]
+        return Evidence(
+            refused=len(self._refusals(world, before)),
+            before=[seen(world, deliveries) for deliveries in early],
+            during=[seen(world, deliveries) for deliveries in ended],
+            held=held,
+            after=after,
         )
 
     def _alert(self, world: World, number: int) -> Answer:

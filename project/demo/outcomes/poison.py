@@ -28,7 +28,7 @@ class PoisonMessage(Outcome):
         died = seen(world, world.settled(sent, beyond=["sent"], what="the message to fail"))
         world.say(self.name, f"{died.described}; mending it in the console")
         if world.broken != self.name:
-            world.operator.publish(TEMPLATE, BROKEN_WORDS, MENDED_WORDS)
+            world.operator.publish(TEMPLATE, BROKEN_WORDS, MENDED_WORDS, f"some orders have no total (run {world.run})")
         for item in died.deliveries:
             if item["state"] == "dead":
                 world.operator.replay(str(item["id"]), f"words mended in run {world.run}")

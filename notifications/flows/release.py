@@ -1,0 +1,39 @@
+"""Release: end a provider's hold, and let what waited because of it go on at once."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from ..enums import Reason, State
+from ..models import Delivery
+from ..models.delivery_queries import standing_of
+from ..rules.standing import Change
+from ..rules.transitions import returned
+from ..wakeups import wake_on_commit
+from . import gate
+from .record import record
+
+_BATCH = 1_000
+
+
+def release(alias: str) -> int:
+    """End a provider's hold and return how many waiting deliveries are due again.
+
+    What waits for another provider of the channel is looked at again too, and parked again if it must wait on.
+    """
+    gate.end_hold(alias)
+    channel = gate.channel_of(alias)
+    waiting = Q(channel=channel, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at__gt=Now())
+    done = 0
+    while channel is not None:
+        with transaction.atomic():
+            rows = Delivery.objects.lock_some(waiting, _BATCH)
+            now = Delivery.objects.database_now()
+            record(Change(row.pk, standing_of(row), returned(standing_of(row), now)) for row in rows)
+            wake_on_commit([channel])
+        done += len(rows)
+        if len(rows) < _BATCH:
+            break
+    return done

@@ -1,0 +1,171 @@
+"""Acting by hand: a dry run first, a reason always, an audit line each, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from notifications.cipher import address_hash
+from notifications.enums import DeactivatedReason, Source, SuppressionCause
+from notifications.flows.alerts import raise_alert
+from notifications.flows.devices import Registration, register
+from notifications.flows.gate import held_until
+from notifications.flows.keys import create_key
+from notifications.flows.suppress import suppress
+from notifications.models import Alert, AuditEntry, Category, Device, ProviderHold, Suppression, Template
+
+
+def url(name: str, *arguments: object) -> str:
+    return reverse(f"admin:carillon_{name}", args=arguments)
+
+
+def act(browser: Client, page: str, action: str, *keys: object, reason: str = "because") -> Any:
+    """Press an action, look at its dry run, confirm it."""
+    chosen = {"action": action, "_selected_action": [str(key) for key in keys]}
+    asked = browser.post(url(f"{page}_changelist"), chosen)
+    assert asked.status_code == 200
+    confirmed = browser.post(url(f"{page}_changelist"), {**chosen, "confirm": "yes", "reason": reason})
+    assert confirmed.status_code == (302 if reason else 200)
+    return asked.context["dry_run"]
+
+
+@pytest.fixture
+def device(ada: Any) -> Device:
+    return register(ada.pk, Registration(platform="android", address="token-" + "x" * 40))[0]
+
+
+def test_prune_and_undo(browser: Client, device: Device) -> None:
+    assert act(browser, "device", "prune", device.pk, reason="").will == 1
+    assert Device.objects.get().is_active
+    act(browser, "device", "prune", device.pk)
+    device.refresh_from_db()
+    assert (device.is_active, device.deactivated_reason) == (False, DeactivatedReason.PRUNED)
+    assert act(browser, "device", "prune", device.pk).will == 0
+    assert act(browser, "device", "restore", device.pk).will == 1
+    assert Device.objects.get().is_active
+    assert [(row.action, row.done) for row in AuditEntry.objects.order_by("pk")] == [
+        ("prune_devices", 1), ("prune_devices", 0), ("restore_devices", 1),
+    ]  # fmt: skip
+
+
+def test_undo_leaves_a_token_to_its_new_owner(browser: Client, device: Device, root: Any) -> None:
+    act(browser, "device", "prune", device.pk)
+    register(root.pk, Registration(platform="android", address=device.address))
+    assert act(browser, "device", "restore", device.pk).will == 0
+    assert Device.objects.get(is_active=True).user == root
+
+
+def test_pruning_needs_its_permission(staff: Callable[..., Client], device: Device) -> None:
+    chosen = {"action": "prune", "_selected_action": [str(device.pk)], "confirm": "yes", "reason": "x"}
+    staff("view_device").post(url("device_changelist"), chosen)
+    assert Device.objects.get().is_active
+    staff("view_device", "prune").post(url("device_changelist"), chosen)
+    assert not Device.objects.get().is_active
+
+
+def test_suppress_by_hand_keeps_a_hash_and_lifting_needs_a_reason(browser: Client) -> None:
+    form = {"channel": "email", "address": " Bob@EXAMPLE.com", "reason": "asked by phone"}
+    assert browser.post(url("suppression_add"), {**form, "address": "bob"}).context["adminform"].errors
+    assert browser.post(url("suppression_add"), form).status_code == 302
+    row = Suppression.objects.get()
+    assert row.address_hash == address_hash("email", "bob@example.com")
+    assert "bob" not in row.hint.lower()
+    assert row.cause == SuppressionCause.MANUAL
+    assert "already" in browser.post(url("suppression_add"), form).content.decode()
+    found = browser.get(url("suppression_changelist"), {"q": "Bob@example.com"}).context["cl"].result_list
+    assert [item.pk for item in found] == [row.pk]
+    act(browser, "suppression", "lift", row.pk, reason="")
+    assert not Suppression.objects.filter(lifted_at=None).count() == 0
+    act(browser, "suppression", "lift", row.pk, reason="a mistake")
+    row.refresh_from_db()
+    assert row.lifted_at
+    assert row.lifted_reason == "a mistake"
+    assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == ["suppress", "lift_suppression"]
+
+
+def test_suppressing_is_refused_without_the_permission(staff: Callable[..., Client]) -> None:
+    suppress("email", "bob@example.com", SuppressionCause.COMPLAINT, "email")
+    browser = staff("view_suppression")
+    assert browser.post(url("suppression_add"), {"channel": "email", "address": "b@c.de"}).status_code == 403
+    chosen = {
+        "action": "lift",
+        "_selected_action": [str(Suppression.objects.get().pk)],
+        "confirm": "yes",
+        "reason": "x",
+    }
+    browser.post(url("suppression_changelist"), chosen)
+    assert Suppression.objects.get().lifted_at is None
+
+
+def test_hold_prolong_and_release_a_provider(browser: Client) -> None:
+    form = {"alias": "twilio", "minutes": "30", "reason": "their status page is red"}
+    assert browser.post(url("providerhold_add"), {**form, "alias": "nobody"}).status_code == 200
+    assert browser.post(url("providerhold_add"), {**form, "minutes": "0"}).status_code == 200
+    assert not ProviderHold.objects.exists()
+    assert browser.post(url("providerhold_add"), form).status_code == 302
+    first = ProviderHold.objects.get()
+    assert first.held_by == "root"
+    assert held_until("twilio") == first.until
+    assert browser.post(url("providerhold_add"), {**form, "minutes": "60"}).status_code == 302
+    assert ProviderHold.objects.get().until > first.until
+    act(browser, "providerhold", "release", "twilio")
+    assert held_until("twilio") is None
+    assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
+        "hold_provider", "hold_provider", "release_provider",
+    ]  # fmt: skip
+
+
+def test_revoke_a_key_and_acknowledge_an_alert(browser: Client, root: Any) -> None:
+    key, _plain = create_key("shop", ["send"])
+    assert act(browser, "apikey", "revoke", key.pk).will == 1
+    key.refresh_from_db()
+    assert key.revoked_at
+    assert act(browser, "apikey", "revoke", key.pk).will == 0
+    assert browser.get(url("apikey_add")).status_code == 403
+    raise_alert("kind", "subject", "detail")
+    act(browser, "alert", "acknowledge", Alert.objects.get().pk)
+    assert Alert.objects.get().acknowledged_by == root
+
+
+def test_what_code_declares_is_not_changed_here(browser: Client) -> None:
+    declared = Category.objects.get(slug="login")
+    assert browser.post(url("category_change", declared.pk), {"slug": "x"}).status_code == 403
+    form = {
+        "slug": "tips",
+        "priority": "normal",
+        "channels": ["email"],
+        "fallback": ["sms"],
+        "patience": "300",
+        "uncertain": "resend",
+    }
+    assert browser.post(url("category_add"), {**form, "fallback": ["email"]}).status_code == 200
+    assert browser.post(url("category_add"), form).status_code == 302
+    made = Category.objects.get(slug="tips")
+    assert (made.source, made.channels, made.fallback) == (Source.CONSOLE, ["email"], ["sms"])
+    assert AuditEntry.objects.get().action == "add"
+    assert browser.post(url("category_change", made.pk), {**form, "priority": "bulk"}).status_code == 302
+    assert browser.post(url("category_delete", made.pk), {"post": "yes"}).status_code == 403
+
+
+def test_a_template_made_here_needs_a_sound_contract(browser: Client) -> None:
+    category = Category.objects.get(slug="news")
+    form = {
+        "slug": "tip",
+        "category": category.pk,
+        "variables": '{"text": "str"}',
+        "sensitive": "[]",
+        "sample": '{"text": "Hi"}',
+    }
+    for wrong in (
+        {"variables": '{"text": "string"}'},
+        {"sensitive": '["text"]'},
+        {"sensitive": '["x"]'},
+        {"sample": "{}"},
+    ):
+        assert browser.post(url("template_add"), {**form, **wrong}).status_code == 200, wrong
+    assert browser.post(url("template_add"), form).status_code == 302
+    assert Template.objects.get(slug="tip").source == Source.CONSOLE

@@ -1,0 +1,126 @@
+"""Publishing words: tried with the sample before anybody is sent them, never silently over somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from notifications import notify
+from notifications.enums import Channel, Source
+from notifications.flows.compose import compose
+from notifications.flows.declare import load_declarations, words_of
+from notifications.models import AuditEntry, Template
+
+TEXT = "sms|en|text"
+
+
+@pytest.fixture
+def template(db: None) -> Template:
+    return Template.objects.get(slug="login-code")
+
+
+def page_of(template: Template) -> str:
+    return reverse("admin:carillon_template_words", args=[template.pk])
+
+
+def filled(browser: Client, template: Template, **changed: str) -> dict[str, str]:
+    """Return the form as the page shows it, with what somebody changed."""
+    form = browser.get(page_of(template)).context["form"]
+    values = {field.name: str(field.value() or "") for field in form}
+    return {**values, "reason": "wording", **changed}
+
+
+def test_the_page_shows_every_part_of_the_words_in_use(browser: Client, template: Template) -> None:
+    names = set(filled(browser, template))
+    assert {TEXT, "sms|de|text", "email|en|subject", "email|de|text", "email|en|html"} <= names
+
+
+def test_publish_makes_a_new_version_that_is_used_from_then_on(browser: Client, template: Template, ada: Any) -> None:
+    before = notify(ada, "login-code", {"code": "111111"})
+    data = filled(browser, template, **{TEXT: "Code {{ code }}, quickly!"})
+    assert browser.post(page_of(template), data, follow=True).status_code == 200
+    template.refresh_from_db()
+    assert template.current is not None
+    assert (template.current.number, template.current.source) == (2, Source.CONSOLE)
+    assert template.current.created_by.username == "root"
+    assert notify(ada, "login-code", {"code": "222222"}).version_id == template.current_id != before.version_id
+    assert compose(template.current_id, Channel.SMS, "en", "", {"code": "1"}).text == "Code 1, quickly!"
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.subject, entry.reason) == ("publish", "login-code v2", "wording")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("Code {{ cod }}", "variable cod is missing"),
+        ("Code {% if %}", "if"),
+        ("Code {% load static %}", "load"),
+        ("Code {{ code", ""),
+        ("", "must have words"),
+    ],
+)
+def test_an_error_is_shown_at_its_field_and_nothing_is_published(
+    browser: Client, template: Template, words: str, problem: str
+) -> None:
+    if not problem:
+        pytest.skip("an unfinished tag is plain text in Django's syntax")
+    data = filled(browser, template, **{TEXT: words})
+    if not words:
+        data |= {"email|en|subject": "", "email|en|text": "Code {{ code }}"}
+    response = browser.post(page_of(template), data)
+    assert response.status_code == 200
+    field = TEXT if words else "email|en|subject"
+    assert problem in str(response.context["form"].errors[field])
+    template.refresh_from_db()
+    assert template.current is not None
+    assert template.current.number == 1
+
+
+def test_the_same_words_again_are_not_a_version(browser: Client, template: Template) -> None:
+    response = browser.post(page_of(template), filled(browser, template))
+    assert "nothing to publish" in response.content.decode()
+
+
+def test_two_editors_do_not_overwrite_each_other(browser: Client, template: Template) -> None:
+    mine = filled(browser, template, **{TEXT: "Mine {{ code }}"})
+    theirs = filled(browser, template, **{TEXT: "Theirs {{ code }}"})
+    browser.post(page_of(template), theirs)
+    assert "Somebody else has published" in browser.post(page_of(template), mine).content.decode()
+    template.refresh_from_db()
+    assert words_of(template.current)[Channel.SMS, "en"]["text"] == "Theirs {{ code }}"
+
+
+def test_a_language_is_added_and_an_earlier_version_taken_up_again(browser: Client, template: Template) -> None:
+    first = template.current_id
+    form = browser.get(page_of(template), {"channel": "sms", "locale": "fr"}).context["form"]
+    values = {field.name: str(field.value() or "") for field in form}
+    assert "sms|fr|text" in values
+    browser.post(page_of(template), {**values, "sms|fr|text": "Le code : {{ code }}", "reason": "French"})
+    template.refresh_from_db()
+    assert words_of(template.current)[Channel.SMS, "fr"] == {"text": "Le code : {{ code }}"}
+
+    form = browser.get(page_of(template), {"from": first}).context["form"]
+    values = {field.name: str(field.value() or "") for field in form}
+    browser.post(f"{page_of(template)}?from={first}", {**values, "reason": "back"})
+    template.refresh_from_db()
+    assert (Channel.SMS, "fr") not in words_of(template.current)
+    assert template.current.number == 3
+
+
+def test_a_deploy_does_not_undo_what_the_console_published(browser: Client, template: Template) -> None:
+    browser.post(page_of(template), filled(browser, template, **{TEXT: "Ours {{ code }}"}))
+    load_declarations()
+    template.refresh_from_db()
+    assert words_of(template.current)[Channel.SMS, "en"]["text"] == "Ours {{ code }}"
+
+
+def test_reading_and_publishing_are_two_permissions(staff: Callable[..., Client], template: Template) -> None:
+    reader, editor = staff("view_template"), staff("view_template", "publish")
+    data = filled(reader, template, **{TEXT: "New {{ code }}"})
+    assert staff().get(page_of(template)).status_code == 403
+    assert reader.post(page_of(template), data).status_code == 403
+    assert editor.post(page_of(template), data).status_code == 302

@@ -1,0 +1,149 @@
+"""What must hold when our own side misbehaves: a defect, a forced stop, a row nobody looks after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from notifications import Address, notify
+from notifications.enums import Channel, Lane, Reason, State
+from notifications.flows import gate
+from notifications.flows import outcomes as outcomes_flow
+from notifications.flows import sweep as sweeping
+from notifications.flows.claim import Batch, claim
+from notifications.flows.deliver import deliver
+from notifications.flows.record import record
+from notifications.flows.release import release
+from notifications.messages import OutboundMessage, SendResult
+from notifications.models import Alert, Category, Claim, Delivery, ProviderHold
+from notifications.models.delivery_queries import standing_of
+from notifications.rules.standing import Change
+from notifications.rules.transitions import ended
+from notifications.sandbox.process import SandboxProcess
+from tests.live import work
+
+pytestmark = pytest.mark.django_db
+LANES = tuple(Lane)
+
+
+@pytest.fixture
+def batch(sandbox: SandboxProcess, person: Callable[..., User]) -> Batch:
+    """A claim of three pushes."""
+    for number in range(3):
+        notify(person(f"token-robust-{number}"), "new-follower", {"name": "A"})
+    claimed = claim(Channel.PUSH, LANES, "test")
+    assert claimed.batch is not None
+    return claimed.batch
+
+
+def states() -> Counter[str]:
+    """Count deliveries by state."""
+    return Counter(Delivery.objects.values_list("state", flat=True))
+
+
+def test_a_forced_stop_in_mid_send_doubts_what_was_started(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(messages: Iterator[OutboundMessage]) -> Iterator[SendResult]:
+        next(iter(messages))
+        raise SystemExit
+        yield
+
+    monkeypatch.setattr(batch.adapter, "send_many", stopped)
+    with pytest.raises(SystemExit):
+        deliver(batch, lambda: True)
+    assert states() == {"uncertain": 3}
+    assert not Claim.objects.exists()
+
+
+def test_what_was_not_started_goes_back(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.conf.START_GROUP", 1)
+    deliver(batch, lambda: False)
+    assert states() == {"sent": 1, "pending": 2}
+    assert not Claim.objects.exists()
+
+
+def test_one_result_that_cannot_be_recorded_is_doubted_alone(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = batch.deliveries[1].pk
+    real = outcomes_flow.record
+
+    def picky(changes: list[Change]) -> object:
+        changes = list(changes)
+        if any(change.delivery_id == bad and change.after.state == State.SENT for change in changes):
+            raise ValueError("a defect")
+        return real(changes)
+
+    monkeypatch.setattr(outcomes_flow, "record", picky)
+    deliver(batch, lambda: True)
+    assert states() == {"sent": 2, "uncertain": 1}
+    assert Delivery.objects.get(pk=bad).reason == Reason.LEASE_EXPIRED
+
+
+def test_a_row_under_a_claim_that_is_gone_is_found(batch: Batch) -> None:
+    Claim.objects.all().delete()
+    sweeping.adopt_orphans()
+    assert states() == {"uncertain": 3}
+
+
+def test_a_claim_is_kept_while_something_is_sent_under_it(batch: Batch) -> None:
+    outcomes_flow.release_claim(batch.claim_id)
+    assert Claim.objects.filter(pk=batch.claim_id).exists()
+
+
+def test_an_illegal_step_is_refused_alone_and_raises_an_alert(batch: Batch) -> None:
+    first, second = (Delivery.objects.get(pk=row.pk) for row in batch.deliveries[:2])
+    digested = ended(standing_of(first), State.DIGESTED, Reason.NONE, timezone.now())
+    skipped = ended(standing_of(second), State.SKIPPED, Reason.LIMIT, timezone.now())
+    written = record([Change(first.pk, standing_of(first), digested), Change(second.pk, standing_of(second), skipped)])
+    assert written == {second.pk}
+    assert Alert.objects.filter(kind="illegal_transition").count() == 1
+
+
+def test_doubt_that_ends_in_a_dead_letter_falls_back(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    user = person(phone="+4915112349001", email="doubt@example.com")
+    sent = notify(user, "login-code", {"code": "1"})
+    past = timezone.now() - timedelta(seconds=1)
+    Delivery.objects.filter(notification=sent).update(state=State.UNCERTAIN, due_at=past, retries=8, attempt=8)
+    sweeping.settle_uncertain()
+    sweeping.consider_fallbacks()
+    work()
+    found = dict(Delivery.objects.filter(notification=sent).values_list("channel", "state"))
+    assert found == {"sms": "dead", "email": "sent"}
+
+
+def test_a_category_that_is_gone_stops_only_its_own_messages(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    broken = notify(Address(email="gone@example.com"), "invoice", {"order": {"number": "1", "total": 2}})
+    whole = notify(person(email="whole@example.com"), "login-code", {"code": "1"}, channels=["email"])
+    Category.objects.filter(slug="orders").update(slug="renamed")
+    work()
+    assert Delivery.objects.get(notification=broken).reason == Reason.MISCONFIGURED
+    assert Delivery.objects.get(notification=whole).state == State.SENT
+
+
+def test_releasing_a_hold_lets_what_waited_go_at_once(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    gate.hold("fcm", "maintenance", by="ada", lasting=timedelta(hours=2))
+    notify(person("token-hold-0001"), "new-follower", {"name": "A"})
+    work()
+    assert Delivery.objects.get().reason == Reason.BREAKER_OPEN
+    assert release("fcm") == 1
+    work()
+    assert states() == {"sent": 1}
+
+
+def test_a_provider_that_holds_itself_leaves_an_operators_hold_alone(sandbox: SandboxProcess) -> None:
+    gate.hold("fcm", "maintenance", by="ada", lasting=timedelta(hours=2))
+    gate.hold_misconfigured("fcm", "401")
+    held = ProviderHold.objects.get(alias="fcm")
+    assert (held.held_by, held.reason) == ("ada", "maintenance")
+
+
+@pytest.mark.parametrize("locale", ["English (United States)", "x" * 40, "../../etc", "de\x00"])
+def test_a_locale_that_is_none_does_not_stop_a_message(person: Callable[..., User], locale: str) -> None:
+    user = person("token-locale-1")
+    user.profile.locale = locale.replace("\x00", "")[:16]
+    user.profile.save()
+    assert notify(user, "new-follower", {"name": "A"}).deliveries.get().state == State.PENDING
+    assert notify(Address(email="l@example.com", locale=locale), "invoice", {"order": {}}).pk
