@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse
 
@@ -116,6 +116,12 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ReadOnlyAdmin(ConsoleAdmin):
     """A page that nobody can change anything on, whatever their permissions: what is recorded stays as it is."""
 
+    def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
+        """Return the named fields, or every column; times in UTC, as everywhere in the console."""
+        names = self.fields or [field.name for field in self.opts.concrete_fields if field.name not in self.hidden]
+        times = {field.name: field.verbose_name for field in self.opts.fields if isinstance(field, DateTimeField)}
+        return [time_field(name, times[name]) if name in times else name for name in self._unmasked(request, names)]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds."""
         return False
@@ -141,6 +147,16 @@ def as_uuid(term: str) -> UUID | None:
         return UUID(term)
     except ValueError:
         return None
+
+
+def time_field(name: str, title: Any) -> Any:
+    """Return a field of a change page that shows a time in UTC."""
+
+    @admin.display(description=title)
+    def shown(row: Model) -> str:
+        return moment(getattr(row, name), getattr(row, "time_zone", ""))
+
+    return shown
 
 
 def time_column(name: str, title: Any) -> Any:

@@ -54,7 +54,7 @@ class KeysetChangeList(ChangeList):
         for key in (OLDER, NEWER):
             self.params.pop(key, None)  # a search or filter from here starts at the first page
         self.result_count = len(self.result_list)
-        self.full_result_count = None
+        self.full_result_count = self.result_count  # the page's own; equal numbers keep the admin from showing either
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.result_list)
         self.can_show_all = self.multi_page = False

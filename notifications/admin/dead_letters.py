@@ -23,7 +23,6 @@ from ..flows.dead_letters import (
     cause_of,
     groups,
     ids_of_cause,
-    is_mendable,
     of_cause,
 )
 from ..flows.operate import By
@@ -34,7 +33,7 @@ from ..rules.explanations import explain
 from .base import ReadOnlyAdmin, as_uuid
 from .changelist import MILLISECONDS
 from .confirm import DryRun, Operation, ask_or_do, selected
-from .markup import address, explanation, id_moment, moment, person_link, reason_text, sees_personal_data
+from .markup import address, explanation, id_moment, moment, person_link, reason_text, redacted, sees_personal_data
 
 _SHOWN = 50
 _CAUSE = ("channel", "provider", "code", "template", "why")
@@ -125,7 +124,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
                 "who": person_link(row.recipient, self.admin_site.name),
                 "address": address(row.channel, row.address, full=sees_personal_data(request)),
                 "explanation": explanation(row),
-                "detail": row.error_detail if sees_personal_data(request) else "",
+                "detail": row.error_detail if sees_personal_data(request) else redacted(row.error_detail),
             }
             for row in found[:_SHOWN]
         ]
@@ -188,11 +187,10 @@ def _refusal_text(why: str) -> str:
 
 
 def _hint(reason: str) -> str:
-    if is_mendable(reason):
-        return _("Mend the cause first, then replay.")
+    """Return what to do, where the sentence that explains the reason does not say it already."""
     if reason == Reason.HELD:
         return _("Ask the provider whether it went out; replay sends it again.")
-    return _("Replay once the provider works again.")
+    return _("Replay once the provider works again.") if reason == Reason.RETRIES_EXHAUSTED else ""
 
 
 def _cause_in(values: Any) -> Cause | None:

@@ -32,6 +32,7 @@ from .markup import (
     person_link,
     person_url,
     reason_text,
+    redacted,
     short_id,
 )
 
@@ -139,16 +140,21 @@ class DeliveryAdmin(ReadOnlyAdmin):
         "provider",
         "identifier",
     )
-    list_filter = (WindowFilter, FamilyFilter, "state", "channel", ProviderFilter, "possible_duplicate")
+    list_filter = (WindowFilter, FamilyFilter, "channel", ProviderFilter, "possible_duplicate", "state")
     search_fields = ("pk",)
     search_help_text = gettext_lazy(
         "An id (delivery, notification, or the provider's), a recipient key such as u:42, or an address: exactly."
     )
     actions = ("replay_selected", "discard_selected")
-    personal: ClassVar = {"address_masked": "address_full", "data_hidden": "data_shown", "history": "history_full"}
+    personal: ClassVar = {
+        "address_masked": "address_full",
+        "data_hidden": "data_shown",
+        "history": "history_full",
+        "error_redacted": "error_detail",
+    }
     fields: ClassVar = (
-        *("standing", "meaning", "possible_duplicate", "who", "notification_link", "channel", "step", "address_masked"),
-        *("device_link", "data_hidden", "history", "provider", "provider_message_id", "error_code", "error_detail"),
+        *("standing", "meaning", "who", "notification_link", "channel", "step", "address_masked"),
+        *("device_link", "data_hidden", "history", "provider", "provider_message_id", "error_code", "error_redacted"),
         *("due_at", "expires_at", "fallback_at", "sent_at", "delivered_at", "updated_at"),
         *("attempt", "retries", "generation", "lost_leases", "lane", "locale", "time_zone"),
     )
@@ -269,6 +275,11 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def data_shown(self, row: Delivery) -> str:
         """The variables."""
         return facts(row.data)
+
+    @admin.display(description=gettext_lazy("error"))
+    def error_redacted(self, row: Delivery) -> str:
+        """What the provider wrote, without what may be personal."""
+        return redacted(row.error_detail) or EMPTY
 
     @admin.display(description=gettext_lazy("history"))
     def history(self, row: Delivery) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -26,6 +27,7 @@ from ..rules.quiet_hours import zone
 
 PII = "carillon.view_pii"
 EMPTY = "–"
+_PERSONAL = re.compile(r"\S+@\S+|\+?\d[\d ()-]{5,}\d|\S{32,}")
 _ICONS = {
     Family.WAITING: "◷",
     Family.ON_ITS_WAY: "→",
@@ -97,7 +99,7 @@ def history_table(lines: Sequence[Line], zone_name: str = "", *, full: bool) -> 
             moment(line.at, zone_name),
             badge(line.state) if line.kind == "event" else _("receipt: %(kind)s") % {"kind": line.state},
             reason_text(line.reason),
-            " ".join(filter(None, (line.provider, line.code, line.detail if full or line.kind == "event" else ""))),
+            " ".join(filter(None, (line.provider, line.code, line.detail if full else redacted(line.detail)))),
             line.actor,
         )
         for line in lines
@@ -106,6 +108,11 @@ def history_table(lines: Sequence[Line], zone_name: str = "", *, full: bool) -> 
         '<table class="carillon-history">{}</table>',
         format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
     )
+
+
+def redacted(text: str) -> str:
+    """Return what a provider or a person wrote without whatever looks like an address, a number or a token."""
+    return _PERSONAL.sub("…", text)
 
 
 def id_moment(identifier: UUID, zone_name: str = "") -> str:

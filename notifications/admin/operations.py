@@ -102,7 +102,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Ask for minutes when holding; show the end afterwards."""
-        return ["alias", "minutes", "reason"] if obj is None else ["alias", "until", "reason", "held_by", "created_at"]
+        return ["alias", "minutes", "reason"] if obj is None else ["alias", "ends", "reason", "by_whom", "since"]
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
         """Hold through the flow."""
@@ -110,6 +110,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
         by = By(actor_of(request), values["reason"])
         operate.hold_provider(values["alias"], timedelta(minutes=values["minutes"]), by)
         obj.pk = values["alias"]
+        obj.refresh_from_db()
 
     @admin.action(description=gettext_lazy("Release"), permissions=["release"])
     def release(self, request: HttpRequest, queryset: QuerySet[ProviderHold]) -> HttpResponse:

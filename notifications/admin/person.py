@@ -27,6 +27,7 @@ from .markup import (
     moment,
     person_url,
     reason_text,
+    redacted,
     sees_personal_data,
 )
 
@@ -147,7 +148,7 @@ class _View:
             "address": address(row.channel, row.address, full=self.full),
             "provider": row.provider,
             "attempt": row.attempt,
-            "error": f"{row.error_code} {row.error_detail if self.full else ''}".strip(),
+            "error": f"{row.error_code} {row.error_detail if self.full else redacted(row.error_detail)}".strip(),
             "due": moment(row.due_at, where) if row.state == "pending" else "",
             "updated": moment(row.updated_at, where),
             "history": history_table(lines, where, full=self.full) if lines else "",

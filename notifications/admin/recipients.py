@@ -157,13 +157,14 @@ class SuppressionAdmin(ConsoleAdmin):
         """Ask for an address when adding; show what is kept afterwards."""
         if obj is None:
             return ["channel", "address", "reason"]
-        return ["channel", "hint", "cause", "source", "created_at", "expires_at", "lifted_at", "lifted_reason"]
+        return ["channel", "hint", "cause", "source", "created", "ends", "lifted", "lifted_reason"]
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
         """Suppress through the flow, and let the page go on with the row it made."""
         by = By(actor_of(request), form.cleaned_data["reason"])
         row = operate.suppress_by_hand(Channel(form.cleaned_data["channel"]), form.cleaned_data["address"], by)
         obj.pk = row.pk
+        obj.refresh_from_db()
 
     @admin.action(description=gettext_lazy("Lift"), permissions=["lift"])
     def lift(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:

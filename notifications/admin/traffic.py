@@ -22,7 +22,7 @@ from ..models.console_queries import TooSlow, deadline
 from .base import ReadOnlyAdmin, as_uuid, time_column
 from .changelist import MILLISECONDS
 from .filters import ProviderFilter, WindowFilter
-from .markup import EMPTY, badge, facts, id_moment, person_link, person_url, reason_text, short_id
+from .markup import EMPTY, badge, facts, id_moment, person_link, person_url, reason_text, redacted, short_id
 
 _COUNTS = {
     "members": gettext_lazy("people"),
@@ -130,8 +130,8 @@ class DeliveryEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("detail"))
     def told(self, row: DeliveryEvent) -> str:
-        """That there is more."""
-        return "…" if row.detail else EMPTY
+        """What the provider or a person wrote, without what may be personal."""
+        return redacted(row.detail) or EMPTY
 
     @admin.display(description=gettext_lazy("detail"))
     def told_full(self, row: DeliveryEvent) -> str:
@@ -190,8 +190,8 @@ class ReceiptAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("detail"))
     def detail_hidden(self, row: Receipt) -> str:
-        """That there is more: providers quote addresses."""
-        return "…" if row.detail else EMPTY
+        """What the provider wrote, without the addresses that it quotes."""
+        return redacted(row.detail) or EMPTY
 
     @admin.display(description=gettext_lazy("as it came"))
     def raw_hidden(self, row: Receipt) -> str:

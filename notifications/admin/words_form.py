@@ -101,7 +101,7 @@ class WordsForm(forms.Form):
                 initial=parts.get(name, ""),
                 widget=forms.Textarea(
                     attrs={
-                        "rows": _LONG.get(name, 2),
+                        "rows": _LONG.get(name, 2) if parts.get(name) else 2,
                         "class": "vLargeTextField carillon-words",
                         "spellcheck": "true",
                         "dir": "auto",

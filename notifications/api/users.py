@@ -94,7 +94,7 @@ class Preferences(UserView):
     def patch(self, request: HttpCall, user: str) -> Response:
         """Merge changes into a user's preferences and show all of them."""
         if not isinstance(request.data, dict):
-            raise ValidationError({"": [ErrorDetail("must be an object", "wrong_type")]})
+            raise ValidationError([ErrorDetail("must be an object", "wrong_type")])
         return Response(change_preferences(user_recipient(self.find_key(user)), request.data))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from ..enums import Reason, State
+from ..enums import State
 from ..models import Delivery
 from ..models.console_queries import DeadGroup, dead_groups
 
@@ -56,8 +56,3 @@ def of_cause(cause: Cause) -> QuerySet[Delivery]:
 def ids_of_cause(cause: Cause) -> list[UUID]:
     """Return as many of one cause as can be acted on at once, oldest first, so that the rest comes next time."""
     return list(of_cause(cause).order_by("updated_at", "pk").values_list("pk", flat=True)[:MOST_AT_ONCE])
-
-
-def is_mendable(reason: str) -> bool:
-    """Whether a replay helps only after somebody has mended something first."""
-    return reason in {Reason.MISCONFIGURED, Reason.RENDER_ERROR, Reason.NO_ROUTE}

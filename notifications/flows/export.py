@@ -22,7 +22,7 @@ def export(user_key: UserKey) -> dict[str, object]:
         "preferences": read_preferences(recipient),
         "devices": [_device(row) for row in devices],
         "topics": sorted(TopicSubscription.objects.filter(user=user_key).values_list("topic__slug", flat=True)),
-        "suppressions": _suppressions(user_key, devices, deliveries),
+        "suppressions": _suppressions(user_key, devices),
         "notifications": _notifications(deliveries),
         "refused_requests": [
             {"template": row.template, "reason": row.reason, "detail": row.detail, "created_at": row.created_at}
@@ -53,7 +53,7 @@ def _device(row: Device) -> dict[str, object]:
     return {"id": row.pk, **{name: getattr(row, name) for name in names}}
 
 
-def _suppressions(user_key: UserKey, devices: list[Device], deliveries: list[Delivery]) -> list[Mapping[str, Any]]:
+def _suppressions(user_key: UserKey, devices: list[Device]) -> list[Mapping[str, Any]]:
     hashes = address_hashes(user_key, devices)
     return list(
         Suppression.objects.filter(address_hash__in=hashes)

@@ -22,6 +22,7 @@ from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, waiting, wake
+from .control import unpark
 from .fallback import fall_back
 from .launch import wake_planner
 from .outcomes import release_claim
@@ -146,6 +147,13 @@ def continue_broadcasts() -> None:
     for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
         if made.send_at is None or made.send_at <= Delivery.objects.database_now():
             wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
+    # A worker that still read "paused" may have parked rows after the resume.
+    parked = Delivery.objects.filter(
+        notification_id=OuterRef("notification_id"), state=State.PENDING, reason=Reason.PAUSED
+    )
+    going_on = Broadcast.objects.filter(status__in=(BroadcastStatus.PLANNING, BroadcastStatus.SENDING))
+    for made in going_on.filter(Exists(parked)):
+        unpark(made)
     unfinished = Delivery.objects.filter(notification_id=OuterRef("notification_id"), state__in=OPEN_STATES)
     Broadcast.objects.filter(~Exists(unfinished), status=BroadcastStatus.SENDING).update(
         status=BroadcastStatus.DONE, finished_at=Now()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import sys
 import time
@@ -52,10 +51,8 @@ def _run(terminal: Terminal, environ: Mapping[str, str], *, once: bool) -> int:
     if broken and broken not in names:
         raise RuntimeError(f"{BREAK} must be one of: {', '.join(names)}")
     folder = Path(environ.get("CARILLON_DEMO_DIR") or ROOT / "build" / "demo")
-    if environ.get("RESET") == "1":
-        if environ.get("DATABASE_URL"):
-            raise RuntimeError("RESET=1 empties the demo's own database; DATABASE_URL names yours: empty it yourself")
-        shutil.rmtree(folder, ignore_errors=True)
+    if environ.get("RESET") == "1" and environ.get("DATABASE_URL"):
+        raise RuntimeError("RESET=1 empties the demo's own database; DATABASE_URL names yours: empty it yourself")
     terminal.line("Carillon, from one call to the phone and back. All of it runs on this machine.")
     with ExitStack() as running:
         started = start(terminal, folder, environ, running)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -35,6 +36,8 @@ def start(terminal: Terminal, folder: Path, environ: Mapping[str, str], running:
     """
     terminal.heading("Starting")
     urls = _services(terminal, environ, running)
+    if environ.get("RESET") == "1":
+        shutil.rmtree(folder, ignore_errors=True)  # not before the services agreed: they refuse while others use them
     own = {"CARILLON_ONLY_TO": "", "DJANGO_SETTINGS_MODULE": "project.settings"}
     stack = running.enter_context(
         Stack(folder, urls["DATABASE_URL"], urls["REDIS_URL"], WEB_PORT, SANDBOX_PORT, extra_env=own)

@@ -19,7 +19,13 @@ class WaitedInVainError(Exception):
 
 
 def wait_until(
-    look: Callable[[], T], done: Callable[[T], bool], what: str, *, seconds: float = 20.0, log: str = ""
+    look: Callable[[], T],
+    done: Callable[[T], bool],
+    what: str,
+    *,
+    seconds: float = 20.0,
+    pause: float = PAUSE_SECONDS,
+    log: str = "",
 ) -> T:
     """Return what `look` gives once it is `done`.
 
@@ -33,5 +39,5 @@ def wait_until(
             return found
         if time.monotonic() >= deadline:
             raise WaitedInVainError(f"waited {seconds:.0f} s for {what}" + (f"; see {log}" if log else ""))
-        if abandoned.wait(PAUSE_SECONDS):
+        if abandoned.wait(pause):
             raise WaitedInVainError(f"stopped while waiting for {what}")

@@ -204,7 +204,7 @@ def test_a_body_that_is_too_large(call: Caller) -> None:
         ({"data": []}, "/data", "wrong_type"),
         ({"data": {}}, "/data/code", "missing_variable"),
         ({"data": {"code": 5}}, "/data/code", "wrong_type"),
-        ({"data": {"code": "1", "x/y": 1}}, "/data/x/y", "unknown_variable"),
+        ({"data": {"code": "1", "x/y": 1}}, "/data/x~1y", "unknown_variable"),
         ({"channels": "sms"}, "/channels", "not_a_list"),
         ({"channels": ["pusch"]}, "/channels", "unknown_channel"),
         ({"channels": [1]}, "/channels/0", "wrong_type"),

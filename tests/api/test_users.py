@@ -159,6 +159,7 @@ def test_preferences_that_cannot_be(call: Caller, person: Any, change: dict[str,
 def test_preferences_that_are_no_object(call: Caller, person: Any, body: Any) -> None:
     answer = call("PATCH", f"users/{person().pk}/preferences/", b"null" if body is None else body)
     assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == ""
 
 
 def test_me_is_who_is_signed_in(person: Any) -> None:

@@ -100,7 +100,7 @@ def test_the_same_token_at_the_same_time_is_one_device(person: Any) -> None:
 
 
 @pytest.mark.usefixtures("committed")
-def test_redis_away_is_still_202(person: Any, settings: Any) -> None:
+def test_redis_away_is_still_202(person: Any, settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     caller, user = make_caller(), person()
     url = f"redis://127.0.0.1:{dead_port()}/0"
     settings.RQ_QUEUES = {channel: {"URL": url} for channel in settings.RQ_QUEUES}
@@ -113,6 +113,7 @@ def test_redis_away_is_still_202(person: Any, settings: Any) -> None:
         wakeups._resting_until.clear()
     assert answer.status_code == 202
     assert Delivery.objects.get().state == "pending"
+    assert "no wake-up for sms" in caplog.text
 
 
 @pytest.mark.usefixtures("committed")
@@ -147,6 +148,16 @@ def run_in_a_process(code: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.urls("tests.api.prefixed_urls")
+def test_it_works_under_any_prefix(call: Caller, person: Any) -> None:
+    headers = {"Authorization": f"Api-Key {call.plain}", "Idempotency-Key": "k1"}
+    path = f"/deep/down{API}/notifications/"
+    made = call.client.post(path, login_code(person()), content_type="application/json", headers=headers)
+    assert made.status_code == 202
+    assert call.client.get(made["Location"], headers=headers).status_code == 200
+    assert call.client.get("/deep/down/problems/not-found/").status_code == 200
 
 
 def test_postgres_away_is_503() -> None:

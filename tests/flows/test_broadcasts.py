@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.db.models import CharField, F, QuerySet, Value
 from django.db.models.functions import Concat
+from django.utils import timezone
 
 from notifications import audience, broadcast, conf
 from notifications.declarations import registry
-from notifications.enums import State
+from notifications.enums import Reason, State
 from notifications.exceptions import InvalidData
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import cancel_broadcast, pause, resume
@@ -104,6 +106,17 @@ def test_pause_resume_and_cancel(sandbox: SandboxProcess, crowd: list[User]) -> 
     cancel_broadcast(made.pk)
     work()
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {State.CANCELLED: 7}
+
+
+def test_what_was_parked_after_a_resume_is_found(sandbox: SandboxProcess, crowd: list[User]) -> None:
+    made = plan_all(broadcast("new-post", followers(author_id=7), POST))
+    later = timezone.now() + timedelta(days=30)
+    Delivery.objects.update(reason=Reason.PAUSED, due_at=later)
+    continue_broadcasts()
+    work()
+    assert Counter(Delivery.objects.values_list("state", flat=True)) == {State.SENT: 7}
+    made.refresh_from_db()
+    assert made.status == "sending"
 
 
 @pytest.mark.parametrize(

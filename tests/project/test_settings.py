@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from notifications.sandbox.credentials import write_service_account
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "PYTHONPATH")
 PRODUCTION = {
@@ -92,8 +94,17 @@ def test_a_provider_without_credentials_is_left_out_with_its_route() -> None:
     assert configured["ONLY_TO"] == ["a@b.c", "d.e"]
 
 
-def test_a_complete_environment_passes_the_deployment_checks() -> None:
-    result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+def test_a_complete_environment_passes_the_deployment_checks(tmp_path: Path) -> None:
+    key_file = write_service_account(tmp_path / "firebase.json", "https://oauth2.example.com/token")
+    accounts = {
+        "FCM_SERVICE_ACCOUNT_FILE": str(key_file),
+        "TWILIO_ACCOUNT_SID": "AC1",
+        "TWILIO_AUTH_TOKEN": "t",
+        "TWILIO_FROM_NUMBER": "+15005550006",
+        "POSTMARK_SERVER_TOKEN": "t",
+        "POSTMARK_WEBHOOK_SECRET": "user:password",
+    }
+    result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **accounts)
     assert result.returncode == 0, result.stderr
 
 

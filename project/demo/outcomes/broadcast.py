@@ -14,6 +14,7 @@ from ..waiting import wait_until
 from .base import Outcome, World
 
 _SECONDS = 90.0
+_PAUSE_SECONDS = 0.5  # each look counts five thousand rows
 _EVERY = 1_000
 _OVER = frozenset({"done", "cancelled", "stopped"})
 
@@ -36,7 +37,7 @@ class ToFollowers(Outcome):
         world.say(self.name, f"POST broadcasts/ answered {launched.status}")
         finished = wait_until(
             _Watch(world, launched), lambda made: made["status"] in _OVER, "the broadcast to be done",
-            seconds=_SECONDS, log=world.log,
+            seconds=_SECONDS, pause=_PAUSE_SECONDS, log=world.log,
         )  # fmt: skip
         messages = [item for item in world.ledger.accepted() if title in str(item.content.get("title", ""))]
         return judge(finished, messages)

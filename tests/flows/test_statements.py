@@ -1,0 +1,59 @@
+"""Statements on the hot paths: fixed per call, per claim and per group of sends, however many recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from notifications import broadcast, conf, notify
+from notifications.enums import Channel
+from notifications.flows.broadcast import plan_page
+from notifications.flows.drain import drain
+from notifications.models import Broadcast
+from notifications.sandbox.process import SandboxProcess
+from project.shop.models import Follow
+from project.shop.notifications import followers
+
+pytestmark = pytest.mark.django_db
+
+
+def statements(work: Callable[[], object]) -> int:
+    """Return how many statements some work sends."""
+    with CaptureQueriesContext(connection) as caught:
+        work()
+    return len(caught)
+
+
+def test_notify(person: Callable[..., User]) -> None:
+    user = person("token-count-0001")
+    notify(user, "new-follower", {"name": "A"})  # the words are compiled once per process
+    assert statements(lambda: notify(user, "new-follower", {"name": "B"}, idempotency_key="k")) <= 17
+
+
+def test_a_claim_and_its_groups(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    def send(count: int) -> int:
+        for number in range(count):
+            notify(user, "new-follower", {"name": f"{count} {number}"})
+        return statements(lambda: drain(Channel.PUSH, "test", [Channel.PUSH]))
+
+    user = person("token-count-0002")
+    send(1)
+    one, full, four = send(1), send(conf.START_GROUP), send(4 * conf.START_GROUP)
+    assert full <= one + 4
+    # Per further group: declare it started, look for more urgent work, record it.
+    assert four - full <= 3 * 8
+
+
+def test_a_page_of_a_broadcast(person: Callable[..., User], monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(size: int) -> int:
+        monkeypatch.setattr(conf, "PAGE_SIZE", size)
+        made: Broadcast = broadcast("new-post", followers(author_id=7), {"title": "Bells"})
+        return statements(lambda: plan_page(made.pk))
+
+    Follow.objects.bulk_create([Follow(user=person(f"token-page-{n:04d}"), author_id=7) for n in range(40)])
+    page(1)
+    assert page(40) == page(2)

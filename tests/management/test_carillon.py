@@ -1,0 +1,332 @@
+"""`manage.py carillon`: each subcommand as somebody types it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command, execute_from_command_line
+from django.utils import timezone
+
+from notifications import broadcast
+from notifications.cipher import address_hash
+from notifications.enums import BroadcastStatus, Channel, Source, State, SuppressionCause
+from notifications.flows.broadcast import plan_page
+from notifications.flows.declare import load_declarations, publish, words_of
+from notifications.flows.drain import stopping
+from notifications.flows.keys import find_key
+from notifications.flows.sweep import continue_broadcasts, sweep
+from notifications.management.commands.carillon import mistyped
+from notifications.models import ApiKey, Broadcast, Delivery, Suppression, Template
+from notifications.sandbox.process import SandboxProcess
+from tests.live import work
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Run a subcommand; return its exit status, stdout and stderr."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("carillon", *arguments, stdout=out, stderr=err)
+    except SystemExit as ended:
+        return int(ended.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["trail", "ada@example.com"], "did you mean 'trial'?"),
+        (["api-keys"], "did you mean 'api-key'?"),
+        (["api-key", "creat", "Shop"], "did you mean 'create'?"),
+        (["templates", "synch"], "did you mean 'sync'?"),
+        (["nothing-like-it"], "known: api-key"),
+        ([], "Which one?"),
+        (["trial", "--channel", "sms", "+49"], ""),
+        (["api-key", "create", "list"], ""),
+        (["--help"], ""),
+    ],
+)
+def test_a_mistyped_subcommand_is_answered_with_the_nearest(words: list[str], answer: str) -> None:
+    assert answer in mistyped(words) if answer else not mistyped(words)
+
+
+def test_a_mistyped_subcommand_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", "carillon", "trail"])
+
+    assert ended.value.code == 2
+    assert "did you mean 'trial'?" in capsys.readouterr().err
+
+
+# --- api-key
+
+
+def test_a_new_key_stands_alone_on_stdout_and_works() -> None:
+    status, out, err = run("api-key", "create", "Shop", "--scope", "send", "--scope", "read", "--expires", "90d")
+
+    assert status == 0
+    plain = out.removesuffix("\n")
+    assert plain.split() == [plain]
+    key = find_key(plain)
+    assert key is not None
+    assert (key.name, key.owner, key.scopes) == ("Shop", "Shop", ["read", "send"])
+    assert key.expires_at is not None
+    assert timedelta(days=89) < key.expires_at - timezone.now() < timedelta(days=91)
+    assert "read, send until" in err
+    assert plain not in err
+
+
+def test_keys_are_listed_without_the_key_and_revoked_by_prefix() -> None:
+    plain = run("api-key", "create", "Shop", "--scope", "send", "--owner", "shop")[1].strip()
+    key = ApiKey.objects.get()
+
+    listed = run("api-key", "list")[1]
+    assert "active" in listed
+    assert "Shop (shop)" in listed
+    assert plain not in listed
+
+    assert "revoked" in run("api-key", "revoke", key.prefix)[2]
+    assert find_key(plain) is None
+    assert "revoked" in run("api-key", "list")[1]
+    assert "was revoked before" in run("api-key", "revoke", key.prefix)[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "Shop", "--scope", "sned"],
+        ["create", "Shop"],
+        ["create", " ", "--scope", "send"],
+        ["create", "Shop", "--scope", "send", "--expires", "soon"],
+        ["create", "Shop", "--scope", "send", "--expires", "0d"],
+        ["revoke", "nobody"],
+        ["revoke", ""],
+    ],
+)
+def test_a_wrong_key_command_makes_nothing(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        run("api-key", *arguments)
+
+    assert not ApiKey.objects.exists()
+
+
+# --- trial
+
+
+@pytest.mark.parametrize(
+    ("channel", "to"),
+    [("email", "ada@example.com"), ("sms", "+4915112345678"), ("push", "trial-token-1")],
+)
+def test_a_trial_is_sent_and_every_step_told(sandbox: SandboxProcess, channel: str, to: str) -> None:
+    status, out, err = run("trial", to, "--channel", channel)
+
+    assert status == 0, out + err
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "accepted",
+        "planned",
+        "claimed",
+        "sending",
+        "answer",
+        "recorded",
+    ]
+    delivery = Delivery.objects.get()
+    assert str(delivery.pk) in str(sandbox.client.messages(to=to, limit=1))
+    assert delivery.provider_message_id in out
+    assert sandbox.base_url in out
+    assert "The provider took it." in err
+
+
+def test_a_trial_to_a_user_tries_each_device(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    user = person("well-token", "dead-token")
+
+    status, out, _ = run("trial", str(user.pk), "--channel", "push")
+
+    assert status == 0
+    assert out.count("planned") == 2
+    assert out.count("fcm: accepted, id ") == 1
+    assert out.count("fcm: UNREGISTERED") == 1
+
+
+def test_a_trial_shows_the_providers_refusal(sandbox: SandboxProcess) -> None:
+    status, out, _ = run("trial", "+15005550001", "--channel", "sms")
+
+    assert status == 1
+    assert "twilio: 21211 The number is not a valid" in out
+    assert "failed (invalid_recipient)" in out
+
+
+def test_a_trial_is_one_attempt(sandbox: SandboxProcess) -> None:
+    status, out, _ = run("trial", "+15005550429", "--channel", "sms")
+
+    assert status == 1
+    assert "20429" in out
+    assert "a trial is one attempt" in out
+    assert Delivery.objects.get().state == State.CANCELLED
+
+
+def test_a_trial_tells_of_a_hold_and_can_release_it(sandbox: SandboxProcess) -> None:
+    assert run("trial", "forbidden-token", "--channel", "push")[0] == 1
+
+    status, out, _ = run("trial", "trial-token-2", "--channel", "push")
+    assert status == 1
+    assert "held        fcm until" in out
+    assert "PERMISSION_DENIED" in out
+    assert "--release" in out
+
+    assert run("trial", "trial-token-2", "--channel", "push", "--release")[0] == 0
+
+
+def test_a_trial_tells_of_a_suppression(sandbox: SandboxProcess) -> None:
+    Suppression.objects.create(
+        channel="email", address_hash=address_hash("email", "ada@example.com"), cause=SuppressionCause.HARD_BOUNCE
+    )
+
+    status, out, _ = run("trial", "ada@example.com", "--channel", "email")
+
+    assert status == 1
+    assert "skipped (suppression)" in out
+    assert "lift the suppression" in out
+
+
+def test_a_trial_tells_of_the_guest_list(sandbox: SandboxProcess, settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ONLY_TO": ["example.org"]}
+
+    status, out, _ = run("trial", "ada@example.com", "--channel", "email")
+
+    assert status == 1
+    assert "skipped (guest_list)" in out
+    assert 'NOTIFICATIONS["ONLY_TO"]' in out
+
+
+def test_a_trial_without_a_route_says_so(sandbox: SandboxProcess, settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ROUTES": {"email": ["email"]}}
+
+    status, out, _ = run("trial", "+4915112345678", "--channel", "sms")
+
+    assert status == 1
+    assert "dead (no_route)" in out
+    assert 'NOTIFICATIONS["ROUTES"]' in out
+
+
+@pytest.mark.parametrize(
+    ("to", "channel", "what"),
+    [("nobody", "sms", "no user"), ("ada@", "email", "not an email address"), ("two words", "push", "device token")],
+)
+def test_a_trial_to_nobody_is_refused(sandbox: SandboxProcess, to: str, channel: str, what: str) -> None:
+    with pytest.raises(CommandError, match=what):
+        run("trial", to, "--channel", channel)
+
+    assert not Delivery.objects.exists()
+
+
+def test_a_trial_before_the_templates_are_loaded_says_how_to_load_them(sandbox: SandboxProcess) -> None:
+    Template.objects.all().delete()
+
+    with pytest.raises(CommandError, match="carillon templates sync"):
+        run("trial", "ada@example.com", "--channel", "email")
+
+    run("templates", "sync")
+    assert run("trial", "ada@example.com", "--channel", "email")[0] == 0
+
+
+# --- templates
+
+
+def test_templates_are_listed_with_versions_languages_and_conflicts() -> None:
+    load_declarations()
+    template = Template.objects.get(slug="carillon-trial")
+    assert template.current is not None
+    publish(template, {(Channel.SMS, "en"): {"text": "From the console"}}, Source.CONSOLE)
+    publish(template, {(Channel.SMS, "en"): {"text": "From a deploy"}}, Source.CODE)
+    template.refresh_from_db()
+
+    listed = run("templates")[1]
+
+    assert "carillon-trial  (carillon-trial, from code)  version 2 from console  sms: en" in listed
+    assert "conflict: version 3 came with a deploy" in listed
+    assert words_of(template.current) == {(Channel.SMS, "en"): {"text": "From the console"}}
+
+
+# --- broadcast
+
+
+def test_a_broadcast_is_watched_until_it_is_done(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    for number in range(3):
+        person(f"member-token-{number}")
+    made = broadcast("new-post", {"all": True}, {"title": "Bells"})
+    assert f"{made.pk}  [{'.' * 30}]   0%  planning: nobody yet" in run("broadcast")[1]
+
+    while plan_page(made.pk):
+        pass
+    work(Channel.PUSH)
+    continue_broadcasts()
+
+    status, out, _ = run("broadcast", "--watch", str(made.notification_id))
+    assert status == 0
+    assert f"[{'#' * 30}] 100%  done: 3 members, 3 planned, 3 sent" in out
+
+
+def test_watching_a_cancelled_broadcast_ends_with_1(sandbox: SandboxProcess) -> None:
+    made = broadcast("new-post", {"all": True}, {"title": "Bells"}, draft=True)
+    Broadcast.objects.filter(pk=made.pk).update(status=BroadcastStatus.CANCELLED)
+
+    assert run("broadcast", "--watch", str(made.pk))[0] == 1
+
+
+def test_watching_what_is_not_there_says_so() -> None:
+    with pytest.raises(CommandError, match="there is no broadcast"):
+        run("broadcast", "--watch", "00000000-0000-0000-0000-000000000000")
+
+
+# --- sweep and sandbox, as processes
+
+
+def test_sweep_once_says_who_led() -> None:
+    assert "Swept once" in run("sweep", "--once")[2]
+
+
+def test_the_sweeper_stops_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    swept = []
+
+    def sweep_and_be_told(holder: str) -> bool:
+        swept.append(sweep(holder))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return swept[-1]
+
+    monkeypatch.setattr("notifications.workers.sweep", sweep_and_be_told)
+    try:
+        status, _, err = run("sweep")
+    finally:
+        stopping.clear()
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
+
+    assert status == 0
+    assert swept == [True]
+    assert "Stopped." in err
+
+
+def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing", "REDIS_URL": "redis://127.0.0.1:9/0"}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **nowhere}
+    command = [sys.executable, "-m", "django", "carillon", "sandbox", "--port", "0", "--file", str(tmp_path / "file")]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+
+    assert b"sandbox listening on http://127.0.0.1:" in first
+    assert process.returncode == 0
