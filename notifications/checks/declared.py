@@ -112,7 +112,7 @@ def _render_problems(template: TemplateDeclaration, words: Words) -> Iterator[Ch
             try:
                 compiled = compile_parts(channel, {name: source})
             except RenderError as problem:
-                yield error(44, f"{file} cannot be compiled: {problem}", "correct the file; see docs/settings.md")
+                yield error(44, f"{file} cannot be compiled: {problem}", "correct the file that the message names")
                 continue
             try:
                 if covered:

@@ -81,7 +81,8 @@ def publish(
             compile_parts(channel, parts)
         except RenderError as error:
             raise ConfigurationError(f"template {template.slug!r}, {locale}: {error}") from error
-    conflict = source == Source.CODE and latest is not None and latest.source == Source.CONSOLE
+    current = template.current
+    conflict = source == Source.CODE and current is not None and current.source == Source.CONSOLE
     version = TemplateVersion.objects.create(
         template=template,
         number=latest.number + 1 if latest else 1,

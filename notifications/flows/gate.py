@@ -24,7 +24,7 @@ logger = logging.getLogger("notifications.gate")
 _HOLDS_KEPT_SECONDS = 1.0
 _HOLD_ITSELF = """
     INSERT INTO carillon_providerhold (alias, until, reason, held_by, created_at)
-    VALUES (%s, clock_timestamp() + %s, %s, '', clock_timestamp())
+    VALUES (%s, clock_timestamp() + make_interval(secs => %s), %s, '', clock_timestamp())
     ON CONFLICT (alias) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason, held_by = ''
     WHERE carillon_providerhold.until < EXCLUDED.until
 """
@@ -99,7 +99,7 @@ def hold(alias: str, reason: str, *, by: str, lasting: timedelta) -> None:
 def hold_misconfigured(alias: str, reason: str) -> None:
     """Hold a provider whose account is at fault, and raise an alert; an operator's hold is left as it is."""
     with connection.cursor() as cursor:
-        cursor.execute(_HOLD_ITSELF, [alias, MISCONFIGURED_HOLD, reason[:300]])
+        cursor.execute(_HOLD_ITSELF, [alias, MISCONFIGURED_HOLD.total_seconds(), reason[:300]])
     _holds.read_at = float("-inf")
     raise_alert("provider_misconfigured", alias, reason)
 

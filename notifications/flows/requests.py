@@ -79,7 +79,8 @@ def _label_problems(request: Request) -> list[Problem]:
     problems = []
     if len(request.collapse_key) > LONGEST_LABEL or not request.collapse_key.isprintable():
         problems.append(Problem("/collapse_key", "invalid", f"must be at most {LONGEST_LABEL} printable characters"))
-    for number, tag in enumerate(request.tags):
+    tags: tuple[object, ...] = request.tags  # callers from Python may pass anything
+    for number, tag in enumerate(tags):
         if not isinstance(tag, str) or not tag or len(tag) > LONGEST_LABEL or not tag.isprintable():
             detail = f"must be 1 to {LONGEST_LABEL} printable characters"
             problems.append(Problem(f"/tags/{number}", "invalid", detail))

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.15
+PATIENCE_SECONDS = 30.0
+"""Far more than anything takes here, unless the machine is busy with something else."""
 
 abandoned = threading.Event()
 """Set when the demo is stopped: whoever still waits gives up at once."""
@@ -23,7 +25,7 @@ def wait_until(
     done: Callable[[T], bool],
     what: str,
     *,
-    seconds: float = 20.0,
+    seconds: float = PATIENCE_SECONDS,
     pause: float = PAUSE_SECONDS,
     log: str = "",
 ) -> T:

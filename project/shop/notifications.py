@@ -31,7 +31,12 @@ order_shipped = template(
     variables={"number": str, "total": float, "items": list},
     sample={"number": "A-1042", "total": 59.9, "items": ["Bell", "Rope"]},
 )
-invoice = template("invoice", category=orders, variables={"order": dict}, sample={"order": {"number": "A-1042", "total": 59.9}})
+invoice = template(
+    "invoice",
+    category=orders,
+    variables={"order": dict},
+    sample={"order": {"number": "A-1042", "total": 59.9}},
+)
 price_alert = template("price-alert", category=alerts, variables={"product": str}, sample={"product": "Bell"})
 new_follower = template("new-follower", category=social, variables={"name": str}, sample={"name": "Ada"})
 new_post = template("new-post", category=news, variables={"title": str}, sample={"title": "Casting a bell"})

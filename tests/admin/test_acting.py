@@ -79,7 +79,7 @@ def test_suppress_by_hand_keeps_a_hash_and_lifting_needs_a_reason(browser: Clien
     found = browser.get(url("suppression_changelist"), {"q": "Bob@example.com"}).context["cl"].result_list
     assert [item.pk for item in found] == [row.pk]
     act(browser, "suppression", "lift", row.pk, reason="")
-    assert not Suppression.objects.filter(lifted_at=None).count() == 0
+    assert Suppression.objects.filter(lifted_at=None).exists()
     act(browser, "suppression", "lift", row.pk, reason="a mistake")
     row.refresh_from_db()
     assert row.lifted_at

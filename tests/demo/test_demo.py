@@ -62,7 +62,7 @@ def test_all_ten_outcomes_are_seen(demo: Demo, time: str) -> None:
 def test_an_outcome_that_fails_is_named(demo: Demo, name: str) -> None:
     done = demo(name)
     assert done.returncode == 1, f"{done.stdout}\n{done.stderr}"
-    assert f"1 of 10 outcomes not seen: {name}." in done.stdout
+    assert f"1 of 10 outcomes not seen: {name}." in done.stdout, done.stdout
 
 
 def test_an_unknown_outcome_cannot_be_broken(demo: Demo) -> None:

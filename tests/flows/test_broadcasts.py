@@ -92,7 +92,10 @@ def test_exclusion_topics_and_lists(crowd: list[User]) -> None:
 def test_who_opted_out_is_in_the_ledger_as_skipped(crowd: list[User]) -> None:
     Preference.objects.create(recipient=f"u:{crowd[0].pk}", categories={"news": {"push": False}})
     plan_all(broadcast("new-post", followers(author_id=7), POST))
-    assert Counter(Delivery.objects.values_list("state", "reason")) == {("pending", "new"): 6, ("skipped", "preference"): 1}
+    assert Counter(Delivery.objects.values_list("state", "reason")) == {
+        ("pending", "new"): 6,
+        ("skipped", "preference"): 1,
+    }
 
 
 def test_pause_resume_and_cancel(sandbox: SandboxProcess, crowd: list[User]) -> None:

@@ -114,7 +114,9 @@ def test_doubt_that_ends_in_a_dead_letter_falls_back(sandbox: SandboxProcess, pe
     assert found == {"sms": "dead", "email": "sent"}
 
 
-def test_a_category_that_is_gone_stops_only_its_own_messages(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+def test_a_category_that_is_gone_stops_only_its_own_messages(
+    sandbox: SandboxProcess, person: Callable[..., User]
+) -> None:
     broken = notify(Address(email="gone@example.com"), "invoice", {"order": {"number": "1", "total": 2}})
     whole = notify(person(email="whole@example.com"), "login-code", {"code": "1"}, channels=["email"])
     Category.objects.filter(slug="orders").update(slug="renamed")

@@ -84,5 +84,5 @@ def email_to(address: str) -> None:
 
 def outcomes_of(*addresses: str) -> None:
     """Print state and reason of the newest delivery to each of these addresses."""
-    newest = {row.address: [row.state, row.reason] for row in Delivery.objects.filter(address__in=addresses).order_by("pk")}
-    print(json.dumps(newest))
+    rows = Delivery.objects.filter(address__in=addresses).order_by("pk")
+    print(json.dumps({row.address: [row.state, row.reason] for row in rows}))

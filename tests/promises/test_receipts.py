@@ -27,10 +27,10 @@ def test_receipts_reach_the_log_and_bounces_suppress(stack: Stack) -> None:
     host(stack, "email_to('open-1@example.com')")
     seen = wait_for(
         lambda: (
-            found := outcomes(stack, "bounce-1@example.com", "open-1@example.com", NUMBER)
-        )
-        and {"bounced", "opened", "delivered"} <= {state for state, _ in found.values()}
-        and found,
+            (found := outcomes(stack, "bounce-1@example.com", "open-1@example.com", NUMBER))
+            and {"bounced", "opened", "delivered"} <= {state for state, _ in found.values()}
+            and found
+        ),
         "all three receipts",
     )
     assert seen["bounce-1@example.com"][0] == "bounced"

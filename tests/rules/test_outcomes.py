@@ -61,7 +61,9 @@ ROWS = [
     pytest.param(REFUSED, State.PENDING, Reason.RETRY, 1, False, id="later: an answer that excludes it"),
     pytest.param(FAULT, State.PENDING, Reason.RETRY, 1, True, id="a 5xx does not exclude that it was carried out"),
     pytest.param(SLOWER, State.PENDING, Reason.PACED, 1, False, id="slower: certainly not sent"),
-    pytest.param(AWAY, State.PENDING, Reason.RETRY, 0, False, id="never reached: the breaker decides, no retry is used"),
+    pytest.param(
+        AWAY, State.PENDING, Reason.RETRY, 0, False, id="never reached: the breaker decides, no retry is used"
+    ),
     pytest.param(MISCONFIGURED, State.PENDING, Reason.BREAKER_OPEN, 0, False, id="the account is at fault: waits"),
     pytest.param(PERMANENT, State.FAILED, Reason.REFUSED, 0, False, id="refused for good"),
     pytest.param(GONE, State.FAILED, Reason.INVALID_RECIPIENT, 0, False, id="no such address"),
@@ -139,7 +141,9 @@ def test_a_lying_provider_cannot_keep_a_result_from_being_written(sid: str) -> N
     [
         pytest.param(TemporaryFailure("one", retry_after=30), 30, 30, id="Retry-After is a floor"),
         pytest.param(RateLimited("one", retry_after=60), 60, 60, id="Retry-After of a limit"),
-        pytest.param(SLOWER, RATE_LIMITED_AT_LEAST, RATE_LIMITED.first, id="a limit without one waits a second at least"),
+        pytest.param(
+            SLOWER, RATE_LIMITED_AT_LEAST, RATE_LIMITED.first, id="a limit without one waits a second at least"
+        ),
         pytest.param(FAULT, 0, USUAL.first, id="jitter below the first ceiling"),
         pytest.param(MISCONFIGURED, 60, 60, id="misconfigured waits a minute"),
         pytest.param(SILENCE, 15, 15, id="a receipt may settle it meanwhile"),

@@ -58,7 +58,7 @@ CASES = {
     "New York, end in the repeated hour": (NEW_YORK, quiet(("22:00", "01:30")), "2026-11-01 04:00", "2026-11-01 05:30"),
     "Berlin, start in the skipped hour": (BERLIN, quiet(("02:30", "07:00")), "2027-03-28 01:00", "2027-03-28 05:00"),
     "Berlin, the minute before that start": (BERLIN, quiet(("02:30", "07:00")), "2027-03-28 00:59", "2027-03-28 00:59"),
-    "Berlin, window inside the skipped hour": (BERLIN, quiet(("02:10", "02:50")), "2027-03-28 01:00", "2027-03-28 01:00"),
+    "Berlin, window in the skipped hour": (BERLIN, quiet(("02:10", "02:50")), "2027-03-28 01:00", "2027-03-28 01:00"),
     "Berlin, start in the repeated hour": (BERLIN, quiet(("02:30", "07:00")), "2026-10-25 00:30", "2026-10-25 06:00"),
     "Kolkata is half an hour off": (KOLKATA, quiet(NIGHT), "2026-11-22 16:30", "2026-11-23 01:30"),
     "Kolkata, a minute before": (KOLKATA, quiet(NIGHT), "2026-11-22 16:29", "2026-11-22 16:29"),
@@ -135,7 +135,14 @@ _WINDOWS = st.lists(
     max_size=8,
 ).map(tuple)
 _CHANGES = st.sampled_from(
-    ["2026-10-25 01:00", "2027-03-28 01:00", "2026-11-01 06:00", "2027-03-14 07:00", "2026-10-03 15:30", "2027-04-29 22:00"]
+    [
+        "2026-10-25 01:00",
+        "2027-03-28 01:00",
+        "2026-11-01 06:00",
+        "2027-03-14 07:00",
+        "2026-10-03 15:30",
+        "2027-04-29 22:00",
+    ]
 )
 _MOMENTS = st.one_of(
     st.builds(lambda change, minutes: utc(change) + timedelta(minutes=minutes), _CHANGES, st.integers(-2_000, 2_000)),

@@ -7,7 +7,11 @@ import pytest
 from notifications.conf import RouteEntry
 from notifications.rules.routing import candidates, choose, country_prefix
 
-GERMAN, ANY, IPHONES = RouteEntry("german", countries=("49", "43")), RouteEntry("any"), RouteEntry("iphones", platforms=("ios",))
+GERMAN, ANY, IPHONES = (
+    RouteEntry("german", countries=("49", "43")),
+    RouteEntry("any"),
+    RouteEntry("iphones", platforms=("ios",)),
+)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def test_an_ended_row_is_nobodys() -> None:
     ("before", "duplicate"),
     [
         pytest.param(HELD, False, id="the first attempt: nobody can have got it twice yet"),
-        pytest.param(at(State.SENDING, claim_id=7, attempt=1, maybe_sent=True), True, id="after one that may have gone out"),
+        pytest.param(
+            at(State.SENDING, claim_id=7, attempt=1, maybe_sent=True), True, id="after one that may have gone out"
+        ),
         pytest.param(at(State.SENDING, claim_id=7, attempt=1), False, id="after one that was refused"),
         pytest.param(at(State.SENDING, claim_id=7, possible_duplicate=True), True, id="it stays for ever"),
     ],

@@ -15,7 +15,7 @@ from ..client import Answer, Api
 from ..console import Operator
 from ..finding import Finding
 from ..ledger import Ledger
-from ..waiting import wait_until
+from ..waiting import PATIENCE_SECONDS, wait_until
 
 UNDECIDED = frozenset({"pending", "sending", "uncertain"})
 """States in which Carillon may still act by itself."""
@@ -41,7 +41,7 @@ class World:
     """Where to look when something does not happen."""
 
     def settled(
-        self, sent: Answer, *, beyond: Iterable[str] = (), what: str = "", seconds: float = 20.0
+        self, sent: Answer, *, beyond: Iterable[str] = (), what: str = "", seconds: float = PATIENCE_SECONDS
     ) -> list[dict[str, Any]]:
         """Return a notification's deliveries once none is undecided, nor in the states `beyond` which it should come.
 
@@ -56,7 +56,12 @@ class World:
         return self.until(sent, done, what or "its deliveries to settle", seconds=seconds)
 
     def until(
-        self, sent: Answer, done: Callable[[list[dict[str, Any]]], bool], what: str, *, seconds: float = 20.0
+        self,
+        sent: Answer,
+        done: Callable[[list[dict[str, Any]]], bool],
+        what: str,
+        *,
+        seconds: float = PATIENCE_SECONDS,
     ) -> list[dict[str, Any]]:
         """Return a notification's deliveries once they are `done`.
 

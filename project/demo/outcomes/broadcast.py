@@ -13,7 +13,7 @@ from ..finding import Finding, findings
 from ..waiting import wait_until
 from .base import Outcome, World
 
-_SECONDS = 90.0
+_SECONDS = 180.0
 _PAUSE_SECONDS = 0.5  # each look counts five thousand rows
 _EVERY = 1_000
 _OVER = frozenset({"done", "cancelled", "stopped"})
