@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 from django.db import close_old_connections
 
 from . import conf
-from .enums import Channel
+from .enums import Channel, Lane
 from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
-from .flows.drain import stopping
+from .flows.drain import serve_urgent, stopping
 from .flows.reconcile import reconcile
 from .models import Broadcast
 from .wakeups import PLAN_JOB, RECONCILE_JOB, forget, wake
@@ -48,6 +48,8 @@ def plan_broadcast(broadcast_id: str) -> None:
     key = UUID(broadcast_id)
     began = time.monotonic()
     while plan_page(key):
+        # A page takes a good part of a second: a login code must not wait for the next one.
+        serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
         if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
             if Broadcast.objects.filter(pk=key).exists():
                 wake(served[0] if served else Channel.PUSH, PLAN_JOB, broadcast_id, force=True)

@@ -38,7 +38,7 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
         if claimed.due >= conf.CLAIM_SIZE:
             wake(channel)  # there is more than one worker can hold: another may help
         if claimed.batch is not None:
-            deliver(claimed.batch, partial(_serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
+            deliver(claimed.batch, partial(serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
         passed = time.monotonic() - began
         if passed > _LONGEST_SECONDS or (passed > conf.DRAIN_SECONDS and _others_wait(channel, served)):
             wake(channel, force=True)
@@ -47,14 +47,14 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     return done
 
 
-def _serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
+def serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
     """Deliver what is more urgent than a lane, on every channel the worker serves; return False when it must stop."""
     lanes = [item for item in _ALL_LANES if item < lane]
     if lanes and not stopping.is_set():
         for channel in _urgent_channels(lanes, served):
             claimed = claim(channel, lanes, worker, most=conf.START_GROUP)
             if claimed.batch is not None:
-                deliver(claimed.batch, partial(_serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
+                deliver(claimed.batch, partial(serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
     return not stopping.is_set()
 
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..enums import Reason, State
 
-_BY_REASON: dict[tuple[State, Reason], Promise] = {
+BY_REASON: dict[tuple[State, Reason], Promise] = {
     (State.PENDING, Reason.NEW): _("Accepted and stored; a worker will send it next."),
     (State.PENDING, Reason.RETRY): _("The provider did not take it; it will be tried again when due."),
     (State.PENDING, Reason.QUIET_HOURS): _("It is quiet for the recipient; it goes out when the quiet hours end."),
@@ -62,4 +62,4 @@ _BY_STATE: dict[State, Promise] = {
 
 def explain(state: State, reason: Reason) -> str:
     """Return what a delivery's state and reason mean, in the active language."""
-    return str(_BY_REASON.get((state, reason), _BY_STATE[state]))
+    return str(BY_REASON.get((state, reason), _BY_STATE[state]))

@@ -26,7 +26,6 @@ def say_where(terminal: Terminal, place: Place) -> None:
     terminal.heading("Look around")
     terminal.item("console", f"{place.url}/admin/   log in as {people.ADMIN_NAME}, password {people.ADMIN_PASSWORD}")
     terminal.item("what arrived", f"{place.sandbox_url}/sandbox/   the sandbox's inbox")
-    terminal.item("API", f"{place.url}/api/v1/docs/")
     terminal.heading("Three things to try")
     terminal.line("  1. Send Ada a login code:\n")
     terminal.line(f"     {send_line(place)}\n")

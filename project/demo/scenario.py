@@ -43,5 +43,6 @@ def _show(outcome: Outcome, world: World) -> Finding:
         finding = Finding(ok=False, seen=str(error))
     except Exception as error:  # noqa: BLE001 - an answer of another shape must not take the other nine rows with it
         finding = Finding(ok=False, seen=f"{type(error).__name__}: {error}")
-    world.say(outcome.name, "seen" if finding.ok else f"NOT SEEN: {finding.seen}")
+    if not abandoned.is_set():
+        world.say(outcome.name, "seen" if finding.ok else f"NOT SEEN: {finding.seen}")
     return finding

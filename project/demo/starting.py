@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from project import embedded
 
@@ -73,9 +73,11 @@ def _services(terminal: Terminal, environ: Mapping[str, str], running: ExitStack
             embedded.start(postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing)
         )
         urls |= services.environ
-    for name, title in (("DATABASE_URL", "PostgreSQL"), ("REDIS_URL", "Valkey")):
+    for name, title, named in (("DATABASE_URL", "PostgreSQL", "PostgreSQL"), ("REDIS_URL", "Valkey", "Redis")):
         yours = f"yours, at {_without_secret(urls[name])}"
-        terminal.progress(title, "this checkout's own, on a Unix socket" if name in missing else yours)
+        terminal.progress(
+            title if name in missing else named, "this checkout's own, on a Unix socket" if name in missing else yours
+        )
     return urls
 
 
@@ -83,10 +85,10 @@ def _tell_of_other_ports(terminal: Terminal, stack: Stack) -> None:
     for name, wanted, url in (("web", WEB_PORT, stack.url), ("sandbox", SANDBOX_PORT, stack.sandbox.base_url)):
         port = urlsplit(url).port
         if port != wanted:
-            terminal.line(f"           port {wanted} is taken: the {name} listens on {port}")
+            terminal.line(f"           port {wanted} is taken: {name} listens on {port}")
 
 
 def _without_secret(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return f"{host}{parts.path}" if host else parts.path or url
+    return unquote(f"{host}{parts.path}") if host else parts.path
