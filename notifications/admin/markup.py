@@ -70,7 +70,7 @@ def reason_text(reason: str) -> str:
 
 def explanation(row: Delivery) -> str:
     """Return what a delivery's state and reason mean."""
-    return explain(State(row.state), Reason(row.reason))
+    return explain(State(row.state), Reason(row.reason), maybe_sent=row.maybe_sent)
 
 
 def moment(at: datetime | None, zone_name: str = "") -> str:

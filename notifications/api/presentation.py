@@ -39,7 +39,7 @@ def present_delivery(row: Delivery) -> dict[str, object]:
         "device": str(row.device_id) if row.device_id else None,
         "state": str(row.state),
         "reason": str(row.reason),
-        "explanation": explain(State(row.state), Reason(row.reason)),
+        "explanation": explain(State(row.state), Reason(row.reason), maybe_sent=row.maybe_sent),
         "possible_duplicate": row.possible_duplicate,
         "provider": row.provider or None,
         "attempt": row.attempt,

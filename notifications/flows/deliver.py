@@ -92,9 +92,9 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             return _outbound(batch, row)
         except RenderError as error:
             outcomes.dead(row, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            logger.exception("composing %s failed", row.pk)
+            logger.error("composing %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
 

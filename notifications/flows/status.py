@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from uuid import UUID
 
 from django.db.models import Count, Max, Min, Q
@@ -64,8 +66,12 @@ def deliveries_of(notification_id: UUID) -> DeliveryQuerySet:
 
     All ids of a notification's deliveries begin with its own time, so that they lie side by side.
     """
+    return Delivery.objects.filter(_of(notification_id))
+
+
+def _of(notification_id: UUID) -> Q:
     first = notification_id.int >> _TIME_BITS_FROM
-    return Delivery.objects.filter(
+    return Q(
         notification_id=notification_id,
         pk__gte=UUID(int=first << _TIME_BITS_FROM),
         pk__lt=UUID(int=(first + 1) << _TIME_BITS_FROM),
@@ -76,7 +82,9 @@ def progress_of(broadcasts: Iterable[Broadcast]) -> Mapping[UUID, Progress]:
     """Return the progress of these broadcasts by id: one statement, however many they are."""
     made = list(broadcasts)
     rows = (
-        Delivery.objects.filter(notification_id__in=[item.notification_id for item in made])
+        Delivery.objects.filter(
+            reduce(or_, (_of(item.notification_id) for item in made), Q(pk__in=())),
+        )
         .order_by()
         .values("notification_id")
         .annotate(first_sent=Min("sent_at"), last_sent=Max("sent_at"), **_COUNTED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -92,7 +93,8 @@ def adopt_orphans() -> None:
         return
     wait = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
     _change_all(
-        Q(pk__in=keys, state=State.SENDING),
+        # Asked again under the lock: by now a new claim may hold it.
+        Q(~Exists(held), pk__in=keys, state=State.SENDING),
         lambda _, before, __: lost(before, Delivery.objects.database_now(), wait),
     )
 
@@ -125,7 +127,8 @@ def consider_fallbacks() -> None:
     """Judge every recipient whose next channel is due to be considered."""
     due = Delivery.objects.filter(fallback_at__lte=Now()).exclude(state=State.SENDING).order_by("fallback_at")
     for key in list(due.values_list("pk", flat=True)[:_BATCH]):
-        fall_back(key)
+        with _guarded("the fallback", key):
+            fall_back(key)
 
 
 def wake_due() -> None:
@@ -146,7 +149,8 @@ def continue_broadcasts() -> None:
     """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
     for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
         if made.send_at is None or made.send_at <= Delivery.objects.database_now():
-            wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
+            with _guarded("broadcast", made.pk):
+                wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     # A worker that still read "paused" may have parked rows after the resume.
     parked = Delivery.objects.filter(
         notification_id=OuterRef("notification_id"), state=State.PENDING, reason=Reason.PAUSED
@@ -180,6 +184,17 @@ def keep_tidy() -> None:
     ensure_partitions(connection.alias, Delivery.objects.database_now())
     old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
     RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()
+
+
+@contextmanager
+def _guarded(what: str, key: object) -> Iterator[None]:
+    """Let one row that cannot be repaired keep no other from it; it is told of and tried again later."""
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("sweep: %s of %s failed", what, key)
 
 
 def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:

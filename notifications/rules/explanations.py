@@ -60,6 +60,15 @@ _BY_STATE: dict[State, Promise] = {
 }
 
 
-def explain(state: State, reason: Reason) -> str:
-    """Return what a delivery's state and reason mean, in the active language."""
+_MAYBE = _("An earlier attempt may have gone out all the same.")
+_UNSENT = frozenset({State.EXPIRED, State.CANCELLED, State.SKIPPED})
+
+
+def explain(state: State, reason: Reason, *, maybe_sent: bool = False) -> str:
+    """Return what a delivery's state and reason mean, in the active language.
+
+    `maybe_sent` says that an earlier attempt was written and not definitively refused.
+    """
+    if maybe_sent and state in _UNSENT:
+        return f"{explain(state, reason)} {_MAYBE}"
     return str(BY_REASON.get((state, reason), _BY_STATE[state]))

@@ -73,11 +73,11 @@ def _services(terminal: Terminal, environ: Mapping[str, str], running: ExitStack
             embedded.start(postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing)
         )
         urls |= services.environ
-    for name, title, named in (("DATABASE_URL", "PostgreSQL", "PostgreSQL"), ("REDIS_URL", "Valkey", "Redis")):
-        yours = f"yours, at {_without_secret(urls[name])}"
-        terminal.progress(
-            title if name in missing else named, "this checkout's own, on a Unix socket" if name in missing else yours
-        )
+    for name, own, theirs in (("DATABASE_URL", "PostgreSQL", "PostgreSQL"), ("REDIS_URL", "Valkey", "Redis")):
+        if name in missing:
+            terminal.progress(own, "this checkout's own, on a Unix socket")
+        else:
+            terminal.progress(theirs, f"yours, at {_without_secret(urls[name])}")
     return urls
 
 
