@@ -42,4 +42,4 @@ def follower_email(number: int) -> str:
 
 def follower_token(number: int) -> str:
     """Return the push token of one of the crowd, from 1."""
-    return f"follower-{number:04}-8c1f2e7ab94d4f06a3c5"
+    return f"8c1f2e7ab94d4f06a3c5-follower-{number:04}"
