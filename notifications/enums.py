@@ -189,6 +189,7 @@ class DeactivatedReason(TextChoices):
     NONE = "", ""
     UNREGISTERED = "unregistered", _("The provider says the token is dead")
     MOVED = "moved", _("Another user registered the same token")
+    TOO_MANY = "too_many", _("The user has too many devices; this one was seen longest ago")
     REMOVED = "removed", _("Removed through the API")
     PRUNED = "pruned", _("Pruned by hand")
     QUARANTINED = "quarantined", _("Quarantined: sender or environment mismatch")

@@ -12,7 +12,8 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
-from ..enums import Scope
+from ..enums import Channel, Scope
+from ..exceptions import InvalidData, Problem
 from ..flows.devices import Registration, register, remove
 from ..flows.erase import erase
 from ..flows.export import export
@@ -59,6 +60,10 @@ class Devices(UserView):
         """Register a device: 201, or 200 if it was this user's already."""
         values = checked(DeviceFields, request.data)
         wanted = Registration(**{name: value or "" for name, value in values.items()})
+        if user == ME and wanted.channel != Channel.PUSH:
+            # A token is a secret of its phone; anybody could type somebody else's number or mailbox.
+            detail = "a signed-in user may register push devices; numbers and mailboxes need an API key"
+            raise InvalidData("The device cannot be registered.", Problem("/channel", "push_only", detail))
         device, is_new = register(self.find_key(user), wanted)
         return Response(present_device(device), status=201 if is_new else 200)
 

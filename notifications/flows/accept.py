@@ -73,9 +73,18 @@ def _make(request: Request, template: Template, person: Person, now: datetime) -
     )
 
 
+def _addressed(person: Person) -> dict[str, str] | None:
+    """Return all that was said of somebody without an account; a user's own data may change between two tries."""
+    if user_key(person.recipient) is not None:
+        return None
+    said = {str(target.channel): target.address for target in person.targets}
+    return {**said, "locale": person.locale, "time_zone": person.zone.key if person.zone else ""}
+
+
 def _canonical(request: Request, person: Person) -> dict[str, object]:
     return {
         "recipient": person.recipient,
+        "to": _addressed(person),
         "template": request.template,
         "data": request.data,
         "channels": sorted(request.channels),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
+from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import router
 from django.db.models import Model, QuerySet
 
@@ -80,10 +80,15 @@ def _listed(users: QuerySet[Model], values: object, pointer: str) -> QuerySet[Mo
     if not isinstance(values, list) or not values or len(values) > MOST_LISTED:
         detail = f"must be a list of 1 to {MOST_LISTED} users"
         raise InvalidData("The audience is not understood.", Problem(f"{pointer}/users", "wrong_type", detail))
+    if not all(isinstance(value, str | int) and not isinstance(value, bool) for value in values):
+        detail = "each must be a user's look-up value: text or a whole number"
+        raise InvalidData("The audience is not understood.", Problem(f"{pointer}/users", "wrong_type", detail))
     try:
         found = users.filter(**{f"{conf.get().recipient.lookup}__in": values})
         str(found.query)
-    except (ValueError, TypeError, ValidationError) as error:
+    except EmptyResultSet:
+        return users.none()
+    except (ValueError, TypeError, OverflowError, ValidationError) as error:
         problem = Problem(f"{pointer}/users", "unknown_user", "one of the users cannot be one")
         raise InvalidData("The audience is not understood.", problem) from error
     return found

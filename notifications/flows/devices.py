@@ -23,6 +23,9 @@ from . import gate
 _TRIES = 4
 
 
+MOST_DEVICES = 20
+
+
 @dataclass(frozen=True)
 class Registration:
     """A device as somebody registers it."""
@@ -38,8 +41,9 @@ class Registration:
 def register(user_key: UserKey, wanted: Registration) -> tuple[Device, bool]:
     """Register a device of a user and return it, and whether it is new.
 
-    The same device again is only seen again. A token that another user registered moves: the old row is deactivated
-    and a new one made, so that nobody gets somebody else's messages.
+    The same device again is only seen again. A push token that another user registered moves: the old row is
+    deactivated and a new one made, so that nobody gets somebody else's messages. A number or mailbox, which anybody
+    can guess, never moves: two users may share it. Beyond 20 devices on a channel the one seen longest ago goes.
 
     Raises:
         InvalidData: the channel, platform, token type, address or zone cannot be.
@@ -88,6 +92,8 @@ def restore(keys: Iterable[UUID]) -> int:
     done = 0
     for device in Device.objects.filter(pk__in=list(keys), is_active=False).order_by("pk"):
         taken = Device.objects.filter(channel=device.channel, address_hash=device.address_hash, is_active=True)
+        if device.channel != Channel.PUSH:
+            taken = taken.filter(user=device.user_id)
         if not taken.exists():
             done += Device.objects.filter(pk=device.pk).update(
                 is_active=True, deactivated_reason=DeactivatedReason.NONE, deactivated_at=None
@@ -98,15 +104,16 @@ def restore(keys: Iterable[UUID]) -> int:
 def _register(user_key: UserKey, channel: Channel, address: str, details: Mapping[str, object]) -> tuple[Device, bool]:
     hashed = address_hash(channel, address)
     with transaction.atomic():
-        earlier = (
-            Device.objects.select_for_update().filter(channel=channel, address_hash=hashed, is_active=True).first()
-        )
+        same = Device.objects.select_for_update().filter(channel=channel, address_hash=hashed, is_active=True)
+        earlier = (same if channel == Channel.PUSH else same.filter(user=user_key)).first()
         if earlier is not None and earlier.user_id == user_key:
             Device.objects.filter(pk=earlier.pk).update(**details)
             earlier.refresh_from_db()
             return earlier, False
         if earlier is not None:
             _switch_off([earlier.pk], DeactivatedReason.MOVED)
+        mine = Device.objects.filter(user=user_key, channel=channel, is_active=True).order_by("-last_seen_at", "-pk")
+        _switch_off(list(mine.values_list("pk", flat=True)[MOST_DEVICES - 1 :]), DeactivatedReason.TOO_MANY)
         device = Device.objects.create(
             user_id=user_key, channel=channel, address=address, address_hash=hashed, **details
         )

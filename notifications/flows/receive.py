@@ -16,7 +16,6 @@ from . import gate
 
 _LARGEST_RAW = 64 * 1024
 _LARGEST_ATTEMPT = 32_767
-_TEXTS = ("event_key", "provider_message_id", "carillon_id", "address", "code", "detail")
 
 
 def receive(alias: str, request: WebhookRequest) -> int:
@@ -40,9 +39,21 @@ def receive(alias: str, request: WebhookRequest) -> int:
 
 
 def _storable(event: ReceiptEvent) -> ReceiptEvent:
-    """Return the event without NUL characters, which PostgreSQL cannot store."""
-    texts = {name: getattr(event, name).replace("\x00", "") for name in _TEXTS}
-    return replace(event, **texts)
+    """Return the event in text that PostgreSQL can store: a provider's JSON may hold anything, of any type."""
+    return replace(
+        event,
+        event_key=_text(event.event_key),
+        provider_message_id=_text(event.provider_message_id),
+        carillon_id=_text(event.carillon_id),
+        address=_text(event.address),
+        code=_text(event.code),
+        detail=_text(event.detail),
+    )
+
+
+def _text(value: object) -> str:
+    """Return text without NUL and lone surrogates; what is no text is not what the field means."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:

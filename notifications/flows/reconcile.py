@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ..enums import REACHED_STATES, DeactivatedReason, ReceiptKind, SuppressionCause
-from ..models import Category, Delivery, Notification, Receipt
+from ..enums import REACHED_STATES, DeactivatedReason, ReceiptKind, State, SuppressionCause
+from ..models import Category, Delivery, DeliveryEvent, Notification, Receipt
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed
 from ..rules.receipts import Report, merge, must_wait
@@ -52,6 +52,7 @@ def reconcile() -> int:
             else:
                 _close_unknown(receipt, now)
         rows = Delivery.objects.lock_ids(sorted(by_delivery))
+        _drop_foreign(rows, by_delivery)
         changes = [change for row in rows if (change := _merge_all(row, by_delivery.pop(row.pk), now)) is not None]
         for unknown in by_delivery.values():
             for receipt in unknown:
@@ -81,12 +82,32 @@ def _find_unnamed(receipts: Sequence[Receipt]) -> None:
             receipt.delivery_id, receipt.attempt = row["pk"], row["attempt"]
 
 
+def _drop_foreign(rows: Sequence[Delivery], by_delivery: dict[UUID, list[Receipt]]) -> None:
+    """Put receipts aside that cannot be about their delivery: of an account that never had it, or of no attempt of it.
+
+    Whoever holds one provider's secret must not be able to settle what another provider carries.
+    """
+    others = [row.pk for row in rows if any(item.provider != row.provider for item in by_delivery[row.pk])]
+    earlier = set(DeliveryEvent.objects.filter(delivery__in=others).values_list("delivery_id", "provider"))
+    for row in rows:
+        last = row.attempt + (1 if row.state == State.SENDING else 0)
+        kept = []
+        for receipt in by_delivery[row.pk]:
+            theirs = receipt.provider == row.provider or (row.pk, receipt.provider) in earlier
+            attempt = last if receipt.attempt is None else receipt.attempt
+            if theirs and 1 <= attempt <= last:
+                kept.append(receipt)
+            else:
+                receipt.due_at, receipt.verdict = None, "not theirs"
+        by_delivery[row.pk] = kept
+
+
 def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime) -> Change | None:
     before = after = standing_of(row)
     for receipt in sorted(receipts, key=lambda item: (item.attempt or 0, item.pk)):
         report = Report(
             kind=ReceiptKind(receipt.kind),
-            attempt=receipt.attempt or row.attempt,
+            attempt=row.attempt if receipt.attempt is None else receipt.attempt,
             at=receipt.occurred_at or receipt.received_at,
             provider_message_id=receipt.provider_message_id,
             code=receipt.code,

@@ -39,7 +39,12 @@ class Device(models.Model):
         permissions: ClassVar = [("prune", _("Can prune devices and bring them back"))]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["channel", "address_hash"], condition=Q(is_active=True), name="carillon_device_one_owner"
+                fields=["channel", "address_hash"],
+                condition=Q(is_active=True, channel=Channel.PUSH),
+                name="carillon_device_one_owner",
+            ),
+            models.UniqueConstraint(
+                fields=["user", "channel", "address_hash"], condition=Q(is_active=True), name="carillon_device_once"
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["address_hash"], name="carillon_device_address")]

@@ -97,11 +97,11 @@ class Receipts:
         """Return the events of a verified callback."""
         try:
             events = self._view().parse_events(_django_request(request))
+            return [self._receipt(event) for event in events]
         except AnymailConfigurationError as error:
             raise WebhookRejected("The callback is not a tracking event.") from error
-        except (AnymailError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (AnymailError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WebhookRejected("The callback cannot be read.") from error
-        return [self._receipt(event) for event in events]
 
     def _view(self) -> AnymailCoreWebhookView:
         try:
@@ -134,7 +134,7 @@ class Receipts:
             event_key=_event_key(event, raw),
             provider_message_id=str(event.message_id or ""),
             carillon_id=str(as_mapping(event.metadata).get("carillon_id", "")),
-            address=event.recipient or "",
+            address=event.recipient if isinstance(event.recipient, str) else "",
             occurred_at=event.timestamp,
             code=str(raw.get(field) or event.reject_reason or event.event_type),
             suppress=cause,

@@ -32,7 +32,7 @@ def device(**more: Any) -> dict[str, Any]:
 
 def test_a_device_is_registered_once(call: Caller, person: Any, django_assert_max_num_queries: Any) -> None:
     user = person()
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         first = call("POST", f"users/{user.pk}/devices/", device(locale="de", time_zone="Europe/Berlin"))
     again = call("POST", f"users/{user.pk}/devices/", device())
     assert (first.status_code, again.status_code) == (201, 200)
