@@ -54,7 +54,7 @@ def notify(  # noqa: PLR0913 - the public contract
     try:
         accepted = accept(request)
     except RequestRejected as error:
-        logger.warning("refused: %s: %s", request.template, error.detail)
+        logger.warning("refused: %s: %s", type(error).__name__, ", ".join(item.code for item in error.problems))
         refuse(error, template=request.template, recipient=recipient, owner=PYTHON)
         raise
     return Notification.objects.get(pk=accepted.notification_id)

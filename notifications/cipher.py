@@ -13,20 +13,30 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings as django_settings
 
 from . import conf
+from .enums import Channel
 
 
 def digest(purpose: str, *parts: str) -> str:
     """Return a 64-digit keyed hash: equal parts give equal hashes, and nobody without the key can guess them.
 
-    The oldest key is used, so that adding a newer one in front keeps look-ups working.
+    The oldest key is used, so that adding a newer one in front keeps look-ups working. That oldest key must stay for
+    ever: `check --database` and an alert say so when it has gone.
     """
     message = "\x1f".join((purpose, *parts)).encode()
     return hmac.new(_secret(_keys()[-1], "digest"), message, hashlib.sha256).hexdigest()
 
 
 def address_hash(channel: str, address: str) -> str:
-    """Return the hash under which a normalised address is looked up; suppressions keep nothing else of it."""
-    return digest("address", channel, address.lower())
+    """Return the hash under which a normalised address is looked up; suppressions keep nothing else of it.
+
+    Mailboxes are compared without case, tokens to the letter.
+    """
+    return digest("address", channel, address.lower() if channel == Channel.EMAIL else address)
+
+
+def key_mark() -> str:
+    """Return a mark of the key behind every hash; when it changes, suppressions and devices are not found any more."""
+    return digest("mark")[:16]
 
 
 def encrypt(values: Mapping[str, object]) -> bytes:

@@ -72,7 +72,7 @@ class AudienceDeclaration:
         update_wrapper(self, function)
         self.function = function
         self.name = function.__name__
-        self.signature = inspect.signature(function)
+        self.signature = _signature(function)
 
     def __call__(self, *args: object, **kwargs: object) -> AudienceReference:
         """Return a reference with these parameters.
@@ -86,6 +86,21 @@ class AudienceDeclaration:
             raise ConfigurationError(f"audience {self.name}{self.signature}: {error}") from error
         bound.apply_defaults()
         return AudienceReference(self.name, dict(bound.arguments))
+
+    def check(self, params: Mapping[str, object]) -> None:
+        """Return if the parameters fit the function's names and plain annotations; JSON's null fits none of them.
+
+        Raises:
+            TypeError: they do not; the text says which.
+        """
+        self.signature.bind(**params)
+        for name, value in params.items():
+            parameter = self.signature.parameters.get(name)
+            wanted: object = parameter.annotation if parameter else None
+            if not isinstance(wanted, type) or wanted not in TYPES:
+                continue
+            if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
+                raise TypeError(f"{name} must be {TYPES[wanted]}, not {type(value).__name__}")
 
     def queryset(self, params: Mapping[str, object]) -> QuerySet[Model]:
         """Return the users that the audience means now."""
@@ -198,6 +213,14 @@ def template(
 def audience(function: Callable[..., QuerySet[Model]]) -> AudienceDeclaration:
     """Register a function that returns a queryset of users, under its own name."""
     return _keep(registry.audiences, function.__name__, AudienceDeclaration(function), "audience")
+
+
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    """Return a function's signature with its annotations as types, where they can be had at run time."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:
+        return inspect.signature(function)
 
 
 def _duration(value: timedelta | int | None) -> timedelta | None:

@@ -1,16 +1,15 @@
-"""URLs of the project: the admin, the probes, and the app at the root."""
-
-from importlib.util import find_spec
+"""URLs of the project: the admin, to which the root leads, the probes, and the app."""
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from . import health
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("", include("notifications.urls")),
 ]
-if find_spec("notifications.urls"):  # TEMPORARY until the app has its URLs
-    urlpatterns.append(path("", include("notifications.urls")))

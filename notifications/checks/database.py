@@ -8,7 +8,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import connections, router
 
-from ..models import Delivery
+from ..cipher import key_mark
+from ..models import Delivery, Mark
 from .base import error
 
 OLDEST = 150_000
@@ -40,3 +41,17 @@ def check_version(databases: Sequence[str] | None = None, **_: object) -> list[C
         return []
     what = f'DATABASES["{alias}"] is PostgreSQL {version // 10_000}; 15 is the oldest that Carillon works with.'
     return [error(51, what, "upgrade the server to PostgreSQL 15 or newer")]
+
+
+def check_hash_key(databases: Sequence[str] | None = None, **_: object) -> list[CheckMessage]:
+    """E053: the key behind every address hash has gone, so that suppressed addresses are not recognised."""
+    alias = router.db_for_write(Mark)
+    if not databases or alias not in databases or connections[alias].vendor != "postgresql":
+        return []
+    if Mark._meta.db_table not in connections[alias].introspection.table_names():
+        return []
+    mark = Mark.objects.filter(name=Mark.HASH_KEY).first()
+    if mark is None or mark.value == key_mark():
+        return []
+    what = "The key that addresses are hashed with has gone: suppressions, devices and keys are not found any more."
+    return [error(53, what, "put the oldest key back as the last of ENCRYPTION_KEYS (or SECRET_KEY_FALLBACKS)")]

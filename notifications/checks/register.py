@@ -29,7 +29,7 @@ ALWAYS: tuple[Check, ...] = (
     database.check_engine,
 )
 ON_DEPLOY: tuple[Check, ...] = (deployment.check_guest_list, deployment.check_far_ends)
-ON_DATABASE: tuple[Check, ...] = (database.check_version,)
+ON_DATABASE: tuple[Check, ...] = (database.check_version, database.check_hash_key)
 
 for _check in ALWAYS:
     register(_check, TAG)

@@ -12,9 +12,9 @@ from django.db.models import Model, QuerySet
 from .. import conf
 from ..conf import did_you_mean
 from ..declarations import registry
-from ..enums import TAKEN_STATES
+from ..enums import TAKEN_STATES, State
 from ..exceptions import InvalidData, Problem
-from ..models import Broadcast, Delivery, TopicSubscription
+from ..models import Broadcast, Delivery, Topic, TopicSubscription
 from ..rules.identity import USER_PREFIX
 
 MOST_LISTED = 100_000
@@ -35,8 +35,7 @@ def members(audience: Mapping[str, object], pointer: str = "/audience") -> Query
     if keys == {"all"} and audience["all"] is True:
         return users
     if keys == {"topic"}:
-        slug = str(audience["topic"])
-        return users.filter(pk__in=TopicSubscription.objects.filter(topic__slug=slug).values("user"))
+        return _subscribed(users, audience["topic"], pointer)
     if keys == {"users"}:
         return _listed(users, audience["users"], pointer)
     if keys in ({"broadcast"}, {"broadcast", "state"}):
@@ -57,11 +56,15 @@ def _declared(audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
             "The audience is not understood.", Problem(f"{pointer}/params", "wrong_type", "must be an object")
         )
     try:
-        declaration.signature.bind(**params)
-        queryset: object = declaration.queryset(params)  # a host's function may return anything
-    except (TypeError, ValueError, ValidationError) as error:
+        declaration.check(params)
+    except (TypeError, ValueError) as error:
         problem = Problem(f"{pointer}/params", "wrong_params", f"{name}{declaration.signature}: {error}")
         raise InvalidData("The audience's parameters do not fit.", problem) from error
+    try:
+        queryset: object = declaration.queryset(params)  # a host's function may return anything, and raise anything
+    except Exception as error:
+        problem = Problem(f"{pointer}/params", "audience_failed", f"{name} raised {type(error).__name__}")
+        raise InvalidData("The audience could not be made.", problem) from error
     if not isinstance(queryset, QuerySet) or queryset.model is not get_user_model()._default_manager.model:
         raise InvalidData("The audience must be a queryset of users.", Problem(pointer, "not_users", name))
     query = queryset.query
@@ -74,6 +77,13 @@ def _declared(audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
         detail = "return a queryset of the users' own database without slices, union() and the like, or distinct(field)"
         raise InvalidData("The audience cannot be paged by key.", Problem(pointer, "not_pageable", detail))
     return queryset
+
+
+def _subscribed(users: QuerySet[Model], slug: object, pointer: str) -> QuerySet[Model]:
+    if not isinstance(slug, str) or not Topic.objects.filter(slug=slug.replace("\x00", "")).exists():
+        problem = Problem(f"{pointer}/topic", "unknown_topic", "no user ever subscribed to a topic of this name")
+        raise InvalidData("There is no such topic.", problem)
+    return users.filter(pk__in=TopicSubscription.objects.filter(topic__slug=slug).values("user"))
 
 
 def _listed(users: QuerySet[Model], values: object, pointer: str) -> QuerySet[Model]:
@@ -95,6 +105,9 @@ def _listed(users: QuerySet[Model], values: object, pointer: str) -> QuerySet[Mo
 
 
 def _reached(users: QuerySet[Model], audience: Mapping[str, object], pointer: str) -> QuerySet[Model]:
+    if audience.get("state", State.SENT) != State.SENT:
+        detail = 'only "sent" can be asked for: taken by the provider, or later'
+        raise InvalidData("The audience is not understood.", Problem(f"{pointer}/state", "unknown_state", detail))
     try:
         earlier = Broadcast.objects.get(pk=str(audience["broadcast"]))
     except (Broadcast.DoesNotExist, ValidationError) as error:

@@ -131,7 +131,8 @@ class _Routes:
         wait = max(_SHORTEST_WAIT, timedelta(seconds=permit.retry_after)) if permit else _AGAIN
         waiting = parked(before, Reason.BREAKER_OPEN, gate.held_until(alias) or self.facts.now + wait)
         if before.fallback_at is None and category.fallback:
-            waiting = replace(waiting, fallback_at=self.facts.now + patience(category.patience, category.ttl))
+            left = row.expires_at - self.facts.now if row.expires_at else None
+            waiting = replace(waiting, fallback_at=self.facts.now + patience(category.patience, left))
         return waiting
 
 

@@ -39,8 +39,14 @@ def launch_draft(broadcast_id: UUID) -> Broadcast:
         made = _locked(broadcast_id, (BroadcastStatus.DRAFT,), "launched")
         made.status = _before_planning(made)
         made.save(update_fields=["status"])
+        notification = Notification.objects.get(pk=made.notification_id)
+        if notification.expires_at is not None:
+            # Its time to live runs from the launch, not from when the draft was written.
+            lifetime = notification.expires_at - max(notification.created_at, made.send_at or notification.created_at)
+            notification.expires_at = max(_now(), made.send_at or _now()) + lifetime
+            notification.save(update_fields=["expires_at"])
         if made.status == BroadcastStatus.PLANNING:
-            wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
+            wake_planner(notification, made.pk)
     return made
 
 

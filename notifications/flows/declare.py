@@ -18,6 +18,7 @@ from ..models import Category, Template, TemplateVersion, Translation
 from ..rules.identity import UserKey
 from ..rules.rendering import RenderError
 from .compose import compile_parts
+from .hash_key import hash_key_is_lost
 
 FOLDER = "notification_templates"
 Words = dict[tuple[Channel, str], dict[str, str]]
@@ -29,6 +30,7 @@ def load_declarations() -> None:
     Raises:
         ConfigurationError: words cannot be read or compiled; the text names the file's folder.
     """
+    hash_key_is_lost()  # remembers the key at the first migrate
     files = find_words()
     with transaction.atomic():
         categories = {slug: _save_category(item) for slug, item in registry.categories.items()}

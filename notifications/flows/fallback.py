@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -53,22 +54,35 @@ def fall_back(delivery_id: UUID) -> bool:
         )
         if go:
             _give_up_waiting(current)
-            person = _person(first["recipient"], notification)
             personal = {row.recipient: row.data for row in rows if row.data}
-            people = [person] if person else []
+            people = [person] if (person := _person(first["recipient"], notification)) else []
             made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
+            if any(row.maybe_sent and row.state != State.SENT for row in current):
+                _mark(made)
             wake_on_commit(row.channel for row in made if row.state == State.PENDING)
         return go
 
 
 def _give_up_waiting(rows: list[Delivery]) -> None:
-    """Cancel what still waits in the step that is given up, or the recipient would get both."""
+    """Cancel what still waits in the step that is given up, or the recipient would surely get both.
+
+    What is uncertain may have gone out: it is not sent again, and a receipt still tells if it did.
+    """
     fresh = Delivery.objects.lock_ids([row.pk for row in rows])
     record(
         Change(
             row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.FALLBACK, row.due_at), keep=True
         )
         for row in fresh
+        if row.state in (State.PENDING, State.UNCERTAIN)
+    )
+
+
+def _mark(made: Sequence[Delivery]) -> None:
+    """Mark what goes out after a send whose outcome nobody could trust: the recipient may get both."""
+    record(
+        Change(row.pk, standing_of(row), replace(standing_of(row), possible_duplicate=True))
+        for row in made
         if row.state == State.PENDING
     )
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from django.db import connection
 from django.db.models.functions import Now
+from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from .. import conf
 from ..breakers import Permit, ProviderBreaker
@@ -29,6 +30,17 @@ _HOLD_ITSELF = """
     WHERE carillon_providerhold.until < EXCLUDED.until
 """
 MISCONFIGURED_HOLD = timedelta(minutes=5)
+
+
+class _AlertWhenOpen(CircuitBreakerListener):
+    """Tells operators when a breaker opens; every process that notices it counts the same alert up."""
+
+    def state_change(
+        self, cb: CircuitBreaker, old_state: CircuitBreakerState | None, new_state: CircuitBreakerState
+    ) -> None:
+        """Raise an alert on the way into open."""
+        if new_state.name == STATE_OPEN:
+            raise_alert("breaker_open", cb.name or "", "the provider fails; what is due waits or falls back")
 
 
 class _Holds:
@@ -58,7 +70,7 @@ def adapter(alias: str) -> Adapter:
 @lru_cache(maxsize=64)
 def breaker(alias: str) -> ProviderBreaker:
     """Return the breaker of a provider, shared by all workers through the Redis of its channel."""
-    return ProviderBreaker(alias, redis_of(adapter(alias).channel))
+    return ProviderBreaker(alias, redis_of(adapter(alias).channel), listeners=[_AlertWhenOpen()])
 
 
 def held_until(alias: str) -> datetime | None:

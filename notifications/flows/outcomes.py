@@ -18,7 +18,7 @@ from ..enums import BreakerEffect, Reason, State
 from ..messages import SendResult
 from ..models import Claim, Delivery
 from ..models.delivery_queries import standing_of
-from ..rules.fallback import has_failed, patience
+from ..rules.fallback import has_failed, is_in_trouble, patience
 from ..rules.outcomes import after_send
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned
@@ -125,8 +125,9 @@ class Outcomes:
         if after.state == State.SENT:
             wait = category.fallback_after if self.batch.adapter.reports_delivery else None
             return replace(after, fallback_at=self.now() + wait if wait else None)
-        if after.reason == Reason.BREAKER_OPEN and after.fallback_at is None:
-            return replace(after, fallback_at=self.now() + patience(category.patience, category.ttl))
+        if after.fallback_at is None and is_in_trouble(after):
+            left = row.expires_at - self.now() if row.expires_at else None
+            return replace(after, fallback_at=self.now() + patience(category.patience, left))
         return after
 
     def _write_apart(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import parse_qsl, urlencode
 
 from django.db import transaction
 
@@ -15,6 +17,9 @@ from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
 
 _LARGEST_RAW = 64 * 1024
+_CONTENT = frozenset(
+    {"content", "subject", "body", "html", "text", "htmlbody", "textbody", "stripped-text", "body-plain"}
+)
 _LARGEST_ATTEMPT = 32_767
 
 
@@ -27,7 +32,7 @@ def receive(alias: str, request: WebhookRequest) -> int:
     adapter = gate.adapter(alias)
     adapter.verify(request)
     events = [_storable(event) for event in adapter.parse(request)]
-    raw = request.body[:_LARGEST_RAW].decode("utf-8", "replace").replace("\x00", "")
+    raw = without_content(request.body)[:_LARGEST_RAW]
     with transaction.atomic():
         now = Delivery.objects.database_now()
         before = _stored(alias, events)
@@ -36,6 +41,22 @@ def receive(alias: str, request: WebhookRequest) -> int:
         )
         wake_on_commit([adapter.channel], RECONCILE_JOB)
     return len({event.event_key for event in events} - before)
+
+
+def without_content(body: bytes) -> str:
+    """Return a callback's body without what quotes the message itself: that may hold a secret, and outlive it."""
+    text = body.decode("utf-8", "replace").replace("\x00", "")
+    try:
+        return json.dumps(_pruned(json.loads(text)))
+    except (ValueError, RecursionError):
+        pairs = parse_qsl(text, keep_blank_values=True)
+        return urlencode([(name, value) for name, value in pairs if name.lower() not in _CONTENT])
+
+
+def _pruned(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _pruned(inner) for name, inner in value.items() if name.lower() not in _CONTENT}
+    return [_pruned(item) for item in value] if isinstance(value, list) else value
 
 
 def _storable(event: ReceiptEvent) -> ReceiptEvent:

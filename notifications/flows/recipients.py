@@ -48,7 +48,8 @@ def find_user_key(value: str) -> UserKey:
         key = manager.filter(**{lookup: value}).values_list("pk", flat=True).first()
     except (ValueError, TypeError, ValidationError, OverflowError):
         key = None
-    if key is None:
+    # Django reads " 1", "+1" and "1_0" as numbers; a look-up by key means the key as it is written.
+    if key is None or (lookup == "pk" and str(key) != value.lower()):
         raise UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", f"no user has this {lookup}"))
     return key
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import DatabaseError, connection
 
+from ..declarations import SLUG
 from ..exceptions import RequestRejected
 from ..messages import Address
 from ..models import RefusedRequest
@@ -18,13 +19,15 @@ def refuse(
     """Keep a refused request for the timeline; a database that is away must not hide the refusal itself."""
     if connection.in_atomic_block and connection.needs_rollback:
         return
-    where = "; ".join(f"{problem.pointer} {problem.code}" for problem in error.problems)
+    # Codes and where in the request, but no name that the caller chose: it could be anything.
+    where = "; ".join(f"/{problem.pointer.lstrip('/').partition('/')[0]} {problem.code}" for problem in error.problems)
+    slug = template if SLUG.match(template) else ""
     try:
         RefusedRequest.objects.create(
             recipient=_recipient_text(recipient),
-            template=template[:80],
+            template=slug,
             reason=error.slug,
-            detail=f"{error.detail} {where}".strip()[:_DETAIL],
+            detail=f"{error.detail if slug else ''} {where}".strip()[:_DETAIL],
             owner=owner[:80],
             request_id=request_id[:64],
         )

@@ -25,6 +25,7 @@ from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, waiting, wake
 from .control import unpark
 from .fallback import fall_back
+from .hash_key import watch_hash_key
 from .launch import wake_planner
 from .outcomes import release_claim
 from .record import record
@@ -181,6 +182,7 @@ def keep_tidy() -> None:
     if time.monotonic() - _tidied_at < _TIDY_SECONDS:
         return
     _tidied_at = time.monotonic()
+    watch_hash_key()
     ensure_partitions(connection.alias, Delivery.objects.database_now())
     old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
     RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()

@@ -4,7 +4,7 @@ from .access import ApiKey, IdempotencyKey, RefusedRequest
 from .category import Category, Template, TemplateVersion, Translation
 from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
-from .operations import Alert, AuditEntry, Lease, ProviderHold
+from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold
 from .recipient import Device, Preference, Suppression, Topic, TopicSubscription
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Device",
     "IdempotencyKey",
     "Lease",
+    "Mark",
     "Notification",
     "Person",
     "Preference",

@@ -74,6 +74,22 @@ class ProviderHold(models.Model):
         return f"{self.alias}: {self.reason}"
 
 
+class Mark(models.Model):
+    """What this installation must not lose, kept in order to notice when it has changed."""
+
+    HASH_KEY = "hash-key"
+
+    name = models.CharField(max_length=40, primary_key=True)
+    value = models.CharField(max_length=80)
+
+    class Meta:
+        verbose_name = _("mark")
+        verbose_name_plural = _("marks")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Lease(models.Model):
     """Who leads, and until when; the database's clock judges."""
 

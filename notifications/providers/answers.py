@@ -54,6 +54,7 @@ _HTTP = "https://www.rfc-editor.org/rfc/rfc9110#section-15"
 BY_STATUS: Mapping[int, Answer] = {
     401: Answer(ProviderMisconfigured, "The provider does not accept the credentials.", _HTTP),
     403: Answer(ProviderMisconfigured, "The provider does not allow this account to send.", _HTTP),
+    404: Answer(ProviderMisconfigured, "The provider has nothing at this address: is base_url right?", _HTTP),
     407: Answer(ProviderMisconfigured, "A proxy on the way asks for credentials.", _HTTP),
     408: Answer(TemporaryFailure, "The provider gave up waiting for the request.", _HTTP, maybe_sent=True),
     425: Answer(TemporaryFailure, "The provider asks to try again.", _HTTP),

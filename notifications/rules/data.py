@@ -11,6 +11,7 @@ _PYTHON = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": 
 MOST_BYTES = 64 * 1024
 DEEPEST = 32
 LONGEST_NAME = 63
+MOST_PROBLEMS = 20
 
 
 def problems_with(
@@ -32,9 +33,11 @@ def problems_with(
             problems.append(Problem(_pointer(name), "unknown_variable", f"the template declares: {known}"))
         elif not _fits(value, kind):
             problems.append(Problem(_pointer(name), "wrong_type", f"must be {kind}, not {type(value).__name__}"))
+        if len(problems) >= MOST_PROBLEMS:
+            break
     if not problems:
         problems += _size_problems(data)
-    return problems
+    return problems[:MOST_PROBLEMS]
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -59,7 +59,7 @@ def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool)
         if has_failed(standing.state, standing.reason):
             continue
         overdue = standing.fallback_at is not None and standing.fallback_at <= now
-        waits_in_vain = standing.state == State.PENDING and overdue
+        waits_in_vain = standing.state in (State.PENDING, State.UNCERTAIN) and overdue
         unconfirmed = standing.state == State.SENT and overdue and confirmed_only
         if waits_in_vain or unconfirmed:
             continue
@@ -76,6 +76,12 @@ def judge(standings: Iterable[Standing], now: datetime, *, confirmed_only: bool)
     return Verdict(fall_back=True)
 
 
-def patience(category_patience: timedelta, ttl: timedelta | None) -> timedelta:
-    """Return how long a closed door is waited at: never more than half the time to live."""
-    return min(category_patience, ttl / 2) if ttl else category_patience
+def patience(category_patience: timedelta, left: timedelta | None) -> timedelta:
+    """Return how long a closed door is waited at: never more than half of what is left of the time to live."""
+    return category_patience if left is None else max(timedelta(), min(category_patience, left / 2))
+
+
+def is_in_trouble(standing: Standing) -> bool:
+    """Whether a delivery waits because its provider failed it, so that patience runs from now."""
+    waits = standing.state == State.PENDING and standing.reason in (Reason.RETRY, Reason.PACED, Reason.BREAKER_OPEN)
+    return waits or standing.state == State.UNCERTAIN

@@ -23,7 +23,7 @@ _NEXT: dict[State, set[State]] = {
         State.EXPIRED,
         State.CANCELLED,
     },
-    State.UNCERTAIN: {State.PENDING, State.SENT, State.FAILED, State.DEAD, State.EXPIRED} | _RECEIPTS,
+    State.UNCERTAIN: {State.PENDING, State.SENT, State.FAILED, State.DEAD, State.EXPIRED, State.CANCELLED} | _RECEIPTS,
     State.SENT: {State.PENDING, State.FAILED} | _RECEIPTS,
     State.DELIVERED: {State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED},
     State.OPENED: {State.CLICKED, State.BOUNCED, State.COMPLAINED},

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .server import SandboxOptions, serve
+from .server import CannotListenError, SandboxOptions, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the sandbox until it is told to stop."""
+    """Run the sandbox until it is told to stop; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m notifications.sandbox",
         description="Plays FCM, Twilio and Postmark on one port. Its inbox is at /sandbox/.",
@@ -25,18 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-callbacks", action="store_true", help="post no webhooks at all")
     parser.add_argument("--fsync", action="store_true", help="flush every line to the disk")
     given = parser.parse_args(arguments)
-    serve(
-        SandboxOptions(
-            file=given.file,
-            host=given.host,
-            port=given.port,
-            postmark_webhook=given.postmark_webhook,
-            twilio_inbound_webhook=given.twilio_inbound_webhook,
-            callback_delay=given.callback_delay,
-            callbacks=not given.no_callbacks,
-            fsync=given.fsync,
-        )
+    options = SandboxOptions(
+        file=given.file,
+        host=given.host,
+        port=given.port,
+        postmark_webhook=given.postmark_webhook,
+        twilio_inbound_webhook=given.twilio_inbound_webhook,
+        callback_delay=given.callback_delay,
+        callbacks=not given.no_callbacks,
+        fsync=given.fsync,
     )
+    try:
+        serve(options)
+    except CannotListenError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

@@ -11,7 +11,7 @@ from yarl import URL
 
 from .callbacks import Callback
 from .credentials import TWILIO_FROM_NUMBER
-from .door import Desk, json_answer, read_json
+from .door import Desk, address_in, json_answer, read_json
 from .modes import BadModeError
 from .postmark_webhooks import event_webhook
 from .records import CHANNELS, Accepted
@@ -69,7 +69,7 @@ class ControlDoor:
         except ValueError:
             return json_answer({"detail": "limit must be a number"}, 400)
         found: list[dict[str, Any]] = []
-        for accepted in self._desk.store.newest(to=query.get("to"), provider=query.get("provider")):
+        for accepted in self._desk.store.newest(to=address_in(request) or None, provider=query.get("provider")):
             if len(found) >= limit:
                 break
             found.append(asdict(accepted))

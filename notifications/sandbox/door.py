@@ -156,3 +156,9 @@ def hang_up(request: web.Request) -> web.Response:
 async def read_json(request: web.Request) -> Any:
     """Return the body as JSON; raises ValueError."""
     return json.loads(await request.read())
+
+
+def address_in(request: web.Request) -> str:
+    """Return the address that ``?to=`` asks for; in a number typed unescaped, "+" arrives as a blank."""
+    asked = request.query.get("to", "")
+    return f"+{asked[1:]}" if asked.startswith(" ") and asked[1:].isdecimal() else asked.strip()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -12,12 +13,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from .credentials import POSTMARK_SERVER_TOKEN
-from .door import Desk
+from .door import Desk, address_in
 from .modes import MODES
 from .records import CHANNELS, Accepted
 
 SHOWN = 200
 """How many of the newest messages the page shows."""
+
+SHOWN_EACH = 40
+"""How many of each channel it shows at least, so that a flood of push does not hide the mails."""
 
 REFRESH_SECONDS = 3
 
@@ -35,6 +39,7 @@ _HEADERS = {
 }
 _TEMPLATES = Path(__file__).with_name("templates")
 _CHANNEL_NAMES = {"push": "Push", "sms": "SMS", "email": "Email"}
+_PROVIDERS = {channel: provider for provider, channel in CHANNELS.items()}
 
 
 class InboxDoor:
@@ -60,13 +65,11 @@ class InboxDoor:
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer the page, filtered by ``?to=`` and ``?channel=``, reloading itself with ``?refresh=1``."""
-        to, channel = request.query.get("to", "").strip(), request.query.get("channel", "")
-        shown: list[Accepted] = []
-        for accepted in self._desk.store.newest(to=to or None):
-            if channel in ("", accepted.channel):
-                shown.append(accepted)
-            if len(shown) >= SHOWN:
-                break
+        to, channel = address_in(request), request.query.get("channel", "")
+        if channel not in _CHANNEL_NAMES:
+            channel = ""
+        found = list(self._desk.store.newest(to=to or None, provider=_PROVIDERS.get(channel)))
+        shown = _chosen(found)
         refreshing = request.query.get("refresh") == "1"
         html = _render(
             "inbox.html",
@@ -76,15 +79,16 @@ class InboxDoor:
             options=_options(channel),
             counts=self._counts(),
             faults=self._faults(),
-            groups=_groups(shown) if shown else self._empty(request, filtered=bool(to or channel)),
-            note=f"The newest {SHOWN} of them." if len(shown) == SHOWN else "",
+            groups=_groups(shown) if shown else self._empty(request, to, channel),
+            note=f"{len(shown):,} of the newest {len(found):,} that match." if len(shown) < len(found) else "",
         )
         return web.Response(text=html, content_type="text/html", headers=_HEADERS)
 
     def _counts(self) -> str:
         store = self._desk.store
         rows = [
-            f"<div><dt>{_CHANNEL_NAMES[channel]}</dt><dd>{store.accepted[provider]:,}"
+            f'<div><dt><a href="?channel={channel}">{_CHANNEL_NAMES[channel]}</a></dt>'
+            f"<dd>{store.accepted[provider]:,}"
             f"<small>{store.refused[provider]:,} refused</small></dd></div>"
             for provider, channel in CHANNELS.items()
         ]
@@ -104,11 +108,30 @@ class InboxDoor:
             )
         return f'<div class="faults" role="status">{"".join(lines)}</div>' if lines else ""
 
-    def _empty(self, request: web.Request, *, filtered: bool) -> str:
-        if filtered:
-            return _render("nothing_found.html")
+    def _empty(self, request: web.Request, to: str, channel: str) -> str:
+        """Say that nothing arrived only where nothing did: older messages are in the file, not in memory."""
+        if to or channel:
+            store, provider = self._desk.store, _PROVIDERS.get(channel)
+            kept = store.kept(provider)
+            ever = store.accepted[provider] if provider else store.accepted.total()
+            name = f"{_CHANNEL_NAMES[channel]} messages" if channel else "messages"
+            heading = f"Nothing like that among the newest {kept:,} {name}" if ever > kept else "Nothing like that arrived"
+            older = f"{ever - kept:,} older ones are in <code>{escape(str(store.file))}</code>. " if ever > kept else ""
+            return _render("nothing_found.html", heading=heading, older=older)
         base = escape(f"{request.scheme}://{request.host}")
         return _render("empty.html", base=base, token=POSTMARK_SERVER_TOKEN)
+
+
+def _chosen(found: Iterable[Accepted]) -> list[Accepted]:
+    """Return the newest of each channel and, as far as there is room, the newest of all; newest first."""
+    seen: Counter[str] = Counter()
+    first: list[tuple[int, Accepted]] = []
+    others: list[tuple[int, Accepted]] = []
+    for item in enumerate(found):
+        seen[item[1].channel] += 1
+        (first if seen[item[1].channel] <= SHOWN_EACH else others).append(item)
+    chosen = sorted(first + others[: SHOWN - len(first)], key=lambda item: item[0])
+    return [accepted for _, accepted in chosen]
 
 
 def _groups(shown: list[Accepted]) -> str:

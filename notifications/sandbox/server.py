@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .callbacks import Callbacks
 from .control import ControlDoor
 from .door import Desk, Targets
 from .fcm import FcmDoor
+from .guide import Guide, options_to_paste
 from .inbox import InboxDoor
 from .modes import Modes
 from .oauth import AccessTokens, TokenEndpoint
@@ -42,8 +44,16 @@ class SandboxOptions:
     fsync: bool = False
 
 
+class CannotListenError(Exception):
+    """The address is not to be had; the text says why, and what to do."""
+
+
 def serve(options: SandboxOptions) -> None:
-    """Serve until SIGTERM or SIGINT; prints one line with the address once it listens."""
+    """Serve until SIGTERM or SIGINT; once it listens it prints a line with the address, then what to paste.
+
+    Raises:
+        CannotListenError: the port is taken, or the host is none of this machine's.
+    """
     asyncio.run(_serve(options))
 
 
@@ -57,6 +67,7 @@ def build_app(desk: Desk) -> web.Application:
     PostmarkDoor(desk).add_routes(app)
     ControlDoor(desk).add_routes(app)
     InboxDoor(desk).add_routes(app)
+    Guide().add_routes(app)  # the last: it answers whatever nobody else does
     return app
 
 
@@ -77,11 +88,21 @@ async def _serve(options: SandboxOptions) -> None:
     runner = web.AppRunner(build_app(desk), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
-        sys.stdout.write(f"sandbox listening on http://{options.host}:{runner.addresses[0][1]}\n")
+        await _listen(runner, options)
+        base_url = f"http://{options.host}:{runner.addresses[0][1]}"
+        sys.stdout.write(f"sandbox listening on {base_url}\n{options_to_paste(base_url, options.file)}")
         sys.stdout.flush()
         await stop.wait()
     finally:
         await runner.cleanup()
         await desk.callbacks.close()
         store.close()
+
+
+async def _listen(runner: web.AppRunner, options: SandboxOptions) -> None:
+    try:
+        await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListenError(f"port {options.port} is taken; --port 0 takes a free one") from error
+        raise CannotListenError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .newest import Newest
 from .records import CHANNELS, Accepted, CarillonId, parse_line, refused_path
-
-KEEP = 2_000
-"""How many of the newest messages memory holds."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _PROVIDER_KEYS = {provider: f'"provider":"{provider}"'.encode() for provider in CHANNELS}
@@ -35,7 +33,7 @@ class Store:
         self.accepted: Counter[str] = Counter(dict.fromkeys(CHANNELS, 0))
         self.refused: Counter[str] = Counter(dict.fromkeys(CHANNELS, 0))
         self._fsync = fsync
-        self._newest: deque[bytes] = deque(maxlen=KEEP)
+        self._newest = Newest()
         self._load()
         self._accepted_fd = _open_append(file)
         self._refused_fd = _open_append(refused_path(file))
@@ -56,7 +54,8 @@ class Store:
             for recipient in recipients
         ]
         self._append(self._accepted_fd, b"".join(lines))
-        self._newest.extend(lines)
+        for line in lines:
+            self._newest.add(provider, line)
         self.accepted[provider] += len(lines)
 
     def refuse(self, provider: str, to: str | None, carillon_id: CarillonId, status: int, code: str) -> None:
@@ -75,10 +74,14 @@ class Store:
 
     def newest(self, *, to: str | None = None, provider: str | None = None) -> Iterator[Accepted]:
         """Yield the messages still in memory, newest first, those of one address or provider if asked."""
-        for line in reversed(self._newest):
+        for line in self._newest.lines(provider):
             accepted = parse_line(line)
-            if (to is None or accepted.to == to) and (provider is None or accepted.provider == provider):
+            if to is None or accepted.to == to:
                 yield accepted
+
+    def kept(self, provider: str | None = None) -> int:
+        """Return how many messages are still in memory, of one provider if asked."""
+        return self._newest.count(provider)
 
     def find(self, provider: str, *, to: str | None, provider_message_id: str | None) -> Accepted | None:
         """Return the newest message with this provider id, or else to this address."""
@@ -113,7 +116,7 @@ class Store:
                 for provider, key in _PROVIDER_KEYS.items():
                     if key in head:
                         self.accepted[provider] += 1
-                        self._newest.append(line)
+                        self._newest.add(provider, line)
 
 
 def _line(

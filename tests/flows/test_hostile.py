@@ -6,22 +6,31 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from notifications import Address, notify
+from notifications import Address, broadcast, notify
+from notifications.checks.database import check_hash_key
 from notifications.enums import State
-from notifications.exceptions import IdempotencyConflict, InvalidData
+from notifications.exceptions import IdempotencyConflict, InvalidData, RequestRejected, UnknownRecipient
 from notifications.flows.audiences import members
+from notifications.flows.broadcast import plan_page
+from notifications.flows.control import launch_draft
 from notifications.flows.devices import MOST_DEVICES, Registration, register
+from notifications.flows.hash_key import hash_key_is_lost, watch_hash_key
 from notifications.flows.launch import BroadcastRequest, launch
+from notifications.flows.receive import without_content
 from notifications.flows.reconcile import reconcile
-from notifications.models import Delivery, Device, Receipt
+from notifications.models import Alert, Delivery, Device, Mark, Notification, Receipt, RefusedRequest
 from notifications.sandbox.credentials import WEBHOOK_SECRET
 from notifications.sandbox.process import SandboxProcess
+from project.shop.models import Follow
+from project.shop.notifications import followers
 from tests.live import work
 
 pytestmark = pytest.mark.django_db
@@ -133,3 +142,79 @@ def test_devices_of_one_user_do_not_grow_without_end(person: Callable[..., User]
     assert active.count() == MOST_DEVICES
     assert Device.objects.filter(user=user, deactivated_reason="too_many").count() == 3
     assert active.filter(address=f"token-many-{MOST_DEVICES + 2:04d}").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"name": "followers", "params": {"author_id": None}}, "wrong_params"),
+        ({"name": "followers", "params": {"author_id": "7"}}, "wrong_params"),
+        ({"name": "followers", "params": {"author_id": True}}, "wrong_params"),
+        ({"topic": "no-such-topic"}, "unknown_topic"),
+        ({"topic": None}, "unknown_topic"),
+        ({"topic": "nul\x00"}, "unknown_topic"),
+        ({"broadcast": "x", "state": "failed"}, "unknown_state"),
+    ],
+)
+def test_an_audience_is_never_more_than_was_asked_for(db: None, wanted: dict[str, object], code: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        list(members(wanted))
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+@pytest.mark.parametrize("written", [" {}", "+{}", "{}.0", "0{}", "{} "])
+def test_a_user_is_named_as_the_key_is_written(person: Callable[..., User], written: str) -> None:
+    user = person("token-written-01")
+    assert notify(str(user.pk), "new-follower", {"name": "A"})
+    with pytest.raises(UnknownRecipient):
+        notify(written.format(user.pk), "new-follower", {"name": "A"})
+
+
+def test_tokens_are_compared_to_the_letter(person: Callable[..., User]) -> None:
+    first, second = person("Token-Case-0001"), person("tOKEN-cASE-0001")
+    assert Device.objects.filter(user__in=[first, second], is_active=True).count() == 2
+
+
+def test_a_drafts_lifetime_runs_from_its_launch(person: Callable[..., User]) -> None:
+    Follow.objects.create(user=person("token-draft-0001"), author_id=7)
+    made = broadcast("new-post", followers(author_id=7), {"title": "T"}, ttl=60, draft=True)
+    long_ago = timezone.now() - timedelta(hours=1)
+    Notification.objects.filter(pk=made.notification_id).update(
+        created_at=long_ago, expires_at=long_ago + timedelta(seconds=60)
+    )
+    launch_draft(made.pk)
+    plan_page(made.pk)
+    assert Delivery.objects.get(notification_id=made.notification_id).state == State.PENDING
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"RecordType": "Bounce", "Content": "your code is 493021", "Details": {"Body": "493021"}}',
+        b"MessageSid=SM1&Body=493021&MessageStatus=received",
+        b'{"broken": "json", "Content": ',
+    ],
+)
+def test_what_a_callback_quotes_is_not_kept(body: bytes) -> None:
+    assert "493021" not in without_content(body)
+
+
+def test_a_refused_request_keeps_no_word_of_the_callers(person: Callable[..., User]) -> None:
+    with pytest.raises(RequestRejected):
+        notify(person(), "my code is 493021", {})
+    with pytest.raises(RequestRejected):
+        notify(person(), "login-code", {"code": "1", "code_is_493021": 1})
+    assert "493021" not in str(list(RefusedRequest.objects.values()))
+
+
+def test_losing_the_oldest_key_is_noticed(settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ENCRYPTION_KEYS": ["new", "old"]}
+    Mark.objects.all().delete()
+    assert not hash_key_is_lost()
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ENCRYPTION_KEYS": ["newest", "new", "old"]}
+    assert not hash_key_is_lost()
+    assert check_hash_key(databases=["default"]) == []
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ENCRYPTION_KEYS": ["newest", "new"]}
+    watch_hash_key()
+    assert Alert.objects.filter(kind="hash_key_lost").exists()
+    assert [found.id for found in check_hash_key(databases=["default"])] == ["carillon.E053"]

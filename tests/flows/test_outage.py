@@ -13,7 +13,7 @@ from notifications import notify
 from notifications.enums import Reason, State
 from notifications.flows import gate
 from notifications.flows import sweep as sweeping
-from notifications.models import Category, Delivery
+from notifications.models import Alert, Category, Delivery
 from notifications.sandbox.process import SandboxProcess
 from tests.live import wait_for, work
 
@@ -41,6 +41,7 @@ def test_an_open_breaker_parks_without_using_up_attempts(outage: list[User]) -> 
     attempts = dict(Delivery.objects.values_list("pk", "attempt"))
     _make_due()
     work()
+    assert Alert.objects.filter(kind="breaker_open", subject="fcm", acknowledged_at=None).count() == 1
     parked = Delivery.objects.filter(channel="push", state=State.PENDING)
     assert set(parked.values_list("reason", flat=True)) == {Reason.BREAKER_OPEN}
     assert dict(Delivery.objects.values_list("pk", "attempt")) == attempts
@@ -71,3 +72,32 @@ def test_the_breaker_closes_by_itself_after_one_probe(sandbox: SandboxProcess, o
     assert gate.breaker("fcm").state().state == "closed"
     # FCM's 503 is an answer that does not exclude that the message went out, so each may be a duplicate.
     assert Delivery.objects.filter(possible_duplicate=True).count() == Delivery.objects.filter(attempt__gt=1).count()
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "doubt"),
+    [("rate_limited", State.PENDING, False), ("outage", State.UNCERTAIN, True), ("reset", State.UNCERTAIN, True)],
+)
+def test_a_code_in_trouble_falls_back_before_the_breaker_opens(
+    sandbox: SandboxProcess, person: Callable[..., User], mode: str, state: State, doubt: bool
+) -> None:
+    """One code alone never opens a breaker; patience runs all the same."""
+    sandbox.client.fault("twilio", mode, retry_after=300)
+    sent = notify(person(phone="+4915112347001", email="patient@example.com"), "login-code", {"code": "1"}, ttl=40)
+    work()
+    first = Delivery.objects.get(notification=sent)
+    assert first.state == state
+    assert first.fallback_at is not None
+    assert first.fallback_at < first.expires_at
+    Delivery.objects.update(fallback_at=timezone.now())
+    sweeping.consider_fallbacks()
+    work()
+    found = {row.channel: row for row in Delivery.objects.filter(notification=sent)}
+    assert (found["sms"].state, found["sms"].reason) == (State.CANCELLED, Reason.FALLBACK)
+    assert (found["email"].state, found["email"].possible_duplicate) == (State.SENT, doubt)
+    # What was given up is not sent again behind the fallback's back.
+    sandbox.client.reset()
+    Delivery.objects.update(due_at=timezone.now())
+    sweeping.settle_uncertain()
+    work()
+    assert Delivery.objects.get(pk=first.pk).state == State.CANCELLED

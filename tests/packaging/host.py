@@ -24,7 +24,7 @@ DATABASES = {"default": json.loads(os.environ["HOST_DATABASE"])}
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig", "django.contrib.auth", "django.contrib.contenttypes",
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
     "django.contrib.sessions", "django.contrib.messages", "people",
 ]
 MIDDLEWARE = [
@@ -42,10 +42,10 @@ for _alias, _provider in globals().get("NOTIFICATIONS", {}).get("PROVIDERS", {})
     _provider.get("OPTIONS", {})["base_url"] = os.environ["SANDBOX_URL"] + "/" + _alias
 """
 URLS = """
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, site as usual
 from django.urls import include, path
 site = AdminSite(name="office")
-urlpatterns = [path("office/", site.urls)]
+urlpatterns = [path("office/", site.urls), path("admin/", usual.urls)]
 """
 MODELS = """
 import uuid

@@ -39,7 +39,8 @@ _HINTS: Mapping[tuple[State, Reason], str] = {
     (State.SKIPPED, Reason.DEVICE_GONE): "register the device again, with the token that the app has now",
     (State.DEAD, Reason.NO_ROUTE): 'name a provider for the channel in NOTIFICATIONS["ROUTES"]',
     (State.DEAD, Reason.MISCONFIGURED): "mend the provider's OPTIONS, then run this again with --release",
-    (State.PENDING, Reason.BREAKER_OPEN): "wait a minute, or run this again with --release if a hold is the cause",
+    (State.PENDING, Reason.BREAKER_OPEN): "the provider failed too often just now: wait a minute, then run this again",
+    (State.PENDING, Reason.PACED): "wait a minute, then run this again",
 }
 
 
@@ -122,22 +123,36 @@ def prepare(console: Console, person: Person, channel: Channel) -> tuple[list[Ba
 def report(console: Console, channel: Channel, rows: Sequence[Delivery]) -> int:
     """Print the provider's own answer for each delivery; return 0 if one was taken, else 1."""
     taken = False
+    routed = [entry.provider for entry in conf.get().routes.get(channel, ())]
+    holds = list(ProviderHold.objects.filter(alias__in=routed, until__gt=Now()))
     for row in Delivery.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk"):
         state, reason = State(row.state), Reason(row.reason)
         if row.attempt or row.error_code:
             console.step("answer", answer(row))
-        console.step("recorded", f"{state_of(row)}. {explain(state, reason)}")
-        hint = _HINTS.get((state, reason))
+        # What is pending is cancelled below: that it would be tried again is not said of it.
+        meaning = "" if state == State.PENDING else f". {explain(state, reason)}"
+        console.step("recorded", f"{state_of(row)}{meaning}")
+        hint = hint_for(state, reason, row.provider, [hold.alias for hold in holds])
         if hint and state not in TAKEN_STATES:
             console.step("hint", hint)
         taken = taken or state in TAKEN_STATES
-    routed = [entry.provider for entry in conf.get().routes.get(channel, ())]
-    for hold in ProviderHold.objects.filter(alias__in=routed, until__gt=Now()):
+    for hold in holds:
         console.step("held", f"{hold.alias} until {hold.until:%H:%M:%S} UTC: {hold.reason}")
     if rows and cancel(rows[0].notification_id, actor=ACTOR):
         console.step("cancelled", "what would have been tried again later: a trial is one attempt")
     console.note("The provider took it." if taken else "Nothing was taken by a provider.")
     return 0 if taken else 1
+
+
+def hint_for(state: State, reason: Reason, provider: str, held: Sequence[str]) -> str:
+    """Return what to do about a delivery that was not taken, or ""."""
+    if state == State.PENDING and reason == Reason.BREAKER_OPEN and held:
+        options = " and ".join(f'NOTIFICATIONS["PROVIDERS"]["{alias}"]["OPTIONS"]' for alias in held)
+        return f"correct {options} (credentials, sender, base_url), then run this again with --release"
+    if reason in (Reason.RETRY, Reason.NO_ANSWER) and provider:
+        where = registry.get(provider).describe()
+        return f"is the provider up, the network open and base_url right? It was sent through {where}"
+    return _HINTS.get((state, reason), "")
 
 
 def answer(row: Delivery) -> str:
