@@ -91,7 +91,10 @@ elseif op == 'report' and row.gen == gen then
     if bad > 0 then redis.call('HINCRBY', key, 'f' .. current, bad) end
     failures, successes = failures + bad, successes + good
     local total = failures + successes
-    if bad > 0 and total >= minimum and failures >= threshold * total then open(base) end
+    -- A sudden outage under load: nothing but failures for a while, whatever the window still remembers.
+    local run = good > 0 and 0 or tonumber(row.run or '0') + bad
+    put('run', run)
+    if bad > 0 and (run >= 2 * minimum or (total >= minimum and failures >= threshold * total)) then open(base) end
   elseif state == 'half-open' and token ~= '' and row.probe == token then
     if bad > 0 then open(math.min(longest, 2 * tonumber(row.wait or base)))
     elseif good > 0 then enter('closed')

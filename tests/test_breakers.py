@@ -84,6 +84,18 @@ def test_half_failing_trips_it_for_everybody(make: Make) -> None:
     assert one.state().opened_at is not None
 
 
+def test_a_sudden_outage_under_load_trips_it_at_once(make: Make) -> None:
+    breaker = make()
+    breaker.report(breaker.check(), 2_000, 0)
+    breaker.report(breaker.check(), 0, 19)
+    assert breaker.check().allowed
+    breaker.report(breaker.check(), 1, 1)
+    breaker.report(breaker.check(), 0, 19)
+    assert breaker.check().allowed
+    breaker.report(breaker.check(), 0, 1)
+    assert breaker.check().state == "open"
+
+
 def test_a_small_volume_says_nothing(make: Make) -> None:
     breaker = make()
     breaker.report(breaker.check(), 0, 9)

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.db.models.expressions import Combinable
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 
 from ..flows.operate import By, audit
 from .changelist import KeysetChangeList, NothingCounted
 from .markup import moment, sees_personal_data
+
+
+NUL = "\x00"
+_Page = TypeVar("_Page", bound=admin.ModelAdmin[Any])
+_Rest = ParamSpec("_Rest")
+
+
+def without_nul(
+    view: Callable[Concatenate[_Page, HttpRequest, _Rest], HttpResponse],
+) -> Callable[Concatenate[_Page, HttpRequest, _Rest], HttpResponse]:
+    """Lead away from an address with a NUL in a parameter, which no column can hold, to the same without it."""
+
+    @wraps(view)
+    def cleaned(page: _Page, request: HttpRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
+        given = request.GET.lists()
+        if not any(NUL in text for name, values in given for text in (name, *values)):
+            return view(page, request, *args, **kwargs)
+        kept = QueryDict(mutable=True)
+        for name, values in request.GET.lists():
+            if not any(NUL in text for text in (name, *values)):
+                kept.setlist(name, values)
+        return HttpResponseRedirect(f"{request.path}?{kept.urlencode()}" if kept else request.path)
+
+    return cleaned
 
 
 class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -81,6 +108,24 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return links to show above the list, as (address, text)."""
         return []
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any | None:
+        """Return the row, or None where the address can be no row's."""
+        return None if NUL in object_id else super().get_object(request, object_id, from_field)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Act on the ticked rows; what cannot be a key was never ticked."""
+        data = request.POST.copy()
+        ticked = (as_key(self.model, text) for text in data.getlist(ACTION_CHECKBOX_NAME))
+        data.setlist(ACTION_CHECKBOX_NAME, [str(key) for key in ticked if key is not None])
+        request.POST = data  # type: ignore[assignment]
+        return super().response_action(request, queryset)
+
+    @without_nul
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show one row."""
+        return super().changeform_view(request, *args, **kwargs)
+
+    @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with its links."""
         return super().changelist_view(request, {**(extra_context or {}), "tools": self.tools(request)})
@@ -139,6 +184,14 @@ def actor_of(request: HttpRequest) -> str:
     """Return who acts, as the audit and a delivery's history name them."""
     user = request.user
     return user.get_username() if isinstance(user, AbstractBaseUser) else ""
+
+
+def as_key(model: type[Model], text: str) -> Any | None:
+    """Return a primary key of a model as its column has it, or None if the text cannot be one."""
+    try:
+        return None if NUL in text else model._meta.pk.clean(text, None)
+    except (ValidationError, ValueError, OverflowError):
+        return None
 
 
 def as_uuid(term: str) -> UUID | None:

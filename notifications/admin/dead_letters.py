@@ -30,7 +30,7 @@ from ..flows.replay import discard, replay
 from ..models import Delivery, Notification
 from ..models.console_queries import TooSlow, deadline
 from ..rules.explanations import explain
-from .base import ReadOnlyAdmin, as_uuid
+from .base import NUL, ReadOnlyAdmin, as_uuid, without_nul
 from .changelist import MILLISECONDS
 from .confirm import DryRun, Operation, ask_or_do, selected
 from .markup import address, explanation, id_moment, moment, person_link, reason_text, redacted, sees_personal_data
@@ -59,6 +59,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             path("discard/", wrap(self.discard_view), name="carillon_deadletter_discard"),
         ]
 
+    @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the causes, or the newest letters of one."""
         if not self.has_view_permission(request):
@@ -196,7 +197,7 @@ def _hint(reason: str) -> str:
 def _cause_in(values: Any) -> Cause | None:
     if not any(name in values for name in _CAUSE):
         return None
-    return Cause(**{name: values.get(name, "") for name in _CAUSE})
+    return Cause(**{name: values.get(name, "").replace(NUL, "") for name in _CAUSE})
 
 
 def _keys_in(request: HttpRequest) -> list[UUID]:

@@ -17,7 +17,7 @@ from ..flows.timeline import Entry, timeline
 from ..models import Delivery, Device, Suppression
 from ..models.console_queries import Line
 from ..rules.identity import user_key
-from .base import ReadOnlyAdmin
+from .base import ReadOnlyAdmin, without_nul
 from .markup import (
     address,
     badge,
@@ -30,6 +30,8 @@ from .markup import (
     redacted,
     sees_personal_data,
 )
+
+_LONGEST_NUMBER = 18
 
 
 class PersonAdmin(ReadOnlyAdmin):
@@ -47,6 +49,7 @@ class PersonAdmin(ReadOnlyAdmin):
         """There is one page."""
         return [path("", self.admin_site.admin_view(self.changelist_view), name="carillon_person_changelist")]
 
+    @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the search box and, for a search, the timeline of the best match."""
         if not self.has_view_permission(request):
@@ -73,7 +76,8 @@ class PersonAdmin(ReadOnlyAdmin):
             return {"nothing": True}
         person = found.people[0]
         before = request.GET.get("before", "")
-        page = timeline(person, before=int(before) if before.isdecimal() else None, message=found.message)
+        at = int(before) if before.isdecimal() and len(before) <= _LONGEST_NUMBER else None
+        page = timeline(person, before=at, message=found.message)
         if not page.entries and not person.username and not before and not page.devices:
             return {"nothing": True}
         view = _View(request, person, found.message, site)

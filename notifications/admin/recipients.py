@@ -169,7 +169,7 @@ class SuppressionAdmin(ConsoleAdmin):
     @admin.action(description=gettext_lazy("Lift"), permissions=["lift"])
     def lift(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> HttpResponse:
         """Dry run, then lift."""
-        keys = [int(key) for key in selected(request) if key.isdigit()]
+        keys = [int(key) for key in selected(request) if key.isdecimal()]
         return ask_or_do(self, request, LIFT, keys, request.get_full_path())
 
 

@@ -172,6 +172,7 @@ class TemplateAdmin(OwnedAdmin):
         link = format_html('<p><a href="{}">{}</a></p>', self._words_url(row.pk), _("Read and publish words"))
         return format_html('<table class="carillon-history">{}</table>{}', listed, link)
 
+    @without_nul
     def words_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the words of a version; with the permission, publish them as a new one."""
         template = self.get_object(request, unquote(object_id))
@@ -206,8 +207,8 @@ class TemplateAdmin(OwnedAdmin):
         return TemplateResponse(request, "carillon/console/words.html", context)
 
     def _start(self, request: HttpRequest, template: Template) -> TemplateVersion | None:
-        wanted = request.GET.get("from", "")
-        found = template.versions.filter(pk=wanted).first() if wanted.isdecimal() else None
+        wanted = as_key(TemplateVersion, request.GET.get("from", ""))
+        found = template.versions.filter(pk=wanted).first() if wanted else None
         return found or template.current
 
     def _publish(self, request: HttpRequest, template: Template, form: WordsForm) -> HttpResponse | None:

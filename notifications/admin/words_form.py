@@ -37,7 +37,7 @@ class AddWordsForm(forms.Form):
 class WordsForm(forms.Form):
     """The words of a version to be, checked by rendering every part with the template's sample."""
 
-    based_on = forms.CharField(required=False, widget=forms.HiddenInput)
+    based_on = forms.CharField(required=False, max_length=18, widget=forms.HiddenInput)
     reason = forms.CharField(
         label=gettext_lazy("What changed"),
         max_length=200,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.encoding import force_str
@@ -24,8 +25,8 @@ from ..enums import Scope
 from ..models import ApiKey
 from .authentication import ApiKeyAuthentication, HasScope
 from .errors import handle
-from .parsing import USUAL_LIMIT, StrictJSONParser
-from .problems import CONTENT_TYPE
+from .parsing import MOST_VALUES, USUAL_LIMIT, StrictJSONParser
+from .problems import CONTENT_TYPE, MOST_LISTED
 
 REQUEST_ID = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
@@ -48,20 +49,30 @@ class Negotiation(DefaultContentNegotiation):
         """Return the first renderer, unless another one is asked for by name."""
         accepted = request.headers.get("Accept", "")
         for renderer in renderers[1:]:
-            if renderer.media_type in accepted:
+            if renderer.media_type in accepted and _has_readable_query(request):
                 return renderer, renderer.media_type
         return renderers[0], renderers[0].media_type
 
 
-class ApiView(APIView):
-    """One address: `scopes` names what a key needs for each method, `body_limit` the bytes that it takes.
+def _has_readable_query(request: Request) -> bool:
+    """Whether Django can read the query, which a page to browse does again and again."""
+    try:
+        return request.query_params is not None
+    except SuspiciousOperation:
+        return False
 
+
+class ApiView(APIView):
+    """One address: `scopes` names what a key needs for each method.
+
+    `body_limit` is how many bytes it takes, `value_limit` how many JSON values there may be in them.
     Each flow commits by itself, so that what was answered is stored: `ATOMIC_REQUESTS` does not apply here.
     """
 
     scopes: ClassVar[Mapping[str, Scope]] = {}
     query_fields: ClassVar[tuple[str, ...]] = ()
     body_limit: ClassVar[int] = USUAL_LIMIT
+    value_limit: ClassVar[int] = MOST_VALUES
     authentication_classes: Any = (ApiKeyAuthentication,)
     permission_classes: Any = (HasScope,)
     parser_classes: Any = (StrictJSONParser,)
@@ -100,11 +111,14 @@ class ApiView(APIView):
         unknown = [name for name in request.query_params if name not in self.query_fields]
         if unknown and hasattr(self, str(request.method).lower()):
             known = self.query_fields
-            hints = [did_you_mean(name, known) if known else "this address takes none" for name in unknown]
             raise exceptions.ValidationError(
                 {
-                    name[:63]: [exceptions.ErrorDetail(hint, "unknown_parameter")]
-                    for name, hint in zip(unknown, hints, strict=True)
+                    name[:63]: [
+                        exceptions.ErrorDetail(
+                            did_you_mean(name[:63], known) if known else "this address takes none", "unknown_parameter"
+                        )
+                    ]
+                    for name in unknown[: MOST_LISTED + 1]
                 }
             )
 

@@ -15,7 +15,7 @@ from ..exceptions import RequestRejected
 from ..flows.accept import accept
 from .base import ApiView
 from .errors import problems_in, slug_of
-from .fields import StrictSerializer, Text, checked
+from .fields import Hints, StrictSerializer, Text, checked
 from .notifications import NotificationFields, Refusals, as_request
 from .presentation import present_notification
 from .problems import KINDS, problem
@@ -38,18 +38,18 @@ class NotificationBatch(ApiView):
 
     def post(self, request: HttpCall) -> Response:
         """Answer each item in its place; what says 202 is stored. A repeat of the whole request changes nothing."""
-        items = _items(request.data)
+        items, hints = _items(request.data), Hints()
         answers: list[dict[str, object]] = []
         for start in range(0, len(items), _TOGETHER):
             # A commit for many: an item that is refused takes only itself back.
             with transaction.atomic():
-                answers += [self._answer(item) for item in items[start : start + _TOGETHER]]
+                answers += [self._answer(item, hints) for item in items[start : start + _TOGETHER]]
         return Response({"results": answers})
 
-    def _answer(self, item: object) -> dict[str, object]:
+    def _answer(self, item: object, hints: Hints) -> dict[str, object]:
         try:
             with Refusals(self, item):
-                values = checked(ItemFields, item)
+                values = checked(ItemFields, item, hints)
                 accepted = accept(as_request(values, values["idempotency_key"], self), present_notification)
         except ValidationError as error:
             return _refused("invalid-request", "The item cannot be accepted as it is.", problems_in(error.detail))
@@ -64,10 +64,10 @@ class _Envelope(StrictSerializer):
 
 def _items(body: object) -> list[object]:
     items = body.get("items") if isinstance(body, dict) else None
-    if isinstance(body, dict):
-        checked(_Envelope, {name: value for name, value in body.items() if name != "items"})
     if not isinstance(items, list) or not 1 <= len(items) <= MOST_ITEMS:
         raise ValidationError({"items": [ErrorDetail(f"must be a list of 1 to {MOST_ITEMS} items", "wrong_type")]})
+    if isinstance(body, dict):
+        checked(_Envelope, {name: value for name, value in body.items() if name != "items"})
     return items
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.db import DataError, InterfaceError, OperationalError, connections
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions, status
@@ -19,7 +19,7 @@ from .problems import KINDS, problem
 logger = logging.getLogger("notifications.api")
 _SECONDS = "1"
 #: What a problem says: its kind, a sentence, what is wrong where, and headers.
-_Found: TypeAlias = tuple[str, str, Sequence[Problem], dict[str, str]]
+_Found: TypeAlias = tuple[str, str, Iterable[Problem], dict[str, str]]
 _BY_STATUS = {
     kind.status: kind.slug
     for kind in KINDS.values()
@@ -92,19 +92,18 @@ def slug_of(error: RequestRejected) -> str:
     return error.slug if error.slug in KINDS else RequestRejected.slug
 
 
-def problems_in(detail: object, pointer: str = "") -> list[Problem]:
-    """Return a serializer's errors as problems with JSON pointers."""
+def problems_in(detail: object, pointer: str = "") -> Iterator[Problem]:
+    """Yield a serializer's errors as problems with JSON pointers."""
     if isinstance(detail, Mapping):
-        found: list[Problem] = []
         for name, inner in detail.items():
             own = name == api_settings.NON_FIELD_ERRORS_KEY
-            found += problems_in(inner, pointer if own else f"{pointer}/{_escape(str(name))}")
-        return found
-    if isinstance(detail, Sequence) and not isinstance(detail, str):
+            yield from problems_in(inner, pointer if own else f"{pointer}/{_escape(str(name))}")
+    elif isinstance(detail, Sequence) and not isinstance(detail, str):
         flat = all(isinstance(item, str) for item in detail)
-        nested = [problems_in(item, pointer if flat else f"{pointer}/{index}") for index, item in enumerate(detail)]
-        return [item for items in nested for item in items]
-    return [Problem(pointer, str(getattr(detail, "code", "invalid")), str(detail))]
+        for index, item in enumerate(detail):
+            yield from problems_in(item, pointer if flat else f"{pointer}/{index}")
+    else:
+        yield Problem(pointer, str(getattr(detail, "code", "invalid")), str(detail))
 
 
 def _described(error: Exception) -> _Found | None:
@@ -136,6 +135,12 @@ def _unstorable(error: DataError) -> _Found:
     return "invalid-request", "A value in the request cannot be stored.", (), {}
 
 
+def _suspicious(error: SuspiciousOperation) -> _Found:
+    many = isinstance(error, TooManyFieldsSent)
+    detail = "The request has too many parameters." if many else "The request cannot be accepted as it is."
+    return "invalid-request", detail, (), {}
+
+
 def _key_missing(error: KeyMissing) -> _Found:
     missing = Problem("", "missing_idempotency_key", "send the header Idempotency-Key")
     return "idempotency-key-missing", "This request needs the header Idempotency-Key.", (missing,), {}
@@ -152,6 +157,7 @@ _DESCRIBED: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[
         lambda _: ("malformed-request", "The body cannot be read.", (), {}),
     ),
     (RequestDataTooBig, lambda _: ("too-large", "The body is too large.", (), {})),
+    (SuspiciousOperation, _suspicious),
     (Http404, lambda _: ("not-found", "There is nothing at this address.", (), {})),
     (PermissionDenied, lambda _: ("permission-denied", "This is not allowed.", (), {})),
 )

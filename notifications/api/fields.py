@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
@@ -12,10 +13,25 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
 from ..conf import did_you_mean
+from ..rules.locales import LONGEST, usable_locale
+from .problems import MOST_LISTED
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 LONGEST_LOOKUP = 254
+NO_LOCALE = 'must be a language tag such as "de" or "pt-BR"'
+
+
+class Hints:
+    """Near names of unknown fields, as many in one request as are worth the looking."""
+
+    def __init__(self) -> None:
+        self._left = MOST_LISTED
+
+    def of(self, name: str, known: tuple[str, ...]) -> str:
+        """Return what was probably meant."""
+        self._left -= 1
+        return did_you_mean(name, known) if self._left >= 0 and known else "is not a known field"
 
 
 class Text(serializers.CharField):
@@ -45,6 +61,22 @@ class UserText(Text):
         """Return the look-up value as text."""
         whole = isinstance(data, int) and not isinstance(data, bool) and abs(data) < 10**18
         return super().to_internal_value(str(data) if whole else data)
+
+
+class Locale(Text):
+    """A language tag."""
+
+    default_error_messages = {"invalid": NO_LOCALE}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST, **options)
+
+    def to_internal_value(self, data: object) -> str:
+        """Return the tag."""
+        text = super().to_internal_value(data)
+        if not usable_locale(text):
+            self.fail("invalid")
+        return text
 
 
 class Whole(serializers.IntegerField):
@@ -118,7 +150,29 @@ class Object(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-class Texts(serializers.ListField):
+class Listed(serializers.ListField):
+    """A JSON array; one that is too long is not looked into, and of many mistakes the first are named."""
+
+    def run_child_validation(self, data: Any) -> list[Any]:
+        """Return the checked items."""
+        if self.max_length is not None and len(data) > self.max_length:
+            detail = str(self.error_messages["max_length"]).format(max_length=self.max_length)
+            raise ValidationError([ErrorDetail(detail, "max_length")])
+        values: list[Any] = []
+        errors: dict[Any, Any] = {}
+        for index, item in enumerate(data):
+            try:
+                values.append(self.child.run_validation(item))
+            except ValidationError as error:
+                errors[index] = error.detail
+                if len(errors) > MOST_LISTED:
+                    break
+        if errors:
+            raise ValidationError(errors)
+        return values
+
+
+class Texts(Listed):
     """A JSON array of strings."""
 
     default_error_messages = {"not_a_list": "must be a list of strings"}
@@ -134,7 +188,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Return the checked values.
 
         Raises:
-            ValidationError: every field that is wrong, missing or unknown, at once.
+            ValidationError: every field that is wrong or missing, and unknown ones as far as they are listed, at once.
         """
         if not isinstance(data, Mapping):
             wrong = ErrorDetail("must be an object", "wrong_type")
@@ -145,22 +199,23 @@ class StrictSerializer(serializers.Serializer[Any]):
             values = super().to_internal_value(data)
         except ValidationError as error:
             errors = dict(error.detail) if isinstance(error.detail, dict) else {"": error.detail}
-        known = tuple(self.fields)
-        for name in data:
-            if name not in self.fields:
-                errors[str(name)[:63]] = [ErrorDetail(did_you_mean(str(name)[:63], known), "unknown_field")]
+        for name in islice(self._unknown(data), MOST_LISTED + 1):
+            errors[name] = [ErrorDetail(self.context["hints"].of(name, tuple(self.fields)), "unknown_field")]
         if errors:
             raise ValidationError(errors)
         return values
 
+    def _unknown(self, data: Mapping[Any, object]) -> Iterator[str]:
+        return (str(name)[:63] for name in data if name not in self.fields)
 
-def checked(serializer: type[StrictSerializer], data: object) -> dict[str, Any]:
-    """Return the values of a body.
+
+def checked(serializer: type[StrictSerializer], data: object, hints: Hints | None = None) -> dict[str, Any]:
+    """Return the values of a body; `hints` are shared by bodies that came in one request.
 
     Raises:
         ValidationError: it is not what the serializer describes.
     """
-    reader = serializer(data=data)
+    reader = serializer(data=data, context={"hints": hints or Hints()})
     reader.is_valid(raise_exception=True)
     values: dict[str, Any] = reader.validated_data
     return values

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
 from rest_framework.parsers import BaseParser
@@ -14,11 +15,14 @@ from .errors import BodyTooLarge, Malformed
 
 DEEPEST = 32
 USUAL_LIMIT = 256 * 1024
+MOST_VALUES = 250_000  # a broadcast that names as many users as it may, and as many that it leaves out
 _SUSPICIOUS = ("\\u0000", "\\ud")
+_BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+_TOO_DEEP = f"The body is nested more than {DEEPEST} deep."
 
 
 class StrictJSONParser(BaseParser):
-    """Reads JSON as RFC 8259 has it; the view's `body_limit` bounds it."""
+    """Reads JSON as RFC 8259 has it; the view's `body_limit` and `value_limit` bound it."""
 
     media_type = "application/json"
 
@@ -31,15 +35,16 @@ class StrictJSONParser(BaseParser):
             BodyTooLarge, Malformed: it cannot be used; nothing of it is repeated in the text.
         """
         context = parser_context or {}
-        limit = int(getattr(context.get("view"), "body_limit", USUAL_LIMIT))
-        return parse_json(_read(stream, context, limit))
+        view = context.get("view")
+        limit = int(getattr(view, "body_limit", USUAL_LIMIT))
+        return parse_json(_read(stream, context, limit), int(getattr(view, "value_limit", MOST_VALUES)))
 
 
-def parse_json(raw: bytes) -> object:
+def parse_json(raw: bytes, most_values: int = MOST_VALUES) -> object:
     """Return the JSON value in these bytes.
 
     Raises:
-        Malformed: it is not JSON in UTF-8, too deep, or holds what cannot be stored.
+        Malformed: it is not JSON in UTF-8, too deep, of too many values, or holds what cannot be stored.
     """
     try:
         text = raw.decode("utf-8")
@@ -47,13 +52,15 @@ def parse_json(raw: bytes) -> object:
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
     except RecursionError:
-        raise Malformed(f"The body is nested more than {DEEPEST} deep.") from None
+        raise Malformed(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from None
     except ValueError:
         raise Malformed("The body holds a number that cannot be used.") from None
+    _check_size(value, most_values)
     lowered = text.lower()
-    _check(value, texts=any(mark in lowered for mark in _SUSPICIOUS))
+    if any(mark in lowered for mark in _SUSPICIOUS):
+        _check_texts(value)
     return value
 
 
@@ -68,31 +75,42 @@ def _read(stream: IO[Any], context: Mapping[str, Any], limit: int) -> bytes:
     return raw
 
 
-def _check(value: object, *, texts: bool) -> None:
-    """Walk the value without recursion; texts are looked at only where the body may hold a bad one."""
-    waiting: list[tuple[object, tuple[str, ...]]] = [(value, ())]
-    while waiting:
-        item, path = waiting.pop()
-        if len(path) > DEEPEST:
-            raise Malformed(f"The body is nested more than {DEEPEST} deep.")
-        if texts:
-            _check_text(item, path)
-        if isinstance(item, dict | list):
-            waiting += [(inner, (*path, name)) for name, inner in _inside(item, texts=texts)]
+def _check_size(value: object, most_values: int) -> None:
+    """Count the values and levels, without recursion and no further than allowed."""
+    level: list[object] = [value]
+    depth = count = 0
+    while level:
+        count += len(level)
+        inside: list[object] = []
+        for item in level:
+            if isinstance(item, dict | list):
+                if depth > DEEPEST:
+                    raise Malformed(_TOO_DEEP)
+                inside += item.values() if isinstance(item, dict) else item
+                if count + len(inside) > most_values:
+                    raise Malformed(f"The body holds more than {most_values:,} values.")
+        level, depth = inside, depth + 1
 
 
-def _inside(item: dict[str, object] | list[object], *, texts: bool) -> Iterator[tuple[str, object]]:
-    pairs = item.items() if isinstance(item, dict) else enumerate(item)
-    return ((str(name), inner) for name, inner in pairs if texts or isinstance(inner, dict | list))
+def _check_texts(value: object) -> None:
+    path = _path_to_bad_text(value)
+    if path is not None:
+        pointer = "".join(f"/{_printable(name)}" for name in reversed(path))
+        detail = "contains a NUL character or half of a surrogate pair, which cannot be stored"
+        raise Malformed("The body holds text that cannot be stored.", Problem(pointer, "not_text", detail))
 
 
-def _check_text(item: object, path: tuple[str, ...]) -> None:
-    found = list(item) if isinstance(item, dict) else [item]
-    for text in found:
-        if isinstance(text, str) and ("\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text)):
-            pointer = "".join(f"/{_printable(name)}" for name in path)
-            detail = "contains a NUL character or half of a surrogate pair, which cannot be stored"
-            raise Malformed("The body holds text that cannot be stored.", Problem(pointer, "not_text", detail))
+def _path_to_bad_text(item: object) -> list[str] | None:
+    """Return the way to the first text that cannot be stored, from its end; None if there is none."""
+    if isinstance(item, str):
+        return [] if _BAD_TEXT.search(item) else None
+    if isinstance(item, dict) and any(_BAD_TEXT.search(name) for name in item):
+        return []
+    if isinstance(item, dict | list):
+        for name, inner in item.items() if isinstance(item, dict) else enumerate(item):
+            if (path := _path_to_bad_text(inner)) is not None:
+                return [*path, str(name)]
+    return None
 
 
 def _printable(name: str) -> str:

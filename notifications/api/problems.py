@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from django.http import JsonResponse
 
@@ -11,6 +12,8 @@ from .. import conf
 from ..exceptions import Problem
 
 CONTENT_TYPE = "application/problem+json"
+MOST_LISTED = 20
+_MORE = Problem("", "more", f"and more: only the first {MOST_LISTED} are listed")
 
 
 @dataclass(frozen=True)
@@ -172,14 +175,17 @@ KINDS = {
 
 
 def problem(slug: str, detail: str, problems: Iterable[Problem] = ()) -> dict[str, object]:
-    """Return the body of a problem."""
+    """Return the body of a problem; of very many mistakes it lists the first, and reads no further."""
     kind = KINDS[slug]
+    listed = list(islice(problems, MOST_LISTED + 1))
+    if len(listed) > MOST_LISTED:
+        listed[MOST_LISTED:] = [_MORE]
     return {
         "type": f"{conf.get().public_url}/problems/{slug}/",
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
-        "errors": [{"pointer": item.pointer, "code": item.code, "detail": item.detail} for item in problems],
+        "errors": [{"pointer": item.pointer, "code": item.code, "detail": item.detail} for item in listed],
     }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rest_framework import serializers
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope
 from ..flows.topics import subscribe, unsubscribe
 from .base import ApiView
-from .fields import StrictSerializer, UserText, checked
+from .fields import Listed, StrictSerializer, UserText, checked
 
 MOST_USERS = 10_000
 
@@ -20,7 +19,7 @@ MOST_USERS = 10_000
 class SubscriberFields(StrictSerializer):
     """The body of both addresses."""
 
-    users = serializers.ListField(
+    users = Listed(
         child=UserText(),
         min_length=1,
         max_length=MOST_USERS,

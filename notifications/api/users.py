@@ -20,9 +20,10 @@ from ..flows.export import export
 from ..flows.preferences import change_preferences, read_preferences
 from ..models import Device
 from ..rules.identity import UserKey, user_recipient
+from ..rules.locales import usable_locale
 from .authentication import ME, ApiKeyAuthentication, IsSelfOrHasScope
 from .base import ApiView
-from .fields import StrictSerializer, Text, checked
+from .fields import NO_LOCALE, Locale, StrictSerializer, Text, checked
 from .finding import find_user
 from .paging import PAGE_FIELDS, page
 from .presentation import present_device
@@ -35,8 +36,16 @@ class DeviceFields(StrictSerializer):
     platform = Text(max_length=8, required=False, allow_null=True, allow_blank=True)
     token_type = Text(max_length=8, required=False, allow_null=True, allow_blank=True)
     address = Text(max_length=4_096)
-    locale = Text(max_length=16, required=False, allow_null=True, allow_blank=True)
+    locale = Locale(required=False, allow_null=True, allow_blank=True)
     time_zone = Text(max_length=64, required=False, allow_null=True, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what only a phone or browser has."""
+        if attrs["channel"] in (Channel.EMAIL, Channel.SMS):
+            wrong = [ErrorDetail("only push devices have one", "push_only")]
+            if errors := {name: wrong for name in ("platform", "token_type") if attrs.get(name)}:
+                raise ValidationError(errors)
+        return attrs
 
 
 class UserView(ApiView):
@@ -91,6 +100,7 @@ class Preferences(UserView):
     """`GET` and `PATCH users/{user}/preferences/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.PREFERENCES, "PATCH": Scope.PREFERENCES}
+    value_limit = 2_000
 
     def get(self, request: HttpCall, user: str) -> Response:
         """Show a user's preferences."""
@@ -100,7 +110,10 @@ class Preferences(UserView):
         """Merge changes into a user's preferences and show all of them."""
         if not isinstance(request.data, dict):
             raise ValidationError([ErrorDetail("must be an object", "wrong_type")])
-        return Response(change_preferences(user_recipient(self.find_key(user)), request.data))
+        key, locale = self.find_key(user), request.data.get("locale")
+        if isinstance(locale, str) and locale and not usable_locale(locale):
+            raise InvalidData("The preferences cannot be changed.", Problem("/locale", "invalid", NO_LOCALE))
+        return Response(change_preferences(user_recipient(key), request.data))
 
 
 class Export(ApiView):

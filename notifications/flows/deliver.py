@@ -28,12 +28,22 @@ logger = logging.getLogger("notifications.deliver")
 def deliver(batch: Batch, between_groups: Callable[[], bool]) -> None:
     """Send a claimed batch through its adapter's send window and record every outcome.
 
-    `between_groups` is called before each group of sends: it may serve more urgent work first, and returns False when
-    the worker should stop; what was not started then goes back to pending.
+    `between_groups` is called before each group of sends, and while a slow provider is waited for: it may serve more
+    urgent work first, and returns False when the worker should stop; what was not started then goes back to pending.
     """
     outcomes = Outcomes(batch)
+
+    def idle() -> None:
+        outcomes.flush_if_old()
+        try:
+            between_groups()
+        except Error as error:
+            # What is in flight here must not suffer; whoever claims next finds the more urgent work.
+            logger.warning("urgent work was left for later: %s", type(error).__name__)
+            connection.close()
+
     try:
-        for result in batch.adapter.send_many(_started(batch, outcomes, between_groups)):
+        for result in batch.adapter.send_many(_started(batch, outcomes, between_groups), idle):
             outcomes.add(result)
     finally:
         outcomes.finish()

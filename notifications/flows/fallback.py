@@ -53,38 +53,37 @@ def fall_back(delivery_id: UUID) -> bool:
             if row.fallback_at is not None and row.state != State.SENDING
         )
         if go:
-            _give_up_waiting(current)
             personal = {row.recipient: row.data for row in rows if row.data}
             people = [person] if (person := _person(first["recipient"], notification)) else []
             made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
-            if any(row.maybe_sent and row.state != State.SENT for row in current):
-                _mark(made)
-            wake_on_commit(row.channel for row in made if row.state == State.PENDING)
+            if any(row.state == State.PENDING for row in made):
+                _take_over(current, made)
         return go
 
 
-def _give_up_waiting(rows: list[Delivery]) -> None:
+def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:
     """Cancel what still waits in the step that is given up, or the recipient would surely get both.
 
-    What is uncertain may have gone out: it is not sent again, and a receipt still tells if it did.
+    What is uncertain may have gone out: it is not sent again, a receipt still tells if it did, and what goes out
+    instead is marked, since the recipient may get both. Where the next step reaches nobody, all of this is left
+    alone: what waits may still get through.
     """
-    fresh = Delivery.objects.lock_ids([row.pk for row in rows])
-    record(
+    doubt = any(row.maybe_sent and row.state != State.SENT for row in given_up)
+    fresh = Delivery.objects.lock_ids([row.pk for row in given_up])
+    changes = [
         Change(
             row.pk, standing_of(row), ended(standing_of(row), State.CANCELLED, Reason.FALLBACK, row.due_at), keep=True
         )
         for row in fresh
         if row.state in (State.PENDING, State.UNCERTAIN)
-    )
-
-
-def _mark(made: Sequence[Delivery]) -> None:
-    """Mark what goes out after a send whose outcome nobody could trust: the recipient may get both."""
-    record(
+    ]
+    changes += [
         Change(row.pk, standing_of(row), replace(standing_of(row), possible_duplicate=True))
         for row in made
-        if row.state == State.PENDING
-    )
+        if doubt and row.state == State.PENDING
+    ]
+    record(changes)
+    wake_on_commit(row.channel for row in made if row.state == State.PENDING)
 
 
 def _person(recipient: str, notification: Notification) -> Person | None:

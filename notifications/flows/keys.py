@@ -16,7 +16,9 @@ from ..conf import did_you_mean
 from ..enums import Scope
 from ..exceptions import InvalidData, Problem
 from ..models import ApiKey
+from .requests import PYTHON
 
+LONGEST_NAME = 80
 MARK = "ck"
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _PREFIX_LENGTH = 10
@@ -33,16 +35,16 @@ def create_key(
     `owner` owns the idempotency keys of its calls and survives rotation; it is the name unless given.
 
     Raises:
-        InvalidData: the name is empty, or a scope is unknown.
+        InvalidData: the name is empty, name or owner cannot be kept or told apart, or a scope is unknown.
     """
+    name, owner = name.strip(), owner.strip()
     wanted = sorted(set(scopes))
     problems = [
         Problem("/scopes", "unknown_scope", f"{scope!r}: {did_you_mean(scope, tuple(Scope.values))}")
         for scope in wanted
         if scope not in Scope.values
     ]
-    if not name.strip():
-        problems.append(Problem("/name", "required", "give the key a name that says who uses it"))
+    problems += _name_problems(name, owner)
     if not wanted:
         problems.append(Problem("/scopes", "required", f"give at least one of {', '.join(Scope.values)}"))
     if problems:
@@ -52,8 +54,8 @@ def create_key(
     key = ApiKey.objects.create(
         prefix=prefix,
         digest=_digest(secret),
-        name=name.strip()[:80],
-        owner=(owner or name).strip()[:80],
+        name=name,
+        owner=owner or name,
         scopes=wanted,
         expires_at=expires_at,
     )
@@ -77,6 +79,20 @@ def find_key(plain: str) -> ApiKey | None:
 def revoke_key(key: ApiKey) -> bool:
     """End a key at once; return whether it was in use until now."""
     return bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()))
+
+
+def _name_problems(name: str, owner: str) -> list[Problem]:
+    """Return why a key cannot have this name and owner: two callers must never share idempotency keys by accident."""
+    problems = []
+    if not name:
+        problems.append(Problem("/name", "required", "give the key a name that says who uses it"))
+    for pointer, text in (("/name", name), ("/owner", owner)):
+        if len(text) > LONGEST_NAME:
+            problems.append(Problem(pointer, "max_length", f"is longer than {LONGEST_NAME} characters"))
+    if (owner or name).casefold() == PYTHON:
+        detail = f"{PYTHON!r} owns the calls made from Python; choose another"
+        problems.append(Problem("/owner" if owner else "/name", "reserved", detail))
+    return problems
 
 
 def _usable() -> QuerySet[ApiKey, Any]:

@@ -23,6 +23,8 @@ from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, waiting, wake
+from . import gate
+from .alerts import raise_alert
 from .control import unpark
 from .fallback import fall_back
 from .hash_key import watch_hash_key
@@ -33,6 +35,7 @@ from .record import record
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
 _TIDY_SECONDS = 60.0
+UNSERVED_SECONDS = 60
 _tidied_at = float("-inf")
 _LEAD = """
     INSERT INTO carillon_lease (name, holder, expires_at)
@@ -133,17 +136,32 @@ def consider_fallbacks() -> None:
 
 
 def wake_due() -> None:
-    """Wake the workers of every channel that has something due for 2 s, whatever the wake-up's key says."""
+    """Wake the workers of every channel that has something due for 2 s, whatever the wake-up's key says.
+
+    A queue that has a wake-up waiting gets no second one; where nobody answers it for a minute, operators are told.
+    """
     for channel in Channel:
-        if Delivery.objects.due_lane(channel, tuple(Lane)) is not None:
-            late = Delivery.objects.filter(
-                channel=channel, state=State.PENDING, due_at__lte=Now() - timedelta(seconds=conf.SWEEP_SECONDS)
-            )
-            wake(channel, force=not waiting(channel) and late.exists())
-    if Receipt.objects.filter(due_at__lte=Now()).exists():
-        for provider in Receipt.objects.filter(due_at__lte=Now()).values_list("provider", flat=True).distinct()[:1]:
-            channel = _channel_of(provider)
+        if Delivery.objects.due_lane(channel, tuple(Lane)) is None or waiting(channel):
+            _tell_if_unserved(channel)
+            continue
+        wake(channel, force=_due_since(channel, conf.SWEEP_SECONDS))
+    due = Receipt.objects.filter(due_at__lte=Now()).order_by()
+    for provider in due.values_list("provider", flat=True).distinct():
+        channel = gate.channel_of(provider) or Channel.PUSH
+        if not waiting(channel):
             wake(channel, RECONCILE_JOB, force=True)
+
+
+def _due_since(channel: Channel, seconds: int) -> bool:
+    late = Now() - timedelta(seconds=seconds)
+    return Delivery.objects.filter(channel=channel, state=State.PENDING, due_at__lte=late).exists()
+
+
+def _tell_if_unserved(channel: Channel) -> None:
+    """Raise an alert where wake-ups wait, something has been due for a minute, and nothing is being sent."""
+    busy = Claim.objects.filter(channel=channel, lease_expires_at__gt=Now()).exists()
+    if waiting(channel) and not busy and _due_since(channel, UNSERVED_SECONDS):
+        raise_alert("channel_unserved", channel, f"nothing was sent for {UNSERVED_SECONDS} s: does a worker serve it?")
 
 
 def continue_broadcasts() -> None:
@@ -220,13 +238,6 @@ def _categories(rows: list[Delivery]) -> dict[object, Category]:
     by_slug = {item.slug: item for item in Category.objects.filter(slug__in=set(slugs.values()))}
     found = {row.pk: by_slug.get(slugs.get(row.notification_id, "")) for row in rows}
     return {key: item for key, item in found.items() if item is not None}
-
-
-def _channel_of(provider: str) -> Channel:
-    for channel, route in conf.get().routes.items():
-        if any(entry.provider == provider for entry in route):
-            return channel
-    return Channel.PUSH
 
 
 _REPAIRS = (

@@ -6,7 +6,7 @@ import difflib
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -115,9 +115,15 @@ class Adapter:
             )
             return SendResult(message, error=unforeseen(self.alias, error))
 
-    def send_many(self, messages: Iterable[OutboundMessage]) -> Iterator[SendResult]:
-        """Send a stream of messages through a sliding send window; one result each, as they finish."""
-        return SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, self.start).run(messages)
+    def send_many(
+        self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None
+    ) -> Iterator[SendResult]:
+        """Send a stream of messages through a sliding send window; one result each, as they finish.
+
+        `idle` is called now and then while no answer comes, so that the caller can do more urgent work.
+        """
+        window = SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, self.start)
+        return window.run(messages, idle)
 
     def start(self, message: OutboundMessage) -> Future[SendResult]:
         """Begin one send and return its future; override for another transport than threads over `send`."""

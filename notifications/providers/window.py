@@ -10,6 +10,9 @@ from time import monotonic
 from ..exceptions import ProviderUnavailable, UnknownOutcome
 from ..messages import OutboundMessage, SendResult
 
+#: How long a wait for a result may keep the calling thread from more urgent work.
+IDLE_SECONDS = 0.25
+
 
 class SendWindow:
     """Sends in flight under one claim.
@@ -27,10 +30,15 @@ class SendWindow:
         self._deadline = deadline
         self._start = start
         self._done: SimpleQueue[Future[SendResult]] = SimpleQueue()
+        self._idle: Callable[[], None] = lambda: None
         self._flying: dict[Future[SendResult], tuple[OutboundMessage, float]] = {}
 
-    def run(self, messages: Iterable[OutboundMessage]) -> Iterator[SendResult]:
-        """Yield one result for every message pulled, in the order in which they finish."""
+    def run(self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None) -> Iterator[SendResult]:
+        """Yield one result for every message pulled, in the order in which they finish.
+
+        While a provider is slow to answer, `idle` is called every 250 ms in the calling thread.
+        """
+        self._idle = idle or (lambda: None)
         source = iter(messages)
         failure: Exception | None = None
         exhausted = False
@@ -74,10 +82,14 @@ class SendWindow:
     def _wait(self) -> Iterator[SendResult]:
         """Wait for the next result or for the oldest deadline, whichever is first."""
         oldest = next(iter(self._flying))
+        left = max(0.0, self._flying[oldest][1] - monotonic())
         try:
-            yield from self._settle(self._done.get(timeout=max(0.0, self._flying[oldest][1] - monotonic())))
+            yield from self._settle(self._done.get(timeout=min(left, IDLE_SECONDS)))
         except Empty:
-            yield self._give_up(oldest)
+            if left <= IDLE_SECONDS:
+                yield self._give_up(oldest)
+            else:
+                self._idle()
 
     def _settle(self, future: Future[SendResult]) -> Iterator[SendResult]:
         if future not in self._flying:

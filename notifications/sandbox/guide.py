@@ -1,4 +1,4 @@
-"""How to get here: the providers' OPTIONS to paste, printed at start, and an answer to whoever asks at no provider's."""
+"""How to get here: entries for a project's settings, printed at start, and an answer to whoever took a wrong path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def options_to_paste(base_url: str, file: Path) -> str:
         file.with_suffix(".service-account.json").absolute(), f"{base_url}/fcm/token"
     )
     entries = "".join(
-        f'{json.dumps(alias)}: {json.dumps(entry, indent=4)},\n'
+        f"{json.dumps(alias)}: {json.dumps(entry, indent=4)},\n"
         for alias, entry in _entries(base_url, str(key_file)).items()
     )
     return (
@@ -29,7 +29,7 @@ def options_to_paste(base_url: str, file: Path) -> str:
 
 
 class Guide:
-    """Answers what no provider's path matches: most often a ``base_url`` without ``/fcm``, ``/twilio``, ``/postmark``."""
+    """Answers what no provider's path matches: a ``base_url`` without ``/fcm``, say."""
 
     def add_routes(self, app: web.Application) -> None:
         """Add the routes; they must be the last, for they match everything."""

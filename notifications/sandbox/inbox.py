@@ -115,7 +115,9 @@ class InboxDoor:
             kept = store.kept(provider)
             ever = store.accepted[provider] if provider else store.accepted.total()
             name = f"{_CHANNEL_NAMES[channel]} messages" if channel else "messages"
-            heading = f"Nothing like that among the newest {kept:,} {name}" if ever > kept else "Nothing like that arrived"
+            heading = (
+                f"Nothing like that among the newest {kept:,} {name}" if ever > kept else "Nothing like that arrived"
+            )
             older = f"{ever - kept:,} older ones are in <code>{escape(str(store.file))}</code>. " if ever > kept else ""
             return _render("nothing_found.html", heading=heading, older=older)
         base = escape(f"{request.scheme}://{request.host}")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from notifications import notify
+from notifications import Address, notify
 from notifications.enums import Reason, State
 from notifications.flows import gate
 from notifications.flows import sweep as sweeping
+from notifications.flows.release import release
 from notifications.models import Alert, Category, Delivery
 from notifications.sandbox.process import SandboxProcess
 from tests.live import wait_for, work
@@ -101,3 +103,16 @@ def test_a_code_in_trouble_falls_back_before_the_breaker_opens(
     sweeping.settle_uncertain()
     work()
     assert Delivery.objects.get(pk=first.pk).state == State.CANCELLED
+
+
+def test_where_no_other_channel_reaches_anybody_the_message_keeps_waiting(sandbox: SandboxProcess) -> None:
+    gate.hold("twilio", "maintenance", by="ada", lasting=timedelta(hours=1))
+    sent = notify(Address(sms="+4915112347009"), "login-code", {"code": "1"})
+    work()
+    Delivery.objects.filter(fallback_at__isnull=False).update(fallback_at=timezone.now())
+    sweeping.consider_fallbacks()
+    found = dict(Delivery.objects.filter(notification=sent).values_list("channel", "state"))
+    assert found == {"sms": State.PENDING, "email": State.SKIPPED}
+    release("twilio")
+    work()
+    assert Delivery.objects.get(notification=sent, channel="sms").state == State.SENT

@@ -245,7 +245,7 @@ def test_a_late_result_settles_an_uncertain_delivery(sandbox: SandboxProcess, pe
     adapter = claimed.batch.adapter
     original = adapter.send_many
 
-    def slow(messages: object) -> object:
+    def slow(messages: object, _: object) -> object:
         results = list(original(messages))  # type: ignore[arg-type]
         lose_the_lease_in_mid_send()
         return iter(results)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from notifications import Address, notify
+from notifications import Address, notify, wakeups
 from notifications.enums import Channel, Lane, Reason, State
 from notifications.flows import gate
 from notifications.flows import outcomes as outcomes_flow
@@ -47,7 +47,7 @@ def states() -> Counter[str]:
 
 
 def test_a_forced_stop_in_mid_send_doubts_what_was_started(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(messages: Iterator[OutboundMessage]) -> Iterator[SendResult]:
+    def stopped(messages: Iterator[OutboundMessage], _: object) -> Iterator[SendResult]:
         next(iter(messages))
         raise SystemExit
         yield
@@ -149,3 +149,30 @@ def test_a_locale_that_is_none_does_not_stop_a_message(person: Callable[..., Use
     user.profile.save()
     assert notify(user, "new-follower", {"name": "A"}).deliveries.get().state == State.PENDING
     assert notify(Address(email="l@example.com", locale=locale), "invoice", {"order": {}}).pk
+
+
+def test_a_slow_provider_keeps_no_login_code_waiting(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    sandbox.client.fault("fcm", "slow", delay=4)
+    notify(person("token-slow-0001"), "new-follower", {"name": "A"})
+    claimed = claim(Channel.PUSH, LANES, "test")
+    assert claimed.batch is not None
+    asked: list[str] = []
+
+    def urgent() -> bool:
+        asked.append(Delivery.objects.get().state)
+        return True
+
+    deliver(claimed.batch, urgent)
+    assert asked.count("sending") >= 2, "urgent work was not looked for while the provider was waited for"
+    assert states() == {"sent": 1}
+
+
+def test_a_channel_that_nobody_serves_raises_an_alert(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    notify(person(phone="+4915112349009"), "login-code", {"code": "1"}, channels=["sms"])
+    sweeping.wake_due()
+    assert not Alert.objects.exists()
+    Delivery.objects.update(due_at=timezone.now() - timedelta(seconds=sweeping.UNSERVED_SECONDS + 1))
+    sweeping.wake_due()
+    sweeping.wake_due()
+    assert wakeups.waiting("sms") == 1
+    assert Alert.objects.get().kind == "channel_unserved"

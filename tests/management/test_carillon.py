@@ -27,7 +27,9 @@ from notifications.flows.keys import find_key
 from notifications.flows.sweep import continue_broadcasts, sweep
 from notifications.management.commands.carillon import mistyped
 from notifications.models import ApiKey, Broadcast, Delivery, Suppression, Template
+from notifications.providers import registry
 from notifications.sandbox.process import SandboxProcess
+from tests.contracts.server import closed_port
 from tests.live import work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -188,6 +190,56 @@ def test_a_trial_tells_of_a_hold_and_can_release_it(sandbox: SandboxProcess) -> 
     assert run("trial", "trial-token-2", "--channel", "push", "--release")[0] == 0
 
 
+def test_a_trial_that_is_refused_for_its_options_says_which_to_correct(sandbox: SandboxProcess) -> None:
+    sandbox.client.fault("postmark", "unauthorized")
+
+    status, out, _ = run("trial", "ada@example.com", "--channel", "email")
+
+    assert status == 1
+    assert 'hint        correct NOTIFICATIONS["PROVIDERS"]["email"]["OPTIONS"]' in out
+    assert "--release" in out
+    assert "wait a minute" not in out
+
+
+def test_a_trial_with_a_base_url_that_leads_nowhere_asks_about_it(sandbox: SandboxProcess, settings: Any) -> None:
+    providers = settings.NOTIFICATIONS["PROVIDERS"]
+    options = {**providers["email"]["OPTIONS"], "base_url": sandbox.base_url}
+    changed = {**providers, "email": {**providers["email"], "OPTIONS": options}}
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "PROVIDERS": changed}
+    registry.reset()
+
+    status, out, _ = run("trial", "ada@example.com", "--channel", "email")
+
+    assert status == 1
+    assert "404 The provider has nothing at this address: is base_url right?" in out
+    assert "base_url), then run this again with --release" in out
+
+
+def test_a_trial_that_reaches_nobody_names_the_address(sandbox: SandboxProcess, settings: Any) -> None:
+    nowhere = f"http://127.0.0.1:{closed_port()}/postmark"
+    providers = settings.NOTIFICATIONS["PROVIDERS"]
+    options = {**providers["email"]["OPTIONS"], "base_url": nowhere}
+    changed = {**providers, "email": {**providers["email"], "OPTIONS": options}}
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "PROVIDERS": changed}
+    registry.reset()
+
+    status, out, _ = run("trial", "ada@example.com", "--channel", "email")
+
+    assert status == 1
+    (hint,) = [line for line in out.splitlines() if line.startswith("hint")]
+    assert nowhere in hint
+    assert "tried again when due" not in out
+    assert "a trial is one attempt" in out
+
+
+def test_a_trial_to_an_unknown_user_says_whom_and_how_users_are_found(sandbox: SandboxProcess) -> None:
+    with pytest.raises(CommandError) as refused:
+        run("trial", "bob", "--channel", "sms")
+
+    assert "'bob': " in str(refused.value)
+    assert 'NOTIFICATIONS["RECIPIENT"]["lookup"]' in str(refused.value)
+
+
 def test_a_trial_tells_of_a_suppression(sandbox: SandboxProcess) -> None:
     Suppression.objects.create(
         channel="email", address_hash=address_hash("email", "ada@example.com"), cause=SuppressionCause.HARD_BOUNCE
@@ -317,6 +369,17 @@ def test_the_sweeper_stops_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -
     assert status == 0
     assert swept == [True]
     assert "Stopped." in err
+
+
+@pytest.mark.parametrize("entry", [["-m", "django", "carillon", "sandbox"], ["-m", "notifications.sandbox"]])
+def test_a_taken_port_is_one_line_from_either_door(tmp_path: Path, sandbox: SandboxProcess, entry: list[str]) -> None:
+    port = sandbox.base_url.rpartition(":")[2]
+    command = [sys.executable, *entry, "--port", port, "--file", str(tmp_path / "file")]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == f"port {port} is taken; --port 0 takes a free one\n"
 
 
 def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:

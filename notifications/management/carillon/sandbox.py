@@ -32,6 +32,6 @@ def run_sandbox(arguments: Sequence[str]) -> int:
         entry = import_module("notifications.sandbox.__main__")
     except ModuleNotFoundError as error:
         raise CommandError(
-            f"the sandbox needs the package {error.name!r}: pip install 'django-carillon[sandbox]'"
+            f"the sandbox needs the package {error.name!r}: install Carillon with its extra `sandbox`"
         ) from error
     return int(entry.main(list(arguments)))

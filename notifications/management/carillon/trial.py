@@ -67,12 +67,18 @@ class Trial(Subcommand):
             batches, rows = prepare(console, person, channel)
         except UnknownTemplate as error:
             raise CommandError(f"{error.detail} Run `manage.py carillon templates sync`.") from error
+        except UnknownRecipient as error:
+            known = "; ".join(item.detail for item in error.problems)
+            raise CommandError(
+                f"{options['to']!r}: {error.detail}{f' ({known})' if known else ''} "
+                'Users are looked up by NOTIFICATIONS["RECIPIENT"]["lookup"].'
+            ) from error
         except RequestRejected as error:
             raise CommandError(f"{error.detail} {'; '.join(item.detail for item in error.problems)}") from error
         for batch in batches:
             console.step("sending", f"through {batch.adapter.describe()}, {batch.adapter.timeout:g} s at most")
             deliver(batch, lambda: True)
-        return report(console, channel, rows)
+        return report(console, channel, rows, {batch.adapter.alias: batch.adapter.describe() for batch in batches})
 
 
 def recipient(to: str, channel: Channel) -> Person:
@@ -120,8 +126,11 @@ def prepare(console: Console, person: Person, channel: Channel) -> tuple[list[Ba
     return batches, rows
 
 
-def report(console: Console, channel: Channel, rows: Sequence[Delivery]) -> int:
-    """Print the provider's own answer for each delivery; return 0 if one was taken, else 1."""
+def report(console: Console, channel: Channel, rows: Sequence[Delivery], asked: Mapping[str, str]) -> int:
+    """Print the provider's own answer for each delivery; return 0 if one was taken, else 1.
+
+    `asked` describes the adapters that were used, by alias.
+    """
     taken = False
     routed = [entry.provider for entry in conf.get().routes.get(channel, ())]
     holds = list(ProviderHold.objects.filter(alias__in=routed, until__gt=Now()))
@@ -132,7 +141,7 @@ def report(console: Console, channel: Channel, rows: Sequence[Delivery]) -> int:
         # What is pending is cancelled below: that it would be tried again is not said of it.
         meaning = "" if state == State.PENDING else f". {explain(state, reason)}"
         console.step("recorded", f"{state_of(row)}{meaning}")
-        hint = hint_for(state, reason, row.provider, [hold.alias for hold in holds])
+        hint = hint_for(state, reason, asked.get(row.provider, ""), [hold.alias for hold in holds])
         if hint and state not in TAKEN_STATES:
             console.step("hint", hint)
         taken = taken or state in TAKEN_STATES
@@ -144,14 +153,13 @@ def report(console: Console, channel: Channel, rows: Sequence[Delivery]) -> int:
     return 0 if taken else 1
 
 
-def hint_for(state: State, reason: Reason, provider: str, held: Sequence[str]) -> str:
+def hint_for(state: State, reason: Reason, asked: str, held: Sequence[str]) -> str:
     """Return what to do about a delivery that was not taken, or ""."""
-    if state == State.PENDING and reason == Reason.BREAKER_OPEN and held:
+    if (state, reason) == (State.PENDING, Reason.BREAKER_OPEN) and held:
         options = " and ".join(f'NOTIFICATIONS["PROVIDERS"]["{alias}"]["OPTIONS"]' for alias in held)
         return f"correct {options} (credentials, sender, base_url), then run this again with --release"
-    if reason in (Reason.RETRY, Reason.NO_ANSWER) and provider:
-        where = registry.get(provider).describe()
-        return f"is the provider up, the network open and base_url right? It was sent through {where}"
+    if reason in (Reason.RETRY, Reason.NO_ANSWER) and asked:
+        return f"is the network open, the provider up and base_url right? This asked {asked}"
     return _HINTS.get((state, reason), "")
 
 
