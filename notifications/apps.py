@@ -1,11 +1,14 @@
 """The app: label `carillon`, declarations autodiscovered from `<app>/notifications.py`."""
 
+import sys
 from importlib import import_module
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+from .declarations import registry
 
 
 class NotificationsConfig(AppConfig):
@@ -17,7 +20,12 @@ class NotificationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Read declarations and keep the ORM in step with them after `migrate`."""
+        """Read declarations and keep the ORM in step with them after `migrate`.
+
+        Raises:
+            ConfigurationError: a declaration cannot be used; under `manage.py check`, which reports it, nothing raises.
+        """
+        registry.collecting = sys.argv[1:2] == ["check"]
         import_module("notifications.builtin")
         import_module("notifications.checks.register")  # reads models, which are loaded by now
         autodiscover_modules("notifications")

@@ -100,7 +100,7 @@ class Settings:
     encryption_keys: tuple[str, ...] = field(repr=False)
 
     def allows(self, address: str) -> bool:
-        """Whether `ONLY_TO` lets a message go to this address (an address or an email domain)."""
+        """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
         if self.only_to is None:
             return True
         lowered = address.lower()
@@ -164,7 +164,9 @@ def find_problems() -> list[SettingProblem]:
     if not isinstance(public_url, str) or (public_url and not public_url.startswith(("http://", "https://"))):
         problems.append(
             SettingProblem(
-                'NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", '"PUBLIC_URL": "https://example.com"'
+                'NOTIFICATIONS["PUBLIC_URL"]',
+                "is not an absolute URL",
+                f'"PUBLIC_URL": "https://{_without_scheme(public_url)}"',
             )
         )
     only_to = value.get("ONLY_TO")
@@ -179,6 +181,12 @@ def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     """Return "did you mean X?" or the list of what is known."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _without_scheme(url: object) -> str:
+    """Return what may follow https:// of a value that is no URL."""
+    rest = url.rpartition("//")[2].strip("/") if isinstance(url, str) else ""
+    return rest or "example.com"
 
 
 def _unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) -> list[SettingProblem]:
@@ -214,7 +222,8 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
     aliases = tuple(providers) if isinstance(providers, Mapping) else ()
     for channel, entries in routes.items():
         if not isinstance(entries, list | tuple):
-            problems.append(SettingProblem(f"{where}[{channel!r}]", "is not a list", '["twilio"]'))
+            example = entries if isinstance(entries, str) and entries else "twilio"
+            problems.append(SettingProblem(f"{where}[{channel!r}]", "is not a list", f'["{example}"]'))
             continue
         for entry in entries:
             alias = entry.get("provider") if isinstance(entry, Mapping) else entry

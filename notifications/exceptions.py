@@ -60,6 +60,10 @@ class RequestRejected(NotificationError):
         self.detail = detail
         self.problems = problems
 
+    def __str__(self) -> str:
+        """Return what is wrong, problem by problem: a developer reads it in a traceback."""
+        return " ".join([self.detail, *(f"[{item.pointer}: {item.detail}]" for item in self.problems)])
+
 
 class UnknownTemplate(RequestRejected):
     """No such template, or it has no published words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import uuid
@@ -72,7 +73,8 @@ class ChannelWorker(SimpleWorker):
         if logging_level == "INFO":
             # RQ logs four lines a job; a wake-up is no event. `-v 2` shows them.
             logging_level = "WARNING"
-        logger.info("%s serves %s", jobs.worker_name(), ", ".join(jobs.served))
+        # On stderr, since a project without logging of its own would show nothing at all.
+        sys.stderr.write(f"Carillon worker {jobs.worker_name()} serves {', '.join(jobs.served)}. Ctrl-C stops it.\n")
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from notifications.checks.people import guess, is_unique, leads_to_many
 from notifications.declarations import CategoryDeclaration, TemplateDeclaration, registry
 from notifications.enums import Channel
 from notifications.flows.declare import Words
+from notifications.providers.registry import PACKAGES
 from project.shop.models import Profile
 
 SMS, EMAIL = Channel.SMS, Channel.EMAIL
@@ -88,7 +90,7 @@ class Host:
         self.settings.ROOT_URLCONF = self.urls.__name__
         self.monkeypatch.setattr(registry, "categories", self.categories)
         self.monkeypatch.setattr(registry, "templates", self.templates)
-        self.monkeypatch.setattr(declared, "find_words", lambda: self.words)
+        self.monkeypatch.setattr(declared, "find_words", lambda refused: self.words)
         clear_url_caches()
         return run_checks(tags=["carillon"], include_deployment_checks=True)
 
@@ -149,8 +151,14 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ("E002", "['phone'] is not a known key", "known: lookup", put("RECIPIENT", {"phone": "phone"})),
     ("E002", "is not a dict", '"email"', put("RECIPIENT", "email")),
     ("E002", "is not an absolute URL", '"PUBLIC_URL": "https://', put("PUBLIC_URL", "shop.test")),
+    ("E002", "is not an absolute URL", '"https://shop.test/notify"', put("PUBLIC_URL", "shop.test/notify")),
+    ("E002", "['email'] is not a list", '["postmark"]', put("ROUTES", {"email": "postmark"})),
     ("E002", '["ONLY_TO"] is not a list', "or None", put("ONLY_TO", "shop.test")),
     ("E002", '["ONLY_TO"] is not a list of texts', '"ONLY_TO": ["example.com"]', put("ONLY_TO", [49])),
+    ("E002", "has '015112345', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["a.b", "015112345"])),
+    ("E002", "has 'you@', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["you@"])),
+    ("E002", "has 'a@b@c.de', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["a@b@c.de"])),
+    ("E002", "has '10.0.0.1', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["10.0.0.1"])),
     ("E002", "is not a list of texts", '"ENCRYPTION_KEYS": [', put("ENCRYPTION_KEYS", "one-key")),
     ("E002", "has the alias 'My SMS'", "lower-case letters", provider("My SMS", **TWILIO)),
     ("E002", "is not a field path", '"sms": "profile__sms"', put("RECIPIENT", {"sms": None})),
@@ -182,6 +190,13 @@ TABLE: list[tuple[str, str, str, Change]] = [
         '["POSTMARK_SERVER_TOKEN"]}',
         option("postmark", "esp_options", None),
     ),
+    (
+        "E008",
+        "cannot use esp 'postmark' (AnymailConfigurationError): esp_options lacks 'server_token'",
+        "did you mean 'server_token', where esp_options has 'servertoken'?",
+        option("postmark", "esp_options", {"servertoken": "0"}),
+    ),
+    ("E008", "cannot use esp 'postmrak'", "did you mean 'postmark'?", option("postmark", "esp", "postmrak")),
     ("E008", "webhook_secret has no colon", "user:password", option("postmark", "webhook_secret", "secret")),
     ("W009", "webhook_secret is not set", '"webhook_secret": os.environ[', option("postmark", "webhook_secret", None)),
     ("E010", "has no field path 'emial'", "did you mean 'email'?", put("RECIPIENT", {"email": "emial"})),
@@ -240,7 +255,7 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ("E042", "is digested", 'remove digest="hourly"', lambda host: host.declare(replace(LOGIN, digest="hourly"))),
     ("E043", "has no words", "notification_templates/code/en/sms.txt", lambda host: host.words.clear()),
     ("E044", "code/en/sms.txt cannot be compiled", "correct the file", text("{% if code %}")),
-    ("E044", "code/en/sms.txt cannot be compiled", "correct the file", text("{% load static %}")),
+    ("E044", "code/en/sms.txt cannot be compiled", "and load itself", text("{% load static %}")),
     ("E045", "code/en/sms.txt uses cod, which", "did you mean 'code'?", text("{{ cod }}")),
     ("E045", "uses name, which template('code') does not", 'variables={"name": str, ...}', text("{{ name }}")),
     ("E045", "rendering failed with", "correct the words", text("{% for a, b in code %}{% endfor %}")),
@@ -321,7 +336,29 @@ def test_a_missing_extra_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -
 
     found = [item for item in host.check() if item.id == "carillon.E007"]
 
-    assert [item.hint for item in found] == ["pip install 'django-carillon[twilio]'"]
+    assert [item.hint for item in found] == ["pip install 'twilio>=9.6,<10'"]
+
+
+def test_a_missing_esp_option_of_any_esp_is_named(host: Host) -> None:
+    option("postmark", "esp", "mailgun")(host)
+
+    (found,) = [item for item in host.check() if item.id == "carillon.E008"]
+
+    assert "esp_options lacks 'api_key'" in found.msg
+    assert "'0'" not in found.msg
+
+
+def test_the_packages_named_are_those_of_the_extras() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+
+    assert {name: tuple(project["optional-dependencies"][name]) for name in PACKAGES} == PACKAGES
+
+
+def test_guests_of_every_kind_are_accepted(host: Host) -> None:
+    guests = ["example.com", "@example.com", "Ada.L+x@shop.example.com", "münchen.de", "+4915112345678", "t:" * 70]
+    put("ONLY_TO", guests)(host)
+
+    assert host.check() == []
 
 
 def test_another_database_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,15 +396,18 @@ def test_unreadable_words_are_named(host: Host, monkeypatch: pytest.MonkeyPatch,
     folder = tmp_path / "notification_templates" / "code" / "en"
     folder.mkdir(parents=True)
     (folder / "smss.txt").write_text("Your code")
+    (folder.parent / "fr").mkdir()
+    (folder.parent / "fr" / "sms.txt").write_bytes("Voilà".encode("latin-1"))
     real = declared.find_words
     monkeypatch.setattr("notifications.flows.declare.apps.get_app_configs", lambda: [ModulePath(tmp_path)])
     monkeypatch.setattr(Host, "check", lambda _: declared.check_words())
     monkeypatch.setattr(declared, "find_words", real)
 
-    (found,) = host.check()
+    found = host.check()
 
-    assert found.id == "carillon.E044"
-    assert "smss.txt" in found.msg
+    assert [item.id for item in found] == ["carillon.E044"] * 2
+    assert "smss.txt; did you mean 'sms.txt'?" in found[0].msg
+    assert "sms.txt is not UTF-8" in found[1].msg
 
 
 class ModulePath:

@@ -20,9 +20,8 @@ from ..flows.operate import By, audit
 from .changelist import KeysetChangeList, NothingCounted
 from .markup import moment, sees_personal_data
 
-
 NUL = "\x00"
-_Page = TypeVar("_Page", bound=admin.ModelAdmin[Any])
+_Page = TypeVar("_Page", bound="ConsoleAdmin")
 _Rest = ParamSpec("_Rest")
 
 
@@ -33,8 +32,7 @@ def without_nul(
 
     @wraps(view)
     def cleaned(page: _Page, request: HttpRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
-        given = request.GET.lists()
-        if not any(NUL in text for name, values in given for text in (name, *values)):
+        if not any(NUL in text for name, values in request.GET.lists() for text in (name, *values)):
             return view(page, request, *args, **kwargs)
         kept = QueryDict(mutable=True)
         for name, values in request.GET.lists():
@@ -112,18 +110,24 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the row, or None where the address can be no row's."""
         return None if NUL in object_id else super().get_object(request, object_id, from_field)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any) -> HttpResponse | None:
         """Act on the ticked rows; what cannot be a key was never ticked."""
         data = request.POST.copy()
         ticked = (as_key(self.model, text) for text in data.getlist(ACTION_CHECKBOX_NAME))
         data.setlist(ACTION_CHECKBOX_NAME, [str(key) for key in ticked if key is not None])
         request.POST = data  # type: ignore[assignment]
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args)
 
     @without_nul
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
         """Show one row."""
-        return super().changeform_view(request, *args, **kwargs)
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -17,7 +17,7 @@ from ..flows.timeline import Entry, timeline
 from ..models import Delivery, Device, Suppression
 from ..models.console_queries import Line
 from ..rules.identity import user_key
-from .base import ReadOnlyAdmin, without_nul
+from .base import ReadOnlyAdmin
 from .markup import (
     address,
     badge,
@@ -49,7 +49,6 @@ class PersonAdmin(ReadOnlyAdmin):
         """There is one page."""
         return [path("", self.admin_site.admin_view(self.changelist_view), name="carillon_person_changelist")]
 
-    @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the search box and, for a search, the timeline of the best match."""
         if not self.has_view_permission(request):

@@ -20,7 +20,7 @@ from ..enums import Channel, Source
 from ..flows.declare import words_of
 from ..flows.operate import By, Outdated, publish_words
 from ..models import Category, Template, TemplateVersion
-from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, time_column
+from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, as_key, time_column, without_nul
 from .markup import EMPTY, facts, moment
 from .words_form import AddWordsForm, WordsForm
 

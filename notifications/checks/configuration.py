@@ -60,7 +60,7 @@ def check_adapters(**_: object) -> list[CheckMessage]:
         try:
             adapter = adapter_class(alias, provider.backend)
         except ConfigurationError as problem:
-            messages.append(error(7, f"{where}: {_without_cure(problem)}", _import_cure(alias, problem)))
+            messages.append(error(7, f"{where}: {_without_cure(alias, problem)}", _import_cure(alias, problem)))
             continue
         for found in _option_problems(alias, adapter, provider.options):
             # Sending works without the secret; only what the provider reports back is refused.
@@ -117,9 +117,9 @@ def _cure(item: conf.SettingProblem) -> str:
 
 
 def _import_cure(alias: str, problem: ConfigurationError) -> str:
-    _, found, extra = str(problem).partition("pip install ")
-    return f"pip install '{extra}'" if found else lines.backend(alias)
+    _, found, packages = str(problem).partition("pip install ")
+    return f"pip install {packages}" if found else lines.backend(alias)
 
 
-def _without_cure(problem: ConfigurationError) -> str:
-    return str(problem).partition(" pip install ")[0]
+def _without_cure(alias: str, problem: ConfigurationError) -> str:
+    return str(problem).partition(" pip install ")[0].removeprefix(f"Provider {alias!r}: ")

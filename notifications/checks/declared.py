@@ -12,7 +12,6 @@ from ..channels import SPECS
 from ..conf import did_you_mean
 from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
 from ..enums import Channel
-from ..exceptions import ConfigurationError
 from ..flows.compose import compile_parts
 from ..flows.declare import FOLDER, Words, find_words
 from ..rules.data import problems_with
@@ -20,8 +19,14 @@ from ..rules.rendering import RenderError, render_part
 from .base import error, routed_channels, usable, warning
 
 BUILT_IN = frozenset({"carillon-trial"})
+CORRECT = "correct the file that the message names"
 _MISSING = re.compile(r"variable (\S+) is missing")
 _WITHOUT_EFFECT = ("throttle", "digest", "retention")
+
+
+def check_declarations(**_: object) -> list[CheckMessage]:
+    """E054: declarations that cannot be used; every other command than `check` stops at the first of them."""
+    return [error(54, f"{problem}.", "correct the declaration in that line") for problem in registry.problems]
 
 
 def check_categories(**_: object) -> list[CheckMessage]:
@@ -59,18 +64,18 @@ def check_sensitive(**_: object) -> list[CheckMessage]:
 
 def check_words(**_: object) -> list[CheckMessage]:
     """E043-E046, W048, W049: words that are missing, cannot be read or rendered, or that nobody declared."""
-    try:
-        files = find_words()
-    except ConfigurationError as problem:
-        return [error(44, str(problem), "correct the file that the message names")]
-    messages = []
+    refused: list[str] = []
+    files = find_words(refused)
+    messages = [error(44, problem, CORRECT) for problem in refused]
+    if refused:
+        return messages
     for slug, template in registry.templates.items():
         if slug in files:
             messages += [*_sample_problems(template), *_render_problems(template, files[slug])]
             messages += _silent_channels(template, files[slug])
         else:
             messages.append(_wordless(template))
-    for slug in sorted(set(files) - set(registry.templates)):
+    for slug in sorted(set(files) - set(registry.templates)) if not registry.problems else ():
         close = did_you_mean(slug, tuple(registry.templates))
         hint = close if close.startswith("did") else f'template("{slug}", category=..., variables={{...}})'
         messages.append(warning(49, f"{FOLDER}/{slug}/ belongs to no declared template.", hint))
@@ -112,7 +117,9 @@ def _render_problems(template: TemplateDeclaration, words: Words) -> Iterator[Ch
             try:
                 compiled = compile_parts(channel, {name: source})
             except RenderError as problem:
-                yield error(44, f"{file} cannot be compiled: {problem}", "correct the file that the message names")
+                said, found, _ = str(problem).partition(" Did you forget to register or load this tag?")
+                hint = f"{CORRECT}: tags of other libraries, and load itself, are not to be had here"
+                yield error(44, f"{file} cannot be compiled: {said}", hint if found else CORRECT)
                 continue
             try:
                 if covered:

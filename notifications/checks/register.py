@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from django.core.checks import CheckMessage, Tags, register
 
-from . import configuration, database, declared, deployment, mounting, people, queues
+from . import configuration, database, declared, deployment, mounting, people, queues, words
 from .base import TAG
 
 Check = Callable[..., Sequence[CheckMessage]]
@@ -23,9 +23,11 @@ ALWAYS: tuple[Check, ...] = (
     mounting.check_mounted,
     mounting.check_public_url,
     mounting.check_rq_pages,
+    declared.check_declarations,
     declared.check_categories,
     declared.check_sensitive,
     declared.check_words,
+    words.check_places,
     database.check_engine,
 )
 ON_DEPLOY: tuple[Check, ...] = (deployment.check_guest_list, deployment.check_far_ends)

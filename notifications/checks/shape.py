@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from .. import conf
 from ..enums import Platform
+from . import lines
 
 _ALIAS = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+_NUMBER = re.compile(r"^\+[1-9][0-9]{6,14}$")
+_DOMAIN = re.compile(r"^([^\W_]([\w-]*[^\W_])?\.)+(?![0-9]+$)[^\W_]([\w-]*[^\W_])?$")
+_TOKEN = re.compile(r"^[\w:.=+/-]{64,}$")  # of a device: push has no other address
+_LOCAL = re.compile(r"^([^@\s]*@)?[^@\s]+$")
 
 
 def deeper_problems(value: Mapping[str, object]) -> Iterator[conf.SettingProblem]:
@@ -32,6 +37,16 @@ def deeper_problems(value: Mapping[str, object]) -> Iterator[conf.SettingProblem
         if items is not None and _texts(items) is None:
             hint = f'"{name}": {example},'
             yield conf.SettingProblem(f'NOTIFICATIONS["{name}"]', "is not a list of texts", hint)
+    yield from _guest_problems(_texts(value.get("ONLY_TO")) or ())
+
+
+def _guest_problems(guests: Iterable[object]) -> Iterator[conf.SettingProblem]:
+    for guest in guests:
+        text = str(guest)
+        mail = _LOCAL.match(text) and _DOMAIN.match(text.rpartition("@")[2])
+        if not (mail or _NUMBER.match(text) or _TOKEN.match(text)):
+            what = f"has {guest!r}, which is neither an address, nor a domain, nor a number with + and country code"
+            yield conf.SettingProblem('NOTIFICATIONS["ONLY_TO"]', what, lines.ONLY_TO)
 
 
 def _entry_problems(where: str, entry: Mapping[str, object]) -> Iterator[conf.SettingProblem]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.apps import apps
 from django.db import connections, router, transaction
 
 from ..channels import SPECS
+from ..conf import did_you_mean
 from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
 from ..enums import Channel, Source
 from ..exceptions import ConfigurationError
@@ -48,18 +49,41 @@ def is_ready(using: str) -> bool:
     return Translation._meta.db_table in tables and Template._meta.db_table in tables
 
 
-def find_words() -> dict[str, Words]:
+def find_words(refused: list[str] | None = None) -> dict[str, Words]:
     """Return the words in every app's `notification_templates/<slug>/<locale>/`, by slug.
 
+    As with Django's templates, the app that comes first in INSTALLED_APPS wins.
+
     Raises:
-        ConfigurationError: a file is not valid; the text says which.
+        ConfigurationError: a file is not valid; the text says which. Where `refused` is given, it is added there.
     """
     found: dict[str, Words] = {}
-    for config in apps.get_app_configs():
-        for slug, locale, folder in _folders(Path(config.path) / FOLDER):
-            texts = {item.name: item.read_text(encoding="utf-8") for item in sorted(folder.iterdir()) if item.is_file()}
-            found.setdefault(slug, {}).update(_read(folder, locale, texts))
+    for slug, locale, folder in word_folders():
+        try:
+            words = _read(folder, locale)
+        except ConfigurationError as problem:
+            if refused is None:
+                raise
+            refused.append(str(problem))
+            continue
+        kept = found.setdefault(slug, {})
+        for key, parts in words.items():
+            kept.setdefault(key, parts)
     return found
+
+
+def word_roots() -> list[Path]:
+    """Return the apps' folders of words, the winning one first."""
+    roots = (Path(config.path) / FOLDER for config in apps.get_app_configs())
+    return [root for root in roots if root.is_dir()]
+
+
+def word_folders() -> Iterator[tuple[str, str, Path]]:
+    """Yield slug, locale and folder of all words, the winning ones first."""
+    for root in word_roots():
+        for slug in sorted(item for item in root.iterdir() if item.is_dir()):
+            for locale in sorted(item for item in slug.iterdir() if item.is_dir()):
+                yield slug.name, locale.name, locale
 
 
 def publish(
@@ -110,18 +134,13 @@ def words_of(version: TemplateVersion) -> Words:
     return {(Channel(row.channel), row.locale): dict(row.parts) for row in version.translations.all()}
 
 
-def _folders(root: Path) -> Iterator[tuple[str, str, Path]]:
-    if root.is_dir():
-        for slug in sorted(item for item in root.iterdir() if item.is_dir()):
-            for locale in sorted(item for item in slug.iterdir() if item.is_dir()):
-                yield slug.name, locale.name, locale
-
-
-def _read(folder: Path, locale: str, texts: Mapping[str, str]) -> Words:
+def _read(folder: Path, locale: str) -> Words:
+    texts = {item.name: _text(item) for item in sorted(folder.iterdir()) if item.is_file()}
     known = {name for spec in SPECS.values() for name in spec.files}
     unknown = sorted(set(texts) - known)
     if unknown:
-        raise ConfigurationError(f"{folder}: unknown files {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        hint = did_you_mean(unknown[0], tuple(sorted(known)))
+        raise ConfigurationError(f"{folder}: unknown files {', '.join(unknown)}; {hint}")
     words: Words = {}
     for channel, spec in SPECS.items():
         try:
@@ -134,6 +153,13 @@ def _read(folder: Path, locale: str, texts: Mapping[str, str]) -> Words:
         if parts:
             words[channel, locale] = parts
     return words
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not UTF-8") from error
 
 
 def _save_category(item: CategoryDeclaration) -> Category:

@@ -32,6 +32,9 @@ def find_recipient(recipient: object) -> Person:
     if isinstance(recipient, Address):
         return _address_person(recipient)
     if isinstance(recipient, Model):
+        if recipient.pk is None:
+            problem = Problem("/user", "unknown_user", "save the user first")
+            raise UnknownRecipient("This user was never saved.", problem)
         return _user_person(recipient.pk)
     return _user_person(find_user_key(str(recipient)))
 

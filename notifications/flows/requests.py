@@ -60,10 +60,9 @@ def check_request(
         for channel in request.channels
         if channel not in known
     ]
-    if request.send_at is not None and request.send_at.tzinfo is None:
-        problems.append(Problem("/send_at", "naive_time", "must carry an offset or zone"))
-    if request.ttl is not None and request.ttl <= timedelta():
-        problems.append(Problem("/ttl", "not_positive", "must be more than 0 seconds"))
+    problems += _time_problems(request.send_at, request.ttl)
+    if request.idempotency_key is not None and not isinstance(request.idempotency_key, str):
+        problems.append(Problem("/idempotency_key", "wrong_type", "must be text"))
     if template.sensitive and not (request.ttl or template.category.ttl):
         problems.append(Problem("/ttl", "required", "the template has sensitive variables, so it needs a ttl"))
     problems += _label_problems(request)
@@ -72,6 +71,20 @@ def check_request(
     sensitive = set(template.sensitive)
     public = {name: value for name, value in request.data.items() if name not in sensitive}
     return public, {name: value for name, value in request.data.items() if name in sensitive}
+
+
+def _time_problems(send_at: object, ttl: object) -> list[Problem]:
+    """Return what is wrong with the times; callers from Python may pass anything."""
+    problems = []
+    if send_at is not None and not isinstance(send_at, datetime):
+        problems.append(Problem("/send_at", "wrong_type", "must be a datetime with a time zone"))
+    elif send_at is not None and send_at.tzinfo is None:
+        problems.append(Problem("/send_at", "naive_time", "must carry an offset or zone"))
+    if ttl is not None and not isinstance(ttl, timedelta):
+        problems.append(Problem("/ttl", "wrong_type", "must be a timedelta or whole seconds"))
+    elif ttl is not None and ttl <= timedelta():
+        problems.append(Problem("/ttl", "not_positive", "must be more than 0 seconds"))
+    return problems
 
 
 def _label_problems(request: Request) -> list[Problem]:

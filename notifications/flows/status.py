@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import Count, Max, Min, Q
 
-from ..enums import REACHED_STATES, TAKEN_STATES, NotificationStatus, Reason, State
+from ..enums import REACHED_STATES, TAKEN_STATES, BroadcastStatus, NotificationStatus, Reason, State
 from ..models import Broadcast, Delivery, Notification
 from ..models.delivery_queries import DeliveryQuerySet
 
@@ -119,7 +119,8 @@ def _progress(made: Broadcast, row: Mapping[str, object]) -> Progress:
     rate = float(made.per_second) if made.per_second else None
     if rate is None and isinstance(first, datetime) and isinstance(last, datetime) and last > first:
         rate = round(counts.sent / (last - first).total_seconds(), 1) or None
-    # An end can be named once everybody is planned and something went out.
-    known = made.planned_at is not None and made.finished_at is None and counts.waiting and rate
+    # An end can be named once everybody is planned, something went out, and nobody paused it.
+    going_on = made.status == BroadcastStatus.SENDING
+    known = going_on and made.planned_at is not None and made.finished_at is None and counts.waiting and rate
     eta = last + timedelta(seconds=counts.waiting / rate) if known and rate and isinstance(last, datetime) else None
     return Progress(counts, rate, eta)

@@ -5,11 +5,15 @@ https://anymail.dev/en/stable/esps/
 
 from __future__ import annotations
 
+import difflib
+import pkgutil
+import re
 import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import cast
 
+import anymail.backends
 import requests
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import (
@@ -20,6 +24,7 @@ from anymail.exceptions import (
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 
+from ..conf import did_you_mean
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -34,6 +39,8 @@ from .anymail_receipts import Receipts
 from .base import EmailAdapter, Option, OptionProblem, as_mapping
 from .transport import OneRequestAdapter, begin_attempt, mount, request_was_written
 
+#: The setting that anymail's own text asks for.
+_SETTING = re.compile(r"ANYMAIL = \{'([A-Z0-9_]+)'")
 _POSTMARK = "https://postmarkapp.com/developer/api/overview#error-codes"
 
 #: By ESP: the field of a refusing answer that holds its code, and what the codes mean where the status does not tell.
@@ -127,11 +134,27 @@ class AnymailAdapter(EmailAdapter):
             try:
                 backend = self._new_backend()
             except (AnymailConfigurationError, ImportError, TypeError) as error:
-                hint = "see https://anymail.dev/en/stable/esps/ for what it needs, in lower case"
-                return [OptionProblem(f"anymail cannot use esp {self.esp!r} ({type(error).__name__})", hint)]
+                return [self._unusable(error)]
             if self.base_url and not isinstance(backend, AnymailRequestsBackend):
                 problems.append(OptionProblem(f"esp {self.esp!r} takes no base_url", "remove base_url"))
         return problems + self._receipts.problems()
+
+    def _unusable(self, error: Exception) -> OptionProblem:
+        """Return what anymail misses: an ESP that it knows, or the option that its text names as a setting."""
+        what = f"anymail cannot use esp {self.esp!r} ({type(error).__name__})"
+        hint = "see https://anymail.dev/en/stable/esps/ for what it needs, in lower case"
+        known = tuple(sorted(item.name for item in pkgutil.iter_modules(anymail.backends.__path__)))
+        if isinstance(error, ModuleNotFoundError) and self.esp not in known:
+            close = did_you_mean(self.esp, known)
+            return OptionProblem(what, close if close.startswith("did") else hint)
+        setting = _SETTING.search(str(error)) if isinstance(error, AnymailConfigurationError) else None
+        if setting is None:
+            return OptionProblem(what, hint)
+        name = setting[1].lower().removeprefix(f"{self.esp}_")
+        given = tuple(as_mapping(self.options.get("esp_options")))
+        close = next(iter(difflib.get_close_matches(name, given, n=1)), "")
+        hint = f"did you mean {name!r}, where esp_options has {close!r}?" if close else hint
+        return OptionProblem(f"{what}: esp_options lacks {name!r}", hint)
 
     def close(self) -> None:
         """Let go of threads and connections."""

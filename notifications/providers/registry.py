@@ -9,8 +9,12 @@ from importlib import import_module
 from ..exceptions import ConfigurationError
 from .base import Adapter
 
-#: The extra that brings what a packaged adapter needs.
-EXTRAS = {"fcm": "fcm", "twilio": "twilio", "anymail": "anymail"}
+#: What a packaged adapter needs, as its extra in pyproject.toml names it.
+PACKAGES = {
+    "fcm": ("pyfcm>=2.1,<3", "aiohttp>=3.12"),
+    "twilio": ("twilio>=9.6,<10",),
+    "anymail": ("django-anymail>=13",),
+}
 
 _lock = threading.RLock()
 _adapters: dict[str, Adapter] = {}
@@ -55,9 +59,9 @@ def reset() -> None:
 
 def _import_problem(alias: str, backend: str, module_name: str, error: ImportError) -> str:
     package, _, leaf = module_name.rpartition(".")
-    if package == "notifications.providers" and leaf in EXTRAS and not str(error.name or "").startswith(module_name):
+    if package == "notifications.providers" and leaf in PACKAGES and not str(error.name or "").startswith(module_name):
         return (
             f"Provider {alias!r}: {backend!r} needs the package {error.name!r}. "
-            f"pip install django-carillon[{EXTRAS[leaf]}]"
+            f"pip install {' '.join(repr(item) for item in PACKAGES[leaf])}"
         )
     return f"Provider {alias!r}: BACKEND {backend!r} cannot be imported: {error}"

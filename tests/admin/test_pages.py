@@ -124,6 +124,16 @@ def test_index_and_app_page_link_to_the_timeline_and_dead_letters(browser: Clien
         assert url("deadletter_changelist") in text
 
 
+def test_the_app_page_shows_every_page_once_and_the_one_to_begin_with_first(browser: Client) -> None:
+    text = browser.get(reverse("admin:app_list", args=["carillon"])).content.decode()
+    content = text[text.index('id="content-main"') :]
+    places = {name: content.index(f'href="{url(f"{name}_changelist")}"') for name in LISTS}
+    assert sorted(places, key=places.__getitem__)[:5] == [
+        "person", "deadletter", "delivery", "notification", "broadcast",
+    ]  # fmt: skip
+    assert all(content.count(f'href="{url(f"{name}_changelist")}"') == 1 for name in LISTS)
+
+
 def test_register_serves_any_site() -> None:
     site = AdminSite(name="own")
     console.register(site)

@@ -53,7 +53,7 @@ def forget(root: Path) -> None:
 @pytest.fixture
 def root() -> Iterator[Path]:
     # Not below pytest's own folder, which is closed to the account that root's PostgreSQL runs as.
-    path = CHECKOUT / ".services" / "tests" / f"e{uuid.uuid4().hex[:8]}"
+    path = CHECKOUT / ".services" / "scratch" / f"e{uuid.uuid4().hex[:8]}"
     yield path
     forget(path)
 

@@ -81,7 +81,7 @@ def test_only_what_the_environment_does_not_name_is_started(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_command_told_to_go_stops_what_it_started(number: signal.Signals) -> None:
-    root = CHECKOUT / ".services" / "tests" / f"m{uuid.uuid4().hex[:8]}"
+    root = CHECKOUT / ".services" / "scratch" / f"m{uuid.uuid4().hex[:8]}"
     gone = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
     env = {name: value for name, value in os.environ.items() if name not in gone}
     env["CARILLON_SERVICES_DIR"] = str(root)

@@ -1,0 +1,142 @@
+"""The functions that `<app>/notifications.py` declares with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from ..enums import Priority, UncertainPolicy
+from ..exceptions import ConfigurationError
+from .kinds import (
+    FIRST_PATIENCE,
+    TYPES,
+    USUAL_PATIENCE,
+    VARIABLE,
+    AudienceDeclaration,
+    CategoryDeclaration,
+    TemplateDeclaration,
+)
+from .registry import keep, place, registry
+from .values import bind, channel_list, duration, need, need_mapping, need_slug, one_of
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _declares(stand_in: Callable[[], T]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a declaration's mistakes say where it stands; while they are collected, return a stand-in instead."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def declare(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                bind(function.__name__, signature, args, kwargs)
+                return function(*args, **kwargs)
+            except ConfigurationError as problem:
+                text = f"{place()}: {problem}"
+                if not registry.collecting:
+                    raise ConfigurationError(text) from None
+                registry.problems.append(text)
+                return stand_in()
+
+        return declare
+
+    return decorate
+
+
+@_declares(lambda: CategoryDeclaration("", ()))
+def category(  # noqa: PLR0913 - the public contract
+    slug: str,
+    *,
+    channels: Sequence[str],
+    mandatory: bool = False,
+    priority: str = "normal",
+    fallback: Sequence[str] = (),
+    patience: timedelta | int | None = None,
+    fallback_after: timedelta | int | None = None,
+    ttl: timedelta | int | None = None,
+    throttle: str | None = None,
+    digest: str | None = None,
+    uncertain: str = "resend",
+    retention: timedelta | int | None = None,
+) -> CategoryDeclaration:
+    """Declare a category of messages and return its handle.
+
+    Durations are timedeltas or seconds. `mandatory` overrides preference and quiet hours, never suppression.
+
+    Raises:
+        ConfigurationError: a value is impossible; the text names the category, the value and where it stands.
+    """
+    where = f"category({slug!r})"
+    need_slug(slug, where)
+    level = Priority(one_of(where, "priority", priority, Priority.values))
+    lifetime = duration(where, "ttl", ttl)
+    wait = duration(where, "patience", patience) or FIRST_PATIENCE.get(level, USUAL_PATIENCE)
+    first, later = channel_list(where, "channels", channels), channel_list(where, "fallback", fallback)
+    need(first, where, "name at least one channel")
+    need(not set(first) & set(later), where, "a fallback channel is already in channels")
+    return registry.add_category(
+        CategoryDeclaration(
+            slug=slug,
+            channels=first,
+            mandatory=mandatory,
+            priority=level,
+            fallback=later,
+            patience=min(wait, lifetime / 2) if lifetime else wait,
+            fallback_after=duration(where, "fallback_after", fallback_after),
+            ttl=lifetime,
+            throttle=throttle or "",
+            digest=digest or "",
+            uncertain=UncertainPolicy(one_of(where, "uncertain", uncertain, UncertainPolicy.values)),
+            retention=duration(where, "retention", retention),
+        )
+    )
+
+
+@_declares(lambda: TemplateDeclaration("", CategoryDeclaration("", ())))
+def template(
+    slug: str,
+    *,
+    category: CategoryDeclaration,
+    variables: Mapping[str, type] | None = None,
+    sensitive: Sequence[str] | frozenset[str] | set[str] = (),
+    sample: Mapping[str, object] | None = None,
+) -> TemplateDeclaration:
+    """Declare a template's contract and return its handle.
+
+    Raises:
+        ConfigurationError: a name or type is impossible; the text names the template, the value and where it stands.
+    """
+    where = f"template({slug!r})"
+    need_slug(slug, where)
+    need(isinstance(category, CategoryDeclaration), where, "category must be what category(...) returned")
+    need_mapping(variables, where, 'variables must be a dict of names and types, such as {"code": str}')
+    need_mapping(sample, where, 'sample must be a dict of names and values, such as {"code": "123456"}')
+    declared = dict(variables or {})
+    for name, kind in declared.items():
+        need(VARIABLE.match(str(name)), where, f"variable {name!r} must be a lower-case identifier")
+        need(kind in list(TYPES), where, f"variable {name!r} must be one of {', '.join(TYPES.values())}")
+    need(not isinstance(sensitive, str), where, f"sensitive must be a list, such as [{sensitive!r}]")
+    unknown = {str(name) for name in sensitive} - set(declared)
+    need(not unknown, where, f"sensitive names unknown variables: {', '.join(sorted(unknown))}")
+    declaration = TemplateDeclaration(
+        slug=slug,
+        category=category,
+        variables={name: TYPES[kind] for name, kind in declared.items()},
+        sensitive=frozenset(sensitive),
+        sample=dict(sample or {}),
+    )
+    # A stand-in's templates are not kept: they are as good as their category, which is reported.
+    return registry.add_template(declaration) if category.channels else declaration
+
+
+def audience(function: Callable[..., QuerySet[Model]]) -> AudienceDeclaration:
+    """Register a function that returns a queryset of users, under its own name."""
+    return keep(registry.audiences, function.__name__, AudienceDeclaration(function), "audience")
