@@ -158,7 +158,7 @@ def test_check_reports_every_broken_declaration_like_any_other_problem(tmp_path:
     assert "Traceback" not in done.stderr
     assert "(carillon.E054) broken_app/notifications.py:4: category('broken-login'): priority must be" in done.stderr
     assert "(carillon.E054) broken_app/notifications.py:6: category('broken-news'): unknown channel" in done.stderr
-    assert done.stderr.count("broken") == done.stderr.count("broken_app") * 2
+    assert "carillon.W049" not in done.stderr  # the words of a template whose category is broken are not blamed
 
 
 def test_every_other_command_stops(tmp_path: Path) -> None:

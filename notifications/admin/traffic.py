@@ -22,7 +22,7 @@ from ..models.console_queries import TooSlow, deadline
 from .base import ReadOnlyAdmin, as_uuid, time_column
 from .changelist import MILLISECONDS
 from .filters import ProviderFilter, WindowFilter
-from .markup import EMPTY, badge, facts, id_moment, person_link, person_url, reason_text, redacted, short_id
+from .markup import EMPTY, badge, id_moment, person_link, person_url, reason_text, redacted, short_id
 
 _COUNTS = {
     "members": gettext_lazy("people"),
@@ -66,8 +66,13 @@ class BroadcastAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("audience"))
     def audience_text(self, row: Broadcast) -> str:
         """Who it goes to; of a list of users only how many."""
-        users = row.audience.get("users") if isinstance(row.audience, dict) else None
-        return _("%(count)d users by name") % {"count": len(users)} if users else facts(row.audience)
+        audience = row.audience if isinstance(row.audience, dict) else {}
+        if users := audience.get("users"):
+            return _("%(count)d users by name") % {"count": len(users)}
+        if name := audience.get("name"):
+            given = ", ".join(f"{key}={value}" for key, value in (audience.get("params") or {}).items())
+            return f"{name}({given})"
+        return ", ".join(f"{key}: {value}" for key, value in audience.items())
 
     @admin.display(description=gettext_lazy("notification"))
     def notification_link(self, row: Broadcast) -> str:

@@ -61,7 +61,8 @@ def check_request(
         if channel not in known
     ]
     problems += _time_problems(request.send_at, request.ttl)
-    if request.idempotency_key is not None and not isinstance(request.idempotency_key, str):
+    key: object = request.idempotency_key
+    if key is not None and not isinstance(key, str):
         problems.append(Problem("/idempotency_key", "wrong_type", "must be text"))
     if template.sensitive and not (request.ttl or template.category.ttl):
         problems.append(Problem("/ttl", "required", "the template has sensitive variables, so it needs a ttl"))

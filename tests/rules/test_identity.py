@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from notifications.rules.identity import delivery_id, first_id_at, new_id, time_of, user_key, user_recipient
 
 NOTIFICATION = uuid.UUID("019aac00-1111-7abc-8def-0123456789ab")
-_MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+_MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 
 def test_a_delivery_has_one_id_for_ever() -> None:

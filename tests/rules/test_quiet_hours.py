@@ -146,7 +146,7 @@ _CHANGES = st.sampled_from(
 )
 _MOMENTS = st.one_of(
     st.builds(lambda change, minutes: utc(change) + timedelta(minutes=minutes), _CHANGES, st.integers(-2_000, 2_000)),
-    st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
 )
 
 
