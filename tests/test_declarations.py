@@ -230,3 +230,16 @@ def test_files_outside_a_locale_folder_are_named(apps: Callable[..., None]) -> N
     assert [item.id for item in found] == ["carillon.W056"] * 2
     assert "code/sms.txt lies outside" in found[0].msg + found[1].msg
     assert "move it to notification_templates/code/en/sms.txt" in [item.hint for item in found]
+
+
+def test_an_audience_of_another_module_is_not_replaced_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "audiences", dict(registry.audiences))
+    for name in ("first_audiences", "second_audiences"):
+        code = "from notifications import audience\n\n@audience\ndef same_name():\n    return None\n"
+        (tmp_path / f"{name}.py").write_text(code)
+    __import__("first_audiences")
+    with pytest.raises(ConfigurationError, match="audience 'same_name' is declared twice"):
+        __import__("second_audiences")

@@ -68,10 +68,17 @@ def _is_ours(module: object) -> bool:
 def keep(known: dict[str, T], key: str, value: T, kind: str) -> T:
     """Keep a declaration under its slug or name, and where it was first declared."""
     here, earlier = place(), known.get(key)
-    if earlier is not None and earlier != value and not isinstance(value, AudienceDeclaration):
+    if earlier is not None and not _same(earlier, value):
         first = registry.places.get((kind, key), here)
         what = f"is declared twice, differently: in {first.module} ({first}) and in {here.module}"
         raise ConfigurationError(f"{kind} {key!r} {what}")
     registry.places.setdefault((kind, key), here)
     known[key] = value
     return value
+
+
+def _same(earlier: object, value: object) -> bool:
+    """Whether a declaration repeats an earlier one: equal, or an audience of the same module, read again."""
+    if isinstance(earlier, AudienceDeclaration) and isinstance(value, AudienceDeclaration):
+        return earlier.function.__module__ == value.function.__module__
+    return earlier == value

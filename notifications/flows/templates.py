@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..conf import did_you_mean
-from ..declarations import SLUG
+from ..declarations import SLUG, registry
 from ..exceptions import Problem, UnknownTemplate
 from ..models import Template
 
@@ -18,6 +18,8 @@ def find_template(slug: str) -> Template:
     if template is None:
         known = tuple(Template.objects.order_by("slug").values_list("slug", flat=True)[:200])
         hint = did_you_mean(slug, known) if known else "none is declared yet; declare one and run migrate"
+        if slug in registry.templates:
+            hint = "it is declared, but not loaded yet: run `manage.py migrate` or `manage.py carillon templates sync`"
         raise UnknownTemplate(f"There is no template {slug[:63]!r}.", Problem("/template", "unknown_template", hint))
     published(template)
     return template

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from notifications import Address, notify
 from notifications.enums import Channel, Source
-from notifications.exceptions import ConfigurationError
+from notifications.exceptions import ConfigurationError, UnknownTemplate
 from notifications.flows.declare import Words, load_declarations, publish, words_of
 from notifications.models import Template
 
@@ -57,3 +58,9 @@ def test_words_that_cannot_be_compiled_are_refused(template: Template) -> None:
     with pytest.raises(ConfigurationError, match="login-code"):
         publish(template, _words("{% include 'x' %}"), Source.CONSOLE)
     assert shown(template) == "first {{ code }}"
+
+
+def test_a_template_that_is_declared_but_not_loaded_says_so(db: None) -> None:
+    Template.objects.filter(slug="invoice").delete()
+    with pytest.raises(UnknownTemplate, match="declared, but not loaded yet"):
+        notify(Address(email="a@example.com"), "invoice", {"order": {}})
