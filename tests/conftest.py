@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -12,9 +13,18 @@ from project.embedded_home import Home
 _HOLD = pytest.StashKey[embedded.Services]()
 
 
+def _heed_signals() -> None:
+    """Let child processes heed Ctrl-C and hang-ups, which a run in the background or under nohup ignores."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start this run's own PostgreSQL and Valkey; xdist's workers find them through the environment."""
+    _heed_signals()
     config = session.config
     missing = {name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)}
     if hasattr(config, "workerinput") or config.option.collectonly or not missing:

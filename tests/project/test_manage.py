@@ -101,7 +101,7 @@ def test_a_command_told_to_go_stops_what_it_started(number: signal.Signals) -> N
         home = Home.of(root)
         assert Postgres(home).pid is not None
         process.send_signal(number)
-        process.communicate()
+        process.communicate(timeout=120)
         assert process.returncode
         assert Postgres(home).pid is None
         assert Valkey(home).pid is None
