@@ -6,8 +6,6 @@ import logging
 
 from django.db import connection
 
-from ..models import Alert
-
 logger = logging.getLogger("notifications.alerts")
 _UPSERT = """
     INSERT INTO carillon_alert (kind, subject, detail, count, first_at, last_at)
@@ -25,8 +23,3 @@ def raise_alert(kind: str, subject: str, detail: str) -> None:
         count = cursor.fetchone()[0]
     if count == 1:
         logger.error("%s: %s: %s", kind, subject, detail)
-
-
-def open_alerts() -> int:
-    """Return how many alerts nobody has acknowledged."""
-    return Alert.objects.filter(acknowledged_at=None).count()

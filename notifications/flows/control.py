@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from ..enums import BroadcastStatus, Reason, State
 from ..exceptions import WrongStatus
-from ..models import Broadcast, Category, Delivery, Notification
+from ..models import Broadcast, Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.standing import Change
 from ..rules.transitions import parked, returned
@@ -138,11 +138,6 @@ def _locked(broadcast_id: UUID, allowed: Collection[BroadcastStatus], done: str)
 def _before_planning(made: Broadcast) -> BroadcastStatus:
     later = made.started_at is None and made.send_at is not None and made.send_at > _now()
     return BroadcastStatus.SCHEDULED if later else BroadcastStatus.PLANNING
-
-
-def _category(made: Broadcast) -> Category:
-    slug = Notification.objects.values_list("category", flat=True).get(pk=made.notification_id)
-    return Category.objects.get(slug=slug)
 
 
 def _now() -> datetime:
