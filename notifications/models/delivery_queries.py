@@ -27,6 +27,7 @@ _TYPES = {
     "position": "integer",
     "possible_duplicate": "boolean",
     "maybe_sent": "boolean",
+    "keyed_at": "timestamptz",
     "sent_at": "timestamptz",
     "delivered_at": "timestamptz",
 }

@@ -90,6 +90,9 @@ class Delivery(models.Model):
     maybe_sent = models.BooleanField(
         default=False, help_text=_("An earlier attempt was written and not definitively refused.")
     )
+    keyed_at = models.DateTimeField(
+        null=True, help_text=_("When an attempt whose end is unknown first used this generation's key.")
+    )
     provider = models.CharField(max_length=63, blank=True)
     provider_message_id = models.CharField(max_length=255, blank=True)
     error_code = models.CharField(max_length=60, blank=True)

@@ -25,6 +25,7 @@ class Standing:
     position: int | None = None
     possible_duplicate: bool = False
     maybe_sent: bool = False
+    keyed_at: datetime | None = None
     provider: str = ""
     provider_message_id: str = ""
     error_code: str = ""
