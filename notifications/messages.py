@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from .enums import Channel, ReceiptKind, SuppressionCause
@@ -53,15 +54,20 @@ class OutboundMessage:
     tags: tuple[str, ...] = ()
     callback_url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    keyed: bool = False
 
     @property
     def carillon_id(self) -> str:
-        """The id sent out with the message: a receipt that returns it names delivery and attempt."""
-        return f"{self.delivery_id}.{self.attempt}"
+        """The id sent out with the message: a receipt that returns it names delivery and attempt.
+
+        To a provider that honours an idempotency key (`keyed`) it names the generation instead: a retry under the
+        same key must be the same request, byte for byte.
+        """
+        return f"{self.delivery_id}.g{self.generation}" if self.keyed else f"{self.delivery_id}.{self.attempt}"
 
     @property
     def provider_key(self) -> str:
-        """The idempotency key for providers that honour one; an automatic retry keeps it."""
+        """The idempotency key for providers that honour one; an automatic retry keeps it, a replay raises it."""
         return f"{self.delivery_id}.{self.generation}"
 
 
@@ -115,10 +121,25 @@ class ReceiptEvent:
     misconfigured: bool = False
 
 
-def split_carillon_id(value: str) -> tuple[UUID, int] | None:
-    """Return (delivery id, attempt) of an id that we sent out, or None if it is not one of ours."""
+class CarillonId(NamedTuple):
+    """What an id that we sent out names: the attempt, or the generation where the provider honours our key."""
+
+    delivery_id: UUID
+    attempt: int | None
+    generation: int | None
+
+
+_LARGEST_NUMBER = 32_767
+
+
+def split_carillon_id(value: str) -> CarillonId | None:
+    """Return what an id that we sent out names, or None if it is not one of ours."""
     head, _, tail = value.rpartition(".")
+    keyed = tail.startswith("g")
     try:
-        return UUID(head), int(tail)
+        delivery_id, number = UUID(head), int(tail[keyed:])
     except ValueError:
         return None
+    if not 0 <= number <= _LARGEST_NUMBER:
+        return None
+    return CarillonId(delivery_id, None, number) if keyed else CarillonId(delivery_id, number, None)

@@ -16,8 +16,9 @@ from ..enums import Channel, Reason, State
 from ..models import Claim, Delivery
 from ..models.delivery_queries import stand_at, standing_of
 from ..providers.base import Adapter
+from ..rules.doubt import resumed
 from ..rules.fallback import patience
-from ..rules.routing import candidates, choose
+from ..rules.routing import candidates, choose, in_order
 from ..rules.standing import Change, Standing
 from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
@@ -102,9 +103,9 @@ class _Routes:
         """Return the provider for a row, or the change that says why there is none now."""
         device = self.facts.devices.get(row.device_id) if row.device_id else None
         platform, token_type = (device.platform, device.token_type) if device else ("", "")
-        aliases = candidates(self.route_entries, row.address, platform)
-        alias, available = choose(aliases, lambda name: gate.can_serve(name, platform, token_type), self._is_open)
         before = standing_of(row)
+        aliases = in_order(candidates(self.route_entries, row.address, platform), before)
+        alias, available = choose(aliases, lambda name: gate.can_serve(name, platform, token_type), self._is_open)
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)
             return "", Change(row.pk, before, replace(dead, fallback_at=self.facts.now))
@@ -154,9 +155,10 @@ def _take(sendable: Sequence[tuple[Delivery, str]], routes: _Routes, worker: str
         lease_expires_at=Now() + timedelta(seconds=conf.LEASE_SECONDS),
         created_at=Now(),
     )
+    lifetime, now = gate.key_lifetime(alias), routes.facts.now
     changes = [
-        Change(row.pk, standing_of(row), claimed(standing_of(row), made.pk, position, alias))
-        for position, row in enumerate(rows, start=1)
+        Change(row.pk, before, claimed(resumed(before, alias, lifetime, now), made.pk, position, alias))
+        for position, (row, before) in enumerate(((row, standing_of(row)) for row in rows), start=1)
     ]
     record(changes)
     for row, change in zip(rows, changes, strict=True):

@@ -137,5 +137,6 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         expires_at=row.expires_at,
         high_priority=category.priority in ("critical", "high"),
         tags=tuple(notification.tags),
+        keyed=batch.adapter.idempotency_key_lifetime is not None,
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )

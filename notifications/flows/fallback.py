@@ -11,6 +11,7 @@ from django.db import transaction
 from ..enums import Channel, Reason, State
 from ..models import Category, Delivery, Notification
 from ..models.delivery_queries import standing_of
+from ..rules.doubt import is_doubted
 from ..rules.fallback import judge
 from ..rules.identity import user_key
 from ..rules.planning import Person
@@ -68,7 +69,7 @@ def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:
     instead is marked, since the recipient may get both. Where the next step reaches nobody, all of this is left
     alone: what waits may still get through.
     """
-    doubt = any(row.maybe_sent and row.state != State.SENT for row in given_up)
+    doubt = any(is_doubted(standing_of(row)) and row.state != State.SENT for row in given_up)
     fresh = Delivery.objects.lock_ids([row.pk for row in given_up])
     changes = [
         Change(

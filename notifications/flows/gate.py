@@ -18,6 +18,7 @@ from ..exceptions import ConfigurationError
 from ..models import ProviderHold
 from ..providers.base import Adapter
 from ..providers.registry import adapter_for
+from ..rules.doubt import Key
 from ..wakeups import connection as redis_of
 from .alerts import raise_alert
 
@@ -90,6 +91,20 @@ def can_serve(alias: str, platform: str, token_type: str) -> bool:
     except (ConfigurationError, KeyError) as error:
         logger.error("provider %s cannot be used: %s", alias, error)  # noqa: TRY400 - the text says it all
         return False
+
+
+def key_lifetime(alias: str) -> timedelta | None:
+    """Return how long the provider honours an idempotency key, or None if it has none (or is not there any more)."""
+    try:
+        return adapter(alias).idempotency_key_lifetime
+    except (ConfigurationError, KeyError):
+        return None
+
+
+def key(alias: str, used_at: datetime) -> Key | None:
+    """Return what is known of the key of an attempt that was not made before `used_at`; None without one."""
+    lifetime = key_lifetime(alias)
+    return Key(lifetime, used_at) if lifetime is not None else None
 
 
 def channel_of(alias: str) -> Channel | None:

@@ -51,6 +51,8 @@ class Outcomes:
         self._clock_read = time.monotonic()
         # Jitter must differ between workers, not be unpredictable to an attacker.
         self._draw = random.Random()  # noqa: S311
+        # What is sent under this claim is sent after it was made: no key of it was seen earlier.
+        self._key = gate.key(batch.adapter.alias, batch.facts.now)
 
     def now(self) -> datetime:
         """Return the database's clock: read when the batch was claimed, plus what has passed since."""
@@ -113,7 +115,10 @@ class Outcomes:
         self._reported = True
 
     def _after(self, before: Standing, result: SendResult) -> Standing:
-        return after_send(before, result, self.now(), self._draw, _UNCERTAIN_WAIT)
+        return after_send(before, result, self.now(), self._draw, _UNCERTAIN_WAIT, self._key)
+
+    def _lost(self, before: Standing) -> Standing:
+        return lost(before, self.now(), _UNCERTAIN_WAIT, self._key)
 
     def _follow(self, row: Delivery, after: Standing) -> Standing:
         """Set the time at which the next channel is considered, if the category has one."""
@@ -148,7 +153,7 @@ class Outcomes:
             raise
         except Exception:
             logger.exception("delivery %s: its result could not be recorded", change.delivery_id)
-            record([replace(change, after=lost(change.before, self.now(), _UNCERTAIN_WAIT), keep=True)])
+            record([replace(change, after=self._lost(change.before), keep=True)])
 
     def _write(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
         with transaction.atomic():
@@ -186,7 +191,7 @@ class Outcomes:
             for row in self._rows.values():
                 before = standing_of(row)
                 started = (row.position or 0) <= self.started_upto
-                after = lost(before, self.now(), _UNCERTAIN_WAIT) if started else returned(before, self.now())
+                after = self._lost(before) if started else returned(before, self.now())
                 rest.append(Change(row.pk, before, after, keep=started, note="no result" if started else ""))
             record(rest)
             release_claim(self.batch.claim_id)

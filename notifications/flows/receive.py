@@ -20,7 +20,6 @@ _LARGEST_RAW = 64 * 1024
 _CONTENT = frozenset(
     {"content", "subject", "body", "html", "text", "htmlbody", "textbody", "stripped-text", "body-plain"}
 )
-_LARGEST_ATTEMPT = 32_767
 
 
 def receive(alias: str, request: WebhookRequest) -> int:
@@ -84,14 +83,13 @@ def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
 
 def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datetime) -> Receipt:
     ours = split_carillon_id(event.carillon_id)
-    if ours is not None and not 0 <= ours[1] <= _LARGEST_ATTEMPT:
-        ours = None
     return Receipt(
         provider=alias,
         event_key=event.event_key[:255],
         kind=event.kind,
-        delivery_id=ours[0] if ours else None,
-        attempt=ours[1] if ours else None,
+        delivery_id=ours.delivery_id if ours else None,
+        attempt=ours.attempt if ours else None,
+        generation=ours.generation if ours else None,
         provider_message_id=event.provider_message_id[:255],
         address=event.address[:320],
         address_hash=address_hash(channel, event.address) if event.address else "",

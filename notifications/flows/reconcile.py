@@ -15,7 +15,7 @@ from ..enums import REACHED_STATES, DeactivatedReason, ReceiptKind, State, Suppr
 from ..models import Category, Delivery, DeliveryEvent, Notification, Receipt
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed
-from ..rules.receipts import Report, merge, must_wait
+from ..rules.receipts import Report, attempt_of, merge, must_wait
 from ..rules.standing import Change, Standing
 from . import gate
 from .devices import deactivate
@@ -94,8 +94,7 @@ def _drop_foreign(rows: Sequence[Delivery], by_delivery: dict[UUID, list[Receipt
         kept = []
         for receipt in by_delivery[row.pk]:
             theirs = receipt.provider == row.provider or (row.pk, receipt.provider) in earlier
-            attempt = last if receipt.attempt is None else receipt.attempt
-            if theirs and 1 <= attempt <= last:
+            if theirs and 1 <= attempt_of(receipt.attempt, receipt.generation, last, row.generation) <= last:
                 kept.append(receipt)
             else:
                 receipt.due_at, receipt.verdict = None, "not theirs"
@@ -107,7 +106,7 @@ def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime) -> Cha
     for receipt in sorted(receipts, key=lambda item: (item.attempt or 0, item.pk)):
         report = Report(
             kind=ReceiptKind(receipt.kind),
-            attempt=row.attempt if receipt.attempt is None else receipt.attempt,
+            attempt=attempt_of(receipt.attempt, receipt.generation, row.attempt, row.generation),
             at=receipt.occurred_at or receipt.received_at,
             provider_message_id=receipt.provider_message_id,
             code=receipt.code,

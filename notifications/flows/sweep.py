@@ -77,11 +77,12 @@ def expire_leases() -> None:
             rows = Delivery.objects.lock_some(Q(claim_id=claim_id, state=State.SENDING), 10 * _BATCH)
             now = Delivery.objects.database_now()
             wait = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
+            key = gate.key(held.provider, held.created_at)
             changes = []
             for row in rows:
                 before = standing_of(row)
                 started = (row.position or 0) <= held.started_upto
-                after = lost(before, now, wait) if started else returned(before, now)
+                after = lost(before, now, wait, key) if started else returned(before, now)
                 changes.append(Change(row.pk, before, after, keep=started, note="lease expired"))
             record(changes)
             release_claim(claim_id)

@@ -226,6 +226,7 @@ class Receipt(models.Model):
     kind = models.CharField(max_length=16)
     delivery_id = models.UUIDField(null=True)
     attempt = models.PositiveSmallIntegerField(null=True)
+    generation = models.PositiveSmallIntegerField(null=True, help_text=_("Instead, where the provider has our key."))
     provider_message_id = models.CharField(max_length=255, blank=True)
     address = models.CharField(max_length=320, blank=True)
     address_hash = models.CharField(max_length=64, blank=True)

@@ -17,16 +17,24 @@ from ..exceptions import (
     UnknownOutcome,
 )
 from ..messages import SendResult
+from .doubt import Key, doubted
 from .retries import RATE_LIMITED, RATE_LIMITED_AT_LEAST, USUAL
 from .standing import Standing, storable
 
 MISCONFIGURED_WAIT = timedelta(seconds=60)
 
 
-def after_send(standing: Standing, result: SendResult, now: datetime, draw: random.Random, wait: timedelta) -> Standing:
+def after_send(
+    standing: Standing,
+    result: SendResult,
+    now: datetime,
+    draw: random.Random,
+    wait: timedelta,
+    key: Key | None = None,
+) -> Standing:
     """Return where a delivery stands once its attempt was answered (or not).
 
-    `wait` is how long an uncertain delivery waits for a receipt.
+    `wait` is how long an uncertain delivery waits for a receipt, `key` the provider's idempotency key if it has one.
     """
     standing = _counted(standing, result.message.attempt)
     error = result.error
@@ -37,6 +45,7 @@ def after_send(standing: Standing, result: SendResult, now: datetime, draw: rand
             reason=Reason.NONE,
             sent_at=now,
             maybe_sent=True,
+            keyed_at=None,
             lost_leases=0,
             provider_message_id=storable(result.provider_message_id, 255),
             error_code="",
@@ -45,11 +54,10 @@ def after_send(standing: Standing, result: SendResult, now: datetime, draw: rand
     standing = replace(standing, error_code=storable(error.code, 60), error_detail=storable(error.detail, 2_000))
     if isinstance(error, UnknownOutcome):
         return replace(
-            standing,
+            doubted(standing, key),
             state=State.UNCERTAIN,
             reason=Reason.NO_ANSWER,
             due_at=now + wait,
-            maybe_sent=True,
             retries=standing.retries + 1,
         )
     if isinstance(error, InvalidRecipient):
@@ -58,6 +66,8 @@ def after_send(standing: Standing, result: SendResult, now: datetime, draw: rand
         return replace(standing, state=State.FAILED, reason=Reason.REFUSED)
     if isinstance(error, ProviderMisconfigured):
         return replace(standing, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at=now + MISCONFIGURED_WAIT)
+    if isinstance(error, TemporaryFailure) and error.maybe_sent:
+        standing = doubted(standing, key)
     return _retry(standing, error, now, draw)
 
 
@@ -74,9 +84,8 @@ def _retry(standing: Standing, error: ProviderError, now: datetime, draw: random
     if limited and retry_after is None:
         retry_after = RATE_LIMITED_AT_LEAST
     delay = policy.delay(standing.retries, retry_after, draw)
-    maybe = standing.maybe_sent or (isinstance(error, TemporaryFailure) and error.maybe_sent)
     if delay is None:
-        return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED, maybe_sent=maybe)
+        return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED)
     # An unavailable provider was never reached: the breaker decides when to try, so no retry is used up.
     used = 1 if temporary else 0
     return replace(
@@ -85,7 +94,6 @@ def _retry(standing: Standing, error: ProviderError, now: datetime, draw: random
         reason=Reason.PACED if limited else Reason.RETRY,
         due_at=now + delay,
         retries=standing.retries + used,
-        maybe_sent=maybe,
     )
 
 

@@ -47,6 +47,17 @@ class Report:
     detail: str = ""
 
 
+def attempt_of(attempt: int | None, generation: int | None, newest: int, newest_generation: int) -> int:
+    """Return which attempt a receipt is about: the newest unless it names another.
+
+    One that names a generation is about the newest attempt of it; of an older generation it is enough to know that
+    it is not the newest attempt, and of one to come, that it is none of ours.
+    """
+    if generation is None or generation == newest_generation:
+        return newest if attempt is None else attempt
+    return max(1, newest - 1) if generation < newest_generation else newest + 1
+
+
 def must_wait(standing: Standing, report: Report) -> bool:
     """Whether the report came before our own record of the attempt: it waits and is matched later."""
     return standing.state == State.SENDING or report.attempt > standing.attempt

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 import phonenumbers
 
 from ..conf import RouteEntry
+from ..enums import Reason, State
+from .doubt import pinned_to
+from .standing import Standing
 
 
 def candidates(route: Sequence[RouteEntry], address: str, platform: str) -> list[str]:
@@ -17,6 +20,19 @@ def candidates(route: Sequence[RouteEntry], address: str, platform: str) -> list
         if (not entry.platforms or platform in entry.platforms)
         and (not entry.countries or country_prefix(address) in entry.countries)
     ]
+
+
+def in_order(aliases: Sequence[str], standing: Standing) -> list[str]:
+    """Return the aliases in the order in which this delivery's next attempt should try them.
+
+    What may have gone out through one provider goes through no other, as long as the route has it: only it could
+    tell, or know our key. One that certainly did not take the message comes last.
+    """
+    pinned = pinned_to(standing)
+    if pinned in aliases:
+        return [pinned]
+    failed = standing.provider if standing.state == State.PENDING and standing.reason == Reason.RETRY else ""
+    return sorted(aliases, key=lambda alias: alias == failed)
 
 
 def choose(aliases: Sequence[str], serves: Callable[[str], bool], is_open: Callable[[str], bool]) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..enums import Reason, State
+from .doubt import Key, doubted, is_doubted
 from .standing import Standing
 
 _RECEIPTS = {State.DELIVERED, State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED}
@@ -65,39 +66,53 @@ def ended(standing: Standing, state: State, reason: Reason, now: datetime) -> St
     return _free(standing, state, reason, now)
 
 
-def lost(standing: Standing, now: datetime, wait: timedelta) -> Standing:
+def lost(standing: Standing, now: datetime, wait: timedelta, key: Key | None = None) -> Standing:
     """Return the standing of a row that was started and never recorded: nobody knows whether it went out.
 
     The claim stays on it, so that a late result of the same worker can still settle it.
     """
     return replace(
-        standing,
+        doubted(standing, key),
         state=State.UNCERTAIN,
         reason=Reason.LEASE_EXPIRED,
         due_at=now + wait,
         attempt=standing.attempt + 1,
         lost_leases=standing.lost_leases + 1,
         possible_duplicate=standing.possible_duplicate or standing.maybe_sent,
-        maybe_sent=True,
     )
 
 
 def unsettled(standing: Standing, *, hold: bool, now: datetime) -> Standing:
     """Return the standing of an uncertain row for which no receipt came in time: resend, hold, or give up.
 
-    A row that took three workers with it, the last time alone, is dead: it may be what kills them.
+    A row that took three workers with it, the last time alone, is dead: it may be what kills them. Where the
+    provider honours our key there is nothing to hold: the same request again cannot be taken twice.
     """
     if standing.lost_leases >= LOST_DEAD:
         return _free(standing, State.DEAD, Reason.WORKER_DIED, now)
-    if hold:
+    if hold and standing.maybe_sent:
         return _free(standing, State.DEAD, Reason.HELD, now)
     return _free(standing, State.PENDING, Reason.RETRY, now)
 
 
 def replayed(standing: Standing, now: datetime) -> Standing:
-    """Return the standing of a dead letter that a person sends again: a new generation with fresh retries."""
+    """Return the standing of a dead letter that a person sends again: a new generation with fresh retries.
+
+    It gets a new key, so what an earlier one held together may now arrive twice; and the person decided to send it
+    again through whatever provider can.
+    """
     again = _free(standing, State.PENDING, Reason.NEW, now)
-    return replace(again, generation=standing.generation + 1, retries=0, lost_leases=0, error_code="", error_detail="")
+    return replace(
+        again,
+        generation=standing.generation + 1,
+        retries=0,
+        lost_leases=0,
+        maybe_sent=is_doubted(standing),
+        keyed_at=None,
+        provider="",
+        error_code="",
+        error_detail="",
+    )
 
 
 def goes_alone(standing: Standing) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.enums import REACHED_STATES, Reason, ReceiptKind, State
-from notifications.rules.receipts import RANK, STATE_OF, Report, merge, must_wait
+from notifications.rules.receipts import RANK, STATE_OF, Report, attempt_of, merge, must_wait
 from notifications.rules.standing import Standing
 from notifications.rules.transitions import ALLOWED
 from tests.rules.standings import NOW, at
@@ -166,3 +166,17 @@ def test_a_providers_text_can_be_stored() -> None:
 )
 def test_a_receipt_may_be_faster_than_our_record(state: State, attempt: int, waits: bool) -> None:
     assert must_wait(at(state, attempt=2), report(DELIVERED, attempt)) is waits
+
+
+@pytest.mark.parametrize(
+    ("attempt", "generation", "about"),
+    [
+        pytest.param(2, None, 2, id="it names an attempt"),
+        pytest.param(None, None, 3, id="it names nothing: the newest"),
+        pytest.param(None, 1, 3, id="it names this generation: its newest attempt"),
+        pytest.param(None, 0, 2, id="it names an older generation: not the newest attempt"),
+        pytest.param(None, 2, 4, id="it names a generation to come: none of ours"),
+    ],
+)
+def test_which_attempt_a_receipt_is_about(attempt: int | None, generation: int | None, about: int) -> None:
+    assert attempt_of(attempt, generation, 3, 1) == about

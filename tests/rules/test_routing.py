@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from notifications.conf import RouteEntry
-from notifications.rules.routing import candidates, choose, country_prefix
+from notifications.enums import Reason, State
+from notifications.rules.routing import candidates, choose, country_prefix, in_order
+from notifications.rules.standing import Standing
+from tests.rules.standings import NOW, at
 
 GERMAN, ANY, IPHONES = (
     RouteEntry("german", countries=("49", "43")),
@@ -71,3 +74,28 @@ def test_nobody_asks_the_breaker_of_a_provider_that_is_not_needed() -> None:
 )
 def test_country_prefix(number: str, prefix: str) -> None:
     assert country_prefix(number) == prefix
+
+
+@pytest.mark.parametrize(
+    ("standing", "order"),
+    [
+        pytest.param(at(State.PENDING, Reason.NEW), ["a", "b"], id="a new one: the route's order"),
+        pytest.param(
+            at(State.PENDING, Reason.RETRY, provider="a"), ["b", "a"], id="certainly not sent by a: b first, a last"
+        ),
+        pytest.param(
+            at(State.PENDING, Reason.BREAKER_OPEN, provider="a"), ["a", "b"], id="it only waited: the route's order"
+        ),
+        pytest.param(
+            at(State.PENDING, Reason.RETRY, provider="a", maybe_sent=True), ["a"], id="a may have sent it: a alone"
+        ),
+        pytest.param(at(State.PENDING, Reason.RETRY, provider="b", keyed_at=NOW), ["b"], id="b knows our key: b alone"),
+        pytest.param(
+            at(State.PENDING, Reason.RETRY, provider="gone", maybe_sent=True),
+            ["a", "b"],
+            id="the provider that may have sent it is not routed any more",
+        ),
+    ],
+)
+def test_order_of_the_next_attempt(standing: Standing, order: list[str]) -> None:
+    assert in_order(["a", "b"], standing) == order
