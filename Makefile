@@ -14,7 +14,7 @@ ARGS ?=
 FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 /usr/bin/python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
-.PHONY: help demo test verify lint format install install-dev clean
+.PHONY: help demo test verify chaos lint format install install-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: install-dev ## the tests that count every day (at most 8 minutes on 2 core
 
 verify: install-dev ## all tests, the long ones and those in a browser too
 	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+chaos: install-dev ## kill everything, again and again: build/chaos.json (QUICK=1 in 5 minutes, ONLY=kill_loop,..., SEED=1)
+	@QUICK='$(QUICK)' ONLY='$(ONLY)' SEED='$(SEED)' $(PY) -m tests.chaos
 
 # DJANGO_DEBUG: linting needs no production secrets, even where DATABASE_URL is set.
 lint: export DJANGO_DEBUG = true

@@ -36,6 +36,7 @@ from notifications.providers.answers import Answer, by_status  # noqa: E402
 from notifications.rules import explanations  # noqa: E402
 from notifications.rules.retries import RATE_LIMITED, RATE_LIMITED_AT_LEAST, USUAL  # noqa: E402
 from notifications.rules.transitions import ALLOWED  # noqa: E402
+from notifications.rules.undelivered import MISCONFIGURED_RETRIES  # noqa: E402
 
 _MADE = "<!-- Made by .ci/generate_docs.py from the code; edit that, not this. -->"
 _RETRY: Mapping[type[ProviderError], str] = {
@@ -78,11 +79,16 @@ below are the adapters' own tables (`notifications/providers/*.py`), in the orde
 _PROVIDERS_RULES = """
 A Retry-After that the provider sends is never undercut, up to one of a day. An answer that does not exclude
 that the message went out all the same makes the next attempt a possible duplicate, and the delivery says so for ever.
-No answer at all after the request was written is `UnknownOutcome`, whatever the provider, and so is a 5xx of Twilio,
-whose answer to it cannot be told apart; a connection that could not be made is `ProviderUnavailable`.
+No answer at all after the request was written is `UnknownOutcome`, whatever the provider, and so is a 5xx of Twilio
+or Vonage, which honour no idempotency key; a connection that could not be made is `ProviderUnavailable`.
 
-Today a callback changes the delivery's state, suppresses the address, and deactivates the device where one report is
-enough. Further tries, a count of failures in a row, and holding the provider are in the tables, marked "planned"."""
+A retry through a provider that honours our key (Resend, for 24 hours) goes under the same key and is the same request,
+byte for byte: it is no duplicate. A 409 about the key says nothing of the provider's health. Where it names a request
+that is still under way, the key is tried again soon. Where it names another request, an earlier attempt was taken with
+other words, say before a setting changed: the delivery is `uncertain`, its receipt settles that or in the end a person
+does, since a replay has a key of its own.
+
+Tables headed "Callback answers" hold the codes of messages that a provider took and then reported as not delivered."""
 _BREAKER = {BreakerEffect.SUCCESS: "success", BreakerEffect.FAILURE: "failure", BreakerEffect.NEUTRAL: "neutral"}
 
 
@@ -140,10 +146,14 @@ def providers_page() -> str:
     lines = [_PROVIDERS_HEAD]
     lines += [f"| `{kind.__name__}` | {text} | {_BREAKER[kind.breaker]} |" for kind, text in _RETRY.items()]
     lines += [_PROVIDERS_RULES]
+    seen: list[object] = []
     for module in provider_modules():
-        tables = list(tables_of(module))
+        tables = [table for table in tables_of(module) if not any(table.rows is rows for rows in seen)]
+        seen += [table.rows for table in tables]
         if tables:
-            lines += ["", f"## {module.__name__.rpartition('.')[2]}", "", (module.__doc__ or "").strip().split("\n")[0]]
+            name = module.__name__.rpartition(".")[2].removesuffix("_answers")
+            about = import_module(f"notifications.providers.{name}").__doc__ or ""
+            lines += ["", f"## {name}", "", about.strip().split("\n")[0]]
         for table in tables:
             lines += ["", f"### {table.title}", "", *_rows(table)]
     general = {str(status): row for status in (300, *_known_statuses(), 400, 500) if (row := by_status(status))}
@@ -153,8 +163,14 @@ def providers_page() -> str:
 
 
 def provider_modules() -> Iterator[ModuleType]:
-    """Yield the adapters' modules in the order of their names."""
-    for path in sorted((ROOT / "notifications/providers").glob("*.py")):
+    """Yield the adapters' modules in the order of their names; those that hold only tables come first.
+
+    A table is shown where it is written, not where it is imported.
+    """
+    paths = (ROOT / "notifications/providers").glob("*.py")
+    for path in sorted(
+        paths, key=lambda path: (path.stem.removesuffix("_answers"), not path.stem.endswith("_answers"))
+    ):
         if path.stem not in {"__init__", "answers"}:
             yield import_module(f"notifications.providers.{path.stem}")
 
@@ -220,30 +236,38 @@ def _rows(table: Table) -> list[str]:
 
 def _retry(table: Table, row: Answer) -> str:
     if table.is_callback:
-        return f"planned: at most {row.retries} more" if row.retries else "never"
+        if issubclass(row.outcome, ProviderMisconfigured):
+            return f"at most {MISCONFIGURED_RETRIES} more, when the provider's hold ends"
+        return f"at most {row.retries} more" if row.retries else "never"
     text = _RETRY[row.outcome]
     least = row.retry_after or (RATE_LIMITED_AT_LEAST if issubclass(row.outcome, RateLimited) else None)
     if least:
         text += f", after Retry-After or at least {least:g} s"
+    text += ", that device alone" if row.one_device else ""
     return text + (", as a possible duplicate" if row.maybe_sent else "")
 
 
 def _address(table: Table, row: Answer) -> str:
     if table.is_callback:
         times = row.deactivate_after
-        return "kept" if not times else "deactivated" if times == 1 else f"planned: deactivated after {times} in a row"
+        if row.suppress:
+            return "address suppressed"
+        return "kept" if not times else "deactivated" if times == 1 else f"deactivated after {times} in a row"
     if not issubclass(row.outcome, InvalidRecipient):
         return "kept"
-    done = "quarantined" if row.quarantine else "deactivated"
-    return f"{done}, address suppressed" if row.suppress else done
+    if row.suppress:
+        return "address suppressed"
+    return "quarantined" if row.quarantine else "deactivated"
 
 
 def _breaker(table: Table, row: Answer) -> str:
     if table.is_callback:
-        return "planned: the provider is held" if issubclass(row.outcome, ProviderMisconfigured) else "neutral"
+        if row.filtered:
+            return "neutral; an alert when it is frequent"
+        return "the provider is held, with an alert" if issubclass(row.outcome, ProviderMisconfigured) else "neutral"
     if issubclass(row.outcome, ProviderMisconfigured):
         return "neutral; the provider is held, with an alert"
-    return _BREAKER[row.outcome.breaker]
+    return _BREAKER[row.breaker]
 
 
 if __name__ == "__main__":

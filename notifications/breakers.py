@@ -23,11 +23,15 @@ from pybreaker import (
     CircuitBreakerStorage,
 )
 from redis import Redis
+from redis.commands.core import Script
 from redis.exceptions import RedisError
+
+from .rules.breaking import BreakerPolicy, BreakerState
 
 logger = logging.getLogger("notifications.breakers")
 
 KEY = "carillon:breaker:{%s}"
+Call = tuple[Script, list[str], list[str]]
 
 # One hash per provider: state, gen (the moment of the last transition: what started before it is stale), wait (ms that
 # it opens for), retry (ms), probe and lease (who probes, until when), and per bucket s<n> and f<n>.
@@ -113,29 +117,6 @@ return {state, row.gen, wait, granted, changed, failures, successes, tonumber(ro
 
 
 @dataclass(frozen=True)
-class BreakerPolicy:
-    """When a breaker opens and for how long; times in seconds."""
-
-    window: float = 30.0
-    minimum_volume: int = 10
-    threshold: float = 0.5
-    reset_timeout: float = 5.0
-    longest_timeout: float = 60.0
-    probe_lease: float = 15.0
-
-    def as_arguments(self) -> list[str]:
-        """Return the script's own form of it."""
-        return [
-            str(int(self.window * 1000)),
-            str(self.minimum_volume),
-            str(self.threshold),
-            str(int(self.reset_timeout * 1000)),
-            str(int(self.longest_timeout * 1000)),
-            str(int(self.probe_lease * 1000)),
-        ]
-
-
-@dataclass(frozen=True)
 class Permit:
     """Whether a group of sends may start.
 
@@ -149,18 +130,6 @@ class Permit:
     state: str = STATE_CLOSED
     generation: str = ""
     token: str = ""
-
-
-@dataclass(frozen=True)
-class BreakerState:
-    """How a breaker stands, for pages."""
-
-    state: str
-    failures: int = 0
-    successes: int = 0
-    retry_after: float = 0.0
-    opened_at: datetime | None = None
-    reachable: bool = True
 
 
 class RollingStorage(CircuitBreakerStorage):
@@ -180,13 +149,27 @@ class RollingStorage(CircuitBreakerStorage):
         self._unreachable = False
         self.caused = False
 
-    def step(self, op: str, token: str = "", *, gen: str = "", good: int = 0, bad: int = 0) -> Permit:
+    def step(self, op: str, token: str = "") -> Permit:
         """Run one step of the script and return its answer; without Redis, a permit."""
+        return self.run(self.call(op, token))
+
+    def run(self, call: Call) -> Permit:
+        """Run a call by itself and return its answer."""
+        script, keys, arguments = call
         try:
-            raw = self._script([self._key], [op, token, *self._policy, gen, good, bad])
+            return self.answer(script(keys, arguments), arguments[1])
         except RedisError as error:
+            return self.answer(error)
+
+    def call(self, op: str, token: str = "", *, gen: str = "", good: int = 0, bad: int = 0) -> Call:
+        """Return one step of the script, to be run together with others."""
+        return self._script, [self._key], [op, token, *self._policy, gen, str(good), str(bad)]
+
+    def answer(self, raw: object, token: str = "") -> Permit:
+        """Return what a step said; without Redis, a permit."""
+        if isinstance(raw, RedisError):
             if not self._unreachable:
-                logger.warning("%s: breaker closed, Redis is unreachable (%s)", self._alias, type(error).__name__)
+                logger.warning("%s: breaker closed, Redis is unreachable (%s)", self._alias, type(raw).__name__)
             self._unreachable, self.caused = True, False
             self._latest = BreakerState(STATE_CLOSED, reachable=False)
             return Permit(allowed=True)
@@ -262,29 +245,50 @@ class ProviderBreaker:
 
     def check(self) -> Permit:
         """Return whether a group of sends may start; one round trip."""
-        permit = self._storage.step("check", uuid.uuid4().hex)
-        self._announce()
-        return permit
+        return self._told(self._storage.run(self.asking()))
+
+    def asking(self) -> Call:
+        """Return `check` as a call to be run together with others; `granted` reads its answer."""
+        return self._storage.call("check", uuid.uuid4().hex)
+
+    def granted(self, call: Call, raw: object) -> Permit:
+        """Return what `asking` led to."""
+        return self._told(self._storage.answer(raw, call[2][1]))
 
     def report(self, permit: Permit, successes: int, failures: int) -> None:
-        """Report a permit's outcomes; neutral ones count as neither, so an all neutral group reports zeros.
+        """Report a permit's outcomes; see `reporting`."""
+        call = self.reporting(permit, successes, failures)
+        if call is not None:
+            self._told(self._storage.run(call))
+
+    def reporting(self, permit: Permit, successes: int, failures: int) -> Call | None:
+        """Return the call that reports a permit's outcomes; neutral ones count as neither. None: nothing to report.
 
         What started before the latest transition is stale and ignored, a probe's answer counts only while it holds
         the probe's lease.
         """
-        if permit.generation and (permit.probe or successes or failures):
-            self._storage.step("report", permit.token, gen=permit.generation, good=successes, bad=failures)
-            self._announce()
+        if not permit.generation or not (permit.probe or successes or failures):
+            return None
+        return self._storage.call("report", permit.token, gen=permit.generation, good=successes, bad=failures)
+
+    def peeking(self) -> Call:
+        """Return `state` as a call that is run together with others; `peeked` reads its answer."""
+        return self._storage.call("peek")
+
+    def peeked(self, raw: object) -> BreakerState:
+        """Return what `peeking` saw."""
+        self._told(self._storage.answer(raw))
+        return self._storage.latest
 
     def state(self) -> BreakerState:
         """Return how it stands, for pages; changes nothing."""
-        self._storage.step("peek")
-        self._announce()
+        self._told(self._storage.step("peek"))
         return self._storage.latest
 
-    def _announce(self) -> None:
+    def _told(self, permit: Permit) -> Permit:
         """Let pybreaker notice a transition and tell its listeners: reading its state does."""
         _ = self._circuit.state
+        return permit
 
 
 def _text(value: bytes | str | int) -> str:

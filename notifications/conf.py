@@ -26,6 +26,7 @@ KEYS = (
     "ENCRYPTION_KEYS",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
+RETENTION_KEYS = ("stale_devices_days",)
 ROUTE_KEYS = ("provider", "countries", "platforms")
 
 CLAIM_SIZE = 500
@@ -40,6 +41,7 @@ KEY_LOCK_WAIT_SECONDS = 0.25
 PAGE_SIZE = 1_000
 BACKLOG_LIMIT = 20_000
 REFUSED_KEPT_DAYS = 30
+SHORTEST_STALE_DAYS = 30
 DEFAULT_PATIENCE = {"critical": 20, "high": 300, "normal": 300, "bulk": 300}
 
 
@@ -98,6 +100,7 @@ class Settings:
     only_to: frozenset[str] | None
     only_to_declared: bool
     encryption_keys: tuple[str, ...] = field(repr=False)
+    stale_devices_days: int | None = None
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -138,6 +141,7 @@ def get() -> Settings:
         only_to=None if only_to is None else frozenset(item.lower().lstrip("@") for item in only_to),
         only_to_declared="ONLY_TO" in value,
         encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
+        stale_devices_days=cast("Mapping[str, int | None]", value.get("RETENTION") or {}).get("stale_devices_days"),
     )
 
 
@@ -153,6 +157,7 @@ def find_problems() -> list[SettingProblem]:
     problems = _unknown("NOTIFICATIONS", value, KEYS)
     problems += _provider_problems(value.get("PROVIDERS", {}))
     problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
+    problems += _retention_problems(value.get("RETENTION"))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
         problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
@@ -195,6 +200,20 @@ def _unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) ->
         for key in value
         if key not in known
     ]
+
+
+def _retention_problems(retention: object) -> list[SettingProblem]:
+    where = 'NOTIFICATIONS["RETENTION"]'
+    if retention is None:
+        return []
+    if not isinstance(retention, Mapping):
+        return [SettingProblem(where, "is not a dict", '{"stale_devices_days": 270}')]
+    problems = _unknown(where, retention, RETENTION_KEYS)
+    days = retention.get("stale_devices_days")
+    if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < SHORTEST_STALE_DAYS):
+        what = f"is not a whole number of days from {SHORTEST_STALE_DAYS}, nor None"
+        problems.append(SettingProblem(f"{where}['stale_devices_days']", what, '{"stale_devices_days": 270} or None'))
+    return problems
 
 
 def _provider_problems(providers: object) -> list[SettingProblem]:

@@ -141,6 +141,26 @@ class Reason(TextChoices):
     NO_ANSWER = "no_answer", _("the provider gave no answer that can be trusted")
 
 
+class Hint(TextChoices):
+    """What kind of act a dead letter asks for."""
+
+    RETRY = "retry", _("retry")
+    MEND = "mend", _("mend, then retry")
+    PERMANENT = "permanent", _("permanent")
+
+
+class Refusal(TextChoices):
+    """Why a replay does not send a letter, where its state does not say so afterwards."""
+
+    GONE = "already replayed or not dead", _("were replayed already, or are not dead any more")
+    REACHED = "reached by another channel", _("end as cancelled: another channel reached the person meanwhile")
+    TRYING = "another channel is trying", _("stay here: another channel is trying to reach the person")
+    CATEGORY = "category gone", _("stay here: their category is still gone")
+    NO_ROUTE = "still no route", _("stay here: still no provider is configured that can carry them")
+    ERASED = "secrets erased", _("stay here: their sensitive variables have been erased, so they can never be sent")
+    TOO_LATE = "expires before its turn", _("stay here: at this rate they would expire before their turn")
+
+
 class ReceiptKind(TextChoices):
     """What a provider's callback says became of a message."""
 
@@ -164,6 +184,8 @@ class SuppressionCause(TextChoices):
     HARD_BOUNCE = "hard_bounce", _("Hard bounce")
     COMPLAINT = "complaint", _("Complaint")
     STOP = "stop", _("Opted out by STOP")
+    SOFT_BOUNCE = "soft_bounce", _("Soft bounces, for a while")
+    UNREACHABLE = "unreachable", _("Out of reach, for a while")
     UNSUBSCRIBE = "unsubscribe", _("Unsubscribed")
     MANUAL = "manual", _("By hand")
 
@@ -193,6 +215,8 @@ class DeactivatedReason(TextChoices):
     REMOVED = "removed", _("Removed through the API")
     PRUNED = "pruned", _("Pruned by hand")
     QUARANTINED = "quarantined", _("Quarantined: sender or environment mismatch")
+    UNREACHABLE = "unreachable", _("Several messages in a row did not arrive")
+    STALE = "stale", _("Not seen for longer than devices are kept")
 
 
 class UncertainPolicy(TextChoices):

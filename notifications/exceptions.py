@@ -26,6 +26,7 @@ An error's text never carries message variables, tokens, addresses or credential
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -121,18 +122,24 @@ class TemporaryFailure(ProviderError):
     """The provider answered "later".
 
     `retry_after` is in seconds; `maybe_sent` says that the answer came after the request was written
-    and does not exclude that it was carried out (any 5xx).
+    and does not exclude that it was carried out (any 5xx). `whole_account` says that the wait is asked of the whole
+    account: nobody sends anything through it before.
     """
 
     retry_after: float | None = None
     maybe_sent: bool = False
+    whole_account: bool = False
     breaker = BreakerEffect.FAILURE
 
 
 @dataclass(eq=False)
 class RateLimited(TemporaryFailure):
-    """The provider answered "slower": certainly not sent, and no sign of ill health."""
+    """The provider answered "slower": certainly not sent, and no sign of ill health.
 
+    It is meant for the whole account unless `whole_account` says that only this device is meant.
+    """
+
+    whole_account: bool = True
     breaker = BreakerEffect.NEUTRAL
 
 
@@ -145,7 +152,12 @@ class ProviderUnavailable(ProviderError):
 
 @dataclass(eq=False)
 class ProviderMisconfigured(ProviderError):
-    """The account, not the message, is at fault: credentials, permissions, sender."""
+    """The account, not the message, is at fault: credentials, permissions, sender.
+
+    Where `platforms` names any, only devices of those cannot be reached through it.
+    """
+
+    platforms: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -155,10 +167,11 @@ class PermanentFailure(ProviderError):
 
 @dataclass(eq=False)
 class InvalidRecipient(PermanentFailure):
-    """The provider says that this address does not exist (any more)."""
+    """The provider says that this address does not exist (any more), perhaps `since` when."""
 
     suppress: bool = False
     quarantine: bool = field(default=False)
+    since: datetime | None = None
 
 
 @dataclass(eq=False)

@@ -15,8 +15,9 @@ from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent, stopping
 from .flows.reconcile import reconcile
+from .flows.replay import unfinished, work_on
 from .models import Broadcast
-from .wakeups import PLAN_JOB, RECONCILE_JOB, forget, wake
+from .wakeups import PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
 
 served: list[Channel] = []
 """The channels that this process's worker serves; set when it starts."""
@@ -62,3 +63,18 @@ def reconcile_receipts(channel: str) -> None:
     forget(channel, RECONCILE_JOB)
     while reconcile() and not stopping.is_set():
         pass
+
+
+def act_on_dead_letters(entry_id: str) -> None:
+    """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
+    close_old_connections()
+    for channel in Channel:
+        forget(channel, REPLAY_JOB, entry_id)
+    key = int(entry_id)
+    began = time.monotonic()
+    while work_on(key):
+        serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
+        if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
+            if any(entry.pk == key for entry in unfinished()):
+                wake(served[0] if served else Channel.PUSH, REPLAY_JOB, entry_id, force=True)
+            return

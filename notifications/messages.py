@@ -103,7 +103,8 @@ class ReceiptEvent:
     `event_key` is unique within the provider's account, so that a callback sent twice counts once.
     `carillon_id` is ours if the provider returned it; else `provider_message_id` finds the delivery.
     After an undelivered message, `retries` says how many automatic attempts may follow it, `deactivate_after`
-    how many of its kind in a row cost the device, and `misconfigured` that the account is at fault.
+    how many of its kind in a row cost the device, `misconfigured` that the account is at fault, and `filtered` that a
+    content filter stopped it: one such report is nothing, their rate is.
     """
 
     kind: ReceiptKind
@@ -119,6 +120,7 @@ class ReceiptEvent:
     deactivate_after: int = 0
     retries: int = 0
     misconfigured: bool = False
+    filtered: bool = False
 
 
 class CarillonId(NamedTuple):

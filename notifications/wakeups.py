@@ -7,6 +7,7 @@ first claim: whatever is committed after that wakes the next drain.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from functools import lru_cache, partial
@@ -26,12 +27,16 @@ logger = logging.getLogger("notifications.wakeups")
 DRAIN_JOB = "notifications.jobs.drain"
 PLAN_JOB = "notifications.jobs.plan_broadcast"
 RECONCILE_JOB = "notifications.jobs.reconcile_receipts"
+REPLAY_JOB = "notifications.jobs.act_on_dead_letters"
 _JOB_TIMEOUT = 600
 _FAILURE_KEPT = 3_600
 _CONNECT_SECONDS = 0.25
 _ANSWER_SECONDS = 0.5
-_REST_SECONDS = 1.0
+# A wake-up may be asked for inside an HTTP request, which a hung Redis must not keep.
+_WAKE_SECONDS = 0.2
+_REST_SECONDS = 2.0
 _resting_until: dict[str, float] = {}
+_turn = threading.Lock()
 
 
 def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool = False) -> bool:
@@ -39,21 +44,23 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
 
     An unreachable Redis is not an error: what is due stays due in PostgreSQL, and the sweeper asks again.
     """
-    if not force and time.monotonic() < _resting_until.get(channel, 0.0):
+    where = _where(channel)
+    if not force and _rests(where):
         return False
     argument = argument or channel
     try:
-        redis = connection(channel)
-        if not redis.set(_key(channel, job, argument), "1", nx=True, ex=conf.WAKE_KEY_SECONDS) and not force:
-            return False
-        queue = django_rq.get_queue(channel, connection=redis, serializer=JSONSerializer, commit_mode="auto")
-        queue.enqueue_call(job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT)
+        redis = connection(channel, _WAKE_SECONDS)
+        asked = bool(redis.set(_key(channel, job, argument), "1", nx=True, ex=conf.WAKE_KEY_SECONDS)) or force
+        if asked:
+            queue = django_rq.get_queue(channel, connection=redis, serializer=JSONSerializer, commit_mode="auto")
+            queue.enqueue_call(job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT)
     except RedisError as error:
         # One line, and a moment's rest: a hung Redis must not cost every request its time-out.
         logger.warning("no wake-up for %s: %s; the sweeper will ask again", channel, type(error).__name__)
-        _resting_until[channel] = time.monotonic() + _REST_SECONDS
+        _resting_until[where] = time.monotonic() + _REST_SECONDS
         return False
-    return True
+    _resting_until.pop(where, None)
+    return asked
 
 
 def wake_on_commit(channels: Iterable[str], job: str = DRAIN_JOB, argument: str = "") -> None:
@@ -79,13 +86,13 @@ def waiting(channel: str) -> int | None:
 
 
 @lru_cache(maxsize=16)
-def connection(channel: str) -> Redis:
+def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     """Return the channel's Redis with deadlines that an HTTP request can bear."""
     base = django_rq.get_connection(channel)
     pool = base.connection_pool
     options = {
         **pool.connection_kwargs,
-        "socket_timeout": _ANSWER_SECONDS,
+        "socket_timeout": answer_seconds,
         "socket_connect_timeout": _CONNECT_SECONDS,
         "retry": Retry(NoBackoff(), 0),  # redis-py would try again for seconds
     }
@@ -94,6 +101,24 @@ def connection(channel: str) -> Redis:
     if "path" in options:
         options.pop("socket_connect_timeout")
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+
+
+def _rests(where: str) -> bool:
+    """Whether a Redis that did not answer is left alone for now; when that is over, one thread finds out for all."""
+    with _turn:
+        until = _resting_until.get(where)
+        if until is None:
+            return False
+        if time.monotonic() < until:
+            return True
+        _resting_until[where] = time.monotonic() + _REST_SECONDS
+        return False
+
+
+def _where(channel: str) -> str:
+    """Return which Redis a channel uses: what hangs for one channel hangs for all that share it."""
+    options = connection(channel).connection_pool.connection_kwargs
+    return f"{options.get('path') or options.get('host') or channel}:{options.get('port')}"
 
 
 def _key(channel: str, job: str, argument: str) -> str:

@@ -136,6 +136,17 @@ _accounts: dict[str, dict[str, Any]] = {
             "base_url": env.str("FCM_BASE_URL", "") or None,
         },
     },
+    "apns": {
+        "BACKEND": "notifications.providers.apns.APNsAdapter",
+        "OPTIONS": {
+            "key_file": env.str("APNS_KEY_FILE", ""),
+            "key_id": env.str("APNS_KEY_ID", ""),
+            "team_id": env.str("APNS_TEAM_ID", ""),
+            "topic": env.str("APNS_TOPIC", ""),
+            "ca_file": env.str("APNS_CA_FILE", "") or None,
+            "base_url": env.str("APNS_BASE_URL", "") or None,
+        },
+    },
     "twilio": {
         "BACKEND": "notifications.providers.twilio.TwilioAdapter",
         "OPTIONS": {
@@ -143,6 +154,16 @@ _accounts: dict[str, dict[str, Any]] = {
             "auth_token": env.str("TWILIO_AUTH_TOKEN", ""),
             "from_number": env.str("TWILIO_FROM_NUMBER", ""),
             "base_url": env.str("TWILIO_BASE_URL", "") or None,
+        },
+    },
+    "vonage": {
+        "BACKEND": "notifications.providers.vonage.VonageAdapter",
+        "OPTIONS": {
+            "api_key": env.str("VONAGE_API_KEY", ""),
+            "api_secret": env.str("VONAGE_API_SECRET", ""),
+            "from_number": env.str("VONAGE_FROM", ""),
+            "signature_secret": env.str("VONAGE_SIGNATURE_SECRET", "") or None,
+            "base_url": env.str("VONAGE_BASE_URL", "") or None,
         },
     },
     "email": {
@@ -155,11 +176,37 @@ _accounts: dict[str, dict[str, Any]] = {
             "base_url": env.str("POSTMARK_BASE_URL", "") or None,
         },
     },
+    "resend": {
+        "BACKEND": "notifications.providers.anymail.AnymailAdapter",
+        "OPTIONS": {
+            "esp": "resend",
+            "from_email": env.str("DEFAULT_FROM_EMAIL", "Carillon <carillon@localhost>"),
+            "esp_options": {"api_key": env.str("RESEND_API_KEY", "")},
+            "webhook_secret": env.str("RESEND_WEBHOOK_SECRET", "") or None,
+            "base_url": env.str("RESEND_BASE_URL", "") or None,
+        },
+    },
+    "smtp": {
+        "BACKEND": "notifications.providers.smtp.SMTPAdapter",
+        "OPTIONS": {
+            "url": env.str("SMTP_URL", ""),
+            "from_email": env.str("DEFAULT_FROM_EMAIL", "Carillon <carillon@localhost>"),
+            "ca_file": env.str("SMTP_CA_FILE", "") or None,
+        },
+    },
 }
 # The variable that says that there is an account at all. A provider without one is left out, and its route with it.
-_credentials = {"fcm": "FCM_SERVICE_ACCOUNT_FILE", "twilio": "TWILIO_ACCOUNT_SID", "email": "POSTMARK_SERVER_TOKEN"}
+_credentials = {
+    "fcm": "FCM_SERVICE_ACCOUNT_FILE",
+    "apns": "APNS_KEY_FILE",
+    "twilio": "TWILIO_ACCOUNT_SID",
+    "vonage": "VONAGE_API_KEY",
+    "email": "POSTMARK_SERVER_TOKEN",
+    "resend": "RESEND_API_KEY",
+    "smtp": "SMTP_URL",
+}
 _configured = [alias for alias, variable in _credentials.items() if env.str(variable, "")]
-_routes = {"push": ["fcm"], "sms": ["twilio"], "email": ["email"]}
+_routes = {"push": ["fcm", "apns"], "sms": ["twilio", "vonage"], "email": ["email", "resend", "smtp"]}
 NOTIFICATIONS: dict[str, Any] = {
     "PROVIDERS": {
         alias: {

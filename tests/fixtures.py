@@ -38,6 +38,7 @@ def sandbox(running_sandbox: SandboxProcess, settings: Any, tmp_path_factory: py
     settings.NOTIFICATIONS = notifications_settings(running_sandbox, Path(key_file))
     registry.reset()
     gate.breaker.cache_clear()
+    gate.pace.cache_clear()
     for channel in ("push", "sms", "email"):
         connection(channel).flushdb()
     return running_sandbox

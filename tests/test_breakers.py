@@ -6,7 +6,7 @@ import logging
 import multiprocessing
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +18,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from notifications.breakers import BreakerPolicy, Permit, ProviderBreaker
+from notifications.breakers import Permit, ProviderBreaker
+from notifications.rules.breaking import BreakerPolicy
 
 FAST = BreakerPolicy(window=30.0, minimum_volume=10, threshold=0.5, reset_timeout=0.2, longest_timeout=0.8)
 Make = Callable[..., ProviderBreaker]
@@ -110,6 +111,40 @@ def test_a_lower_share_of_failures_is_borne(make: Make) -> None:
     assert breaker.state().failures == 20 * 49
 
 
+def test_half_failing_trips_it_though_the_failures_come_late(make: Make) -> None:
+    """Successes are told at once, failures after a time-out: within two windows their share is seen all the same."""
+    policy = BreakerPolicy(window=1.0)
+    breaker, late = make(policy), deque[tuple[float, Permit]]()
+    began = time.monotonic()
+    while (permit := breaker.check()).allowed and time.monotonic() - began < 20 * policy.window:
+        now = time.monotonic()
+        breaker.report(permit, 8, 0)
+        late.append((now + policy.window / 3, permit))
+        while late[0][0] <= now:
+            breaker.report(late.popleft()[1], 0, 8)
+        time.sleep(0.02)
+    assert permit.state == "open"
+
+
+def test_half_failing_trips_it_though_the_successes_are_slow(make: Make) -> None:
+    policy = BreakerPolicy(window=1.0)
+    breaker, late = make(policy), deque[tuple[float, Permit]]()
+    began = time.monotonic()
+    while (permit := breaker.check()).allowed and time.monotonic() - began < 20 * policy.window:
+        now = time.monotonic()
+        breaker.report(permit, 0, 1)
+        late.append((now + policy.window / 3, permit))
+        while late[0][0] <= now:
+            breaker.report(late.popleft()[1], 1, 0)
+        time.sleep(0.02)
+    assert permit.state == "open"
+
+
+@pytest.mark.parametrize(("timeout", "lease"), [(2.0, 15.0), (11.0, 15.0), (31.0, 35.0)])
+def test_a_probes_lease_outlives_a_send(timeout: float, lease: float) -> None:
+    assert BreakerPolicy().outliving(timeout).probe_lease == lease
+
+
 def test_old_failures_roll_out_of_the_window(make: Make) -> None:
     policy = BreakerPolicy(window=0.5, minimum_volume=10, reset_timeout=60.0)
     breaker = make(policy)
@@ -122,7 +157,8 @@ def test_old_failures_roll_out_of_the_window(make: Make) -> None:
 
 
 def test_ten_thousand_client_errors_neither_open_nor_close(make: Make) -> None:
-    breaker = make()
+    # However slow the machine, what was counted first is still within the window.
+    breaker = make(BreakerPolicy(window=3_600.0, reset_timeout=0.2, longest_timeout=0.8))
     breaker.report(breaker.check(), 0, 4)
     for _ in range(10_000):
         breaker.report(breaker.check(), 0, 0)

@@ -15,11 +15,10 @@ from django.utils.translation import gettext_lazy
 from ..channels import SPECS
 from ..flows.people import address_target
 from ..flows.recipients import address_recipient
+from ..flows.replay import DISCARD, REPLAY
 from ..models import Delivery, Notification
 from ..models.console_queries import history as events
 from .base import ReadOnlyAdmin, as_uuid
-from .confirm import Operation, ask_or_do, selected
-from .dead_letters import DISCARD, REPLAY, may_replay
 from .filters import FamilyFilter, ProviderFilter, WindowFilter
 from .markup import (
     EMPTY,
@@ -35,6 +34,7 @@ from .markup import (
     redacted,
     short_id,
 )
+from .replaying import act_on_letters, may_replay
 
 _HIDDEN = gettext_lazy("hidden; seeing it needs the permission to see personal data")
 
@@ -188,16 +188,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Replay dead letters"), permissions=["replay"])
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
         """Dry run, then replay."""
-        return self._act(request, REPLAY)
+        return act_on_letters(self, request, REPLAY, request.get_full_path())
 
     @admin.action(description=gettext_lazy("Discard dead letters"), permissions=["replay"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> HttpResponse:
         """Dry run, then discard."""
-        return self._act(request, DISCARD)
-
-    def _act(self, request: HttpRequest, operation: Operation) -> HttpResponse:
-        keys = [key for text in selected(request) if (key := as_uuid(text)) is not None]
-        return ask_or_do(self, request, operation, keys, request.get_full_path())
+        return act_on_letters(self, request, DISCARD, request.get_full_path())
 
     @admin.display(description=gettext_lazy("asked"))
     def asked(self, row: Delivery) -> str:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from .. import conf
 from ..flows import operate
+from ..flows.degraded import HELD_BY
 from ..flows.operate import By
 from ..models import Alert, ApiKey, ProviderHold
 from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, time_column
@@ -67,7 +68,7 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         """The end is made from the minutes."""
 
         model = ProviderHold
-        fields = ("alias", "reason")
+        fields = ("alias", "platform", "reason")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,13 +78,17 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
     def validate_unique(self) -> None:
         """Holding again prolongs."""
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """Holding again prolongs, so what makes a hold unique is not looked at."""
+        return {*super()._get_validation_exclusions(), "platform"}  # type: ignore[misc]
+
 
 class ProviderHoldAdmin(ConsoleAdmin):
     """Providers that must not be used for now."""
 
     keyset = "pk"
     form = HoldForm
-    list_display = ("alias", "ends", "reason", "by_whom", "since")
+    list_display = ("alias", "platform", "ends", "reason", "by_whom", "since")
     actions = ("release",)
     ends = time_column("until", gettext_lazy("ends"))
     since = time_column("created_at", gettext_lazy("first held"))
@@ -102,24 +107,28 @@ class ProviderHoldAdmin(ConsoleAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Ask for minutes when holding; show the end afterwards."""
-        return ["alias", "minutes", "reason"] if obj is None else ["alias", "ends", "reason", "by_whom", "since"]
+        if obj is None:
+            return ["alias", "platform", "minutes", "reason"]
+        return ["alias", "platform", "ends", "reason", "by_whom", "since"]
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
         """Hold through the flow."""
         values = form.cleaned_data
         by = By(actor_of(request), values["reason"])
-        operate.hold_provider(values["alias"], timedelta(minutes=values["minutes"]), by)
-        obj.pk = values["alias"]
+        operate.hold_provider(values["alias"], timedelta(minutes=values["minutes"]), by, values["platform"])
+        obj.pk = ProviderHold.objects.get(alias=values["alias"], platform=values["platform"]).pk
         obj.refresh_from_db()
 
     @admin.action(description=gettext_lazy("Release"), permissions=["release"])
     def release(self, request: HttpRequest, queryset: QuerySet[ProviderHold]) -> HttpResponse:
         """Ask why, then release."""
-        return ask_or_do(self, request, RELEASE, selected(request), request.get_full_path())
+        return ask_or_do(self, request, RELEASE, _numbers(request), request.get_full_path())
 
     @admin.display(description=gettext_lazy("held by"))
     def by_whom(self, row: ProviderHold) -> str:
         """Who held it: a person, or Carillon itself."""
+        if row.held_by == HELD_BY:
+            return _("itself: degraded")
         return row.held_by or _("itself: misconfigured")
 
 
@@ -215,7 +224,7 @@ def _look_at_holds(keys: Sequence[Any]) -> DryRun:
 
 
 def _release(keys: Sequence[Any], by: By) -> str:
-    done = operate.release_providers([str(key) for key in keys], by)
+    done = operate.release_providers(keys, by)
     return ngettext("%(count)d provider was released.", "%(count)d providers were released.", done) % {"count": done}
 
 

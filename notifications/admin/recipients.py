@@ -23,6 +23,7 @@ from ..rules.identity import user_recipient
 from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, as_uuid, time_column
 from .confirm import DryRun, Operation, ask_or_do, selected
 from .markup import address, person_link
+from .pruning import PRUNE, RESTORE, UndoAdmin
 
 
 def hashes_of(term: str) -> list[str]:
@@ -31,7 +32,7 @@ def hashes_of(term: str) -> list[str]:
     return [*found, *(address_hash(channel, term) for channel in SPECS)]
 
 
-class DeviceAdmin(ReadOnlyAdmin):
+class DeviceAdmin(UndoAdmin):
     """Users' devices; registering is the app's, pruning and its undo are ours."""
 
     list_display = (
@@ -53,17 +54,13 @@ class DeviceAdmin(ReadOnlyAdmin):
     created = time_column("created_at", gettext_lazy("registered"))
     fields: ClassVar = (
         *("id", "who", "channel", "platform", "token_type", "address_masked", "locale", "time_zone", "is_active"),
-        *("deactivated_reason", "deactivated_at", "created_at", "last_seen_at"),
+        *("deactivated_reason", "deactivated_by", "deactivated_at", "restored_at", "created_at", "last_seen_at"),
     )
 
     def find(self, term: str) -> Q:
         """Find by id, address or owner."""
         found = self.exactly("pk", term) | Q(address_hash__in=hashes_of(term))
         return found | self.exactly("user_id", term.removeprefix("u:"))
-
-    def has_prune_permission(self, request: HttpRequest) -> bool:
-        """Whether the actions are offered."""
-        return bool(request.user.has_perm("carillon.prune"))
 
     @admin.action(description=gettext_lazy("Prune: write to these no more"), permissions=["prune"])
     def prune(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse:
@@ -228,30 +225,6 @@ class TopicSubscriptionAdmin(ConsoleAdmin):
         return person_link(user_recipient(row.user_id), self.admin_site.name)
 
 
-def _look_at_pruning(keys: Sequence[Any]) -> DryRun:
-    active = operate.active_among(keys)
-    return DryRun(
-        active, [(_("will not be written to any more"), active), (_("are inactive already"), len(keys) - active)]
-    )
-
-
-def _prune(keys: Sequence[Any], by: By) -> str:
-    done = operate.prune_devices(keys, by)
-    return ngettext("%(count)d device was pruned.", "%(count)d devices were pruned.", done) % {"count": done}
-
-
-def _look_at_restoring(keys: Sequence[Any]) -> DryRun:
-    able = operate.restorable_among(keys)
-    lines = [(_("will be written to again"), able)]
-    lines.append((_("stay as they are: active, or registered by somebody else since"), len(keys) - able))
-    return DryRun(able, lines)
-
-
-def _restore(keys: Sequence[Any], by: By) -> str:
-    done = operate.restore_devices(keys, by)
-    return ngettext("%(count)d device is back.", "%(count)d devices are back.", done) % {"count": done}
-
-
 def _look_at_lifting(keys: Sequence[Any]) -> DryRun:
     held = Suppression.objects.filter(pk__in=keys, lifted_at=None).count()
     return DryRun(held, [(_("can be written to again"), held), (_("were lifted before"), len(keys) - held)])
@@ -262,26 +235,6 @@ def _lift(keys: Sequence[Any], by: By) -> str:
     return ngettext("%(count)d suppression was lifted.", "%(count)d suppressions were lifted.", done) % {"count": done}
 
 
-PRUNE = Operation(
-    name="prune",
-    title=gettext_lazy("Prune devices"),
-    button=gettext_lazy("Prune"),
-    effect=gettext_lazy(
-        "Nothing is deleted: a pruned device can be brought back, and comes back by itself when its app"
-        " registers again."
-    ),
-    look=_look_at_pruning,
-    run=_prune,
-    dangerous=True,
-)
-RESTORE = Operation(
-    name="restore",
-    title=gettext_lazy("Bring devices back"),
-    button=gettext_lazy("Bring back"),
-    effect=gettext_lazy("A token that somebody else has registered since stays theirs."),
-    look=_look_at_restoring,
-    run=_restore,
-)
 LIFT = Operation(
     name="lift",
     title=gettext_lazy("Lift suppressions"),

@@ -17,13 +17,15 @@ from ..models import Claim, Delivery
 from ..models.delivery_queries import stand_at, standing_of
 from ..providers.base import Adapter
 from ..rules.doubt import resumed
-from ..rules.fallback import patience
+from ..rules.pacing import Turn, claim_size
 from ..rules.routing import candidates, choose, in_order
 from ..rules.standing import Change, Standing
 from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
+from .behind import Behind, split, with_patience
 from .recheck import Facts, load_facts, recheck
 from .record import record
+from .turns import is_urgent, leave, report
 
 _AGAIN = timedelta(seconds=2)
 _SHORTEST_WAIT = timedelta(milliseconds=200)
@@ -31,23 +33,28 @@ _SHORTEST_WAIT = timedelta(milliseconds=200)
 
 @dataclass(frozen=True)
 class Batch:
-    """Deliveries under one claim, in the order of their positions; `permit` is the breaker's leave to send them."""
+    """Deliveries under one claim, in the order of their positions; `permit` and `turn` are the leave to send them."""
 
     claim_id: int
     worker: str
     channel: Channel
     adapter: Adapter
     permit: Permit
+    turn: Turn
     deliveries: Sequence[Delivery]
     facts: Facts
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """What a claim found: how many rows were due, and those to send; none if all were settled without a send."""
+    """What a claim found: how many rows were due, and those to send; none if all were settled without a send.
+
+    Where an account has a rate just now, more may be due any moment, and `enough` rows are enough for the next claim.
+    """
 
     due: int
     batch: Batch | None
+    enough: int = 0
 
 
 def claim(
@@ -64,7 +71,7 @@ def claim(
         now = Delivery.objects.database_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
-        routes = _Routes(channel, facts)
+        routes = _Routes(channel, rows[0].lane, facts)
         sendable = []
         for row in rows:
             if row.pk in settled:
@@ -74,8 +81,9 @@ def claim(
                 settled[row.pk] = change
             else:
                 sendable.append((row, alias))
+        rows_to_take = routes.share_out([row for row, alias in sendable if alias == routes.taken], settled)
         record(settled.values())
-        return Claimed(len(rows), _take(sendable, routes, worker))
+        return Claimed(len(rows), _take(rows_to_take, routes, worker), enough=routes.enough())
 
 
 def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None, most: int) -> list[Delivery]:
@@ -93,10 +101,12 @@ def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None,
 class _Routes:
     """Which provider each row goes through; asks hold and breaker once per provider."""
 
-    def __init__(self, channel: Channel, facts: Facts) -> None:
+    def __init__(self, channel: Channel, lane: int, facts: Facts) -> None:
+        self.lane = lane
         self.route_entries = conf.get().routes.get(channel, ())
         self.facts = facts
         self.permits: dict[str, Permit] = {}
+        self.behind: dict[str, Behind] = {}
         self.taken: str = ""
 
     def route(self, row: Delivery) -> tuple[str, Change | None]:
@@ -105,47 +115,67 @@ class _Routes:
         platform, token_type = (device.platform, device.token_type) if device else ("", "")
         before = standing_of(row)
         aliases = in_order(candidates(self.route_entries, row.address, platform), before)
-        alias, available = choose(aliases, lambda name: gate.can_serve(name, platform, token_type), self._is_open)
+        alias, available = choose(
+            aliases, lambda name: gate.can_serve(name, platform, token_type), lambda name: self._is_open(name, platform)
+        )
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)
             return "", Change(row.pk, before, replace(dead, fallback_at=self.facts.now))
         if not available:
-            return alias, Change(row.pk, before, self._park(row, alias))
+            return alias, Change(row.pk, before, self._park(row, alias, platform))
         return alias, None
 
-    def _is_open(self, alias: str) -> bool:
-        if gate.held_until(alias) is not None:
+    def _is_open(self, alias: str, platform: str) -> bool:
+        if gate.held_until(alias, platform) is not None:
             return False
         if self.taken and alias not in self.permits:
             # One claim serves one provider: asking for a second permit could take a probe that nobody would use.
             return True
         if alias not in self.permits:
-            self.permits[alias] = gate.permit(alias)
+            self.permits[alias], turn = leave(alias, urgent=is_urgent(self.lane))
+            self.behind[alias] = Behind(alias, turn, self.facts)
         if self.permits[alias].allowed:
             self.taken = self.taken or alias
         return self.permits[alias].allowed
 
-    def _park(self, row: Delivery, alias: str) -> Standing:
-        category = self.facts.category_of(row)
-        before = standing_of(row)
-        permit = self.permits.get(alias)
+    def enough(self) -> int:
+        """Return how many rows the next claim needs if an account has a rate just now, else 0."""
+        rates = [item.turn.rate for item in self.behind.values() if item.turn.rate is not None]
+        if len(self.route_entries) > 1 or not rates:
+            # What another provider could send may be behind them all.
+            return conf.CLAIM_SIZE if rates else 0
+        return max(conf.START_GROUP, claim_size(max(rates), conf.CLAIM_SIZE))
+
+    def share_out(self, rows: Sequence[Delivery], settled: dict[UUID, Change]) -> list[Delivery]:
+        """Return what of the provider taken goes now; what waits behind is added to the settled."""
+        going: list[Delivery] = []
+        if self.taken and self.permits[self.taken].probe:
+            # Whatever failed often may be at fault itself.
+            going = sorted(rows, key=lambda row: row.attempt)[:1]
+        elif self.taken:
+            going = split(rows, self.behind[self.taken], alone=len(self.route_entries) == 1)
+        for item in self.behind.values():
+            settled.update(item.changes)
+            item.count()
+        return going
+
+    def _park(self, row: Delivery, alias: str, platform: str) -> Standing:
+        permit, behind, held = self.permits.get(alias), self.behind.get(alias), gate.held_until(alias, platform)
+        if behind is not None and behind.turn.paused and held is None:
+            return behind.park(row).after
         wait = max(_SHORTEST_WAIT, timedelta(seconds=permit.retry_after)) if permit else _AGAIN
-        waiting = parked(before, Reason.BREAKER_OPEN, gate.held_until(alias) or self.facts.now + wait)
-        if before.fallback_at is None and category.fallback:
-            left = row.expires_at - self.facts.now if row.expires_at else None
-            waiting = replace(waiting, fallback_at=self.facts.now + patience(category.patience, left))
-        return waiting
+        waiting = parked(standing_of(row), Reason.BREAKER_OPEN, held or self.facts.now + wait)
+        return with_patience(waiting, row, self.facts)
 
 
-def _take(sendable: Sequence[tuple[Delivery, str]], routes: _Routes, worker: str) -> Batch | None:
+def _take(rows: list[Delivery], routes: _Routes, worker: str) -> Batch | None:
     """Put the rows of one provider under a claim; the others stay due and are claimed next."""
     alias = routes.taken
-    rows = [row for row, own in sendable if own == alias]
     if not rows:
+        if alias:
+            report(alias, routes.permits[alias], [])
         return None
-    permit = routes.permits[alias]
-    if permit.probe:
-        rows = rows[:1]
+    permit, turn = routes.permits[alias], routes.behind[alias].turn
     head = rows[0]
     made = Claim.objects.create(
         worker=worker,
@@ -163,4 +193,4 @@ def _take(sendable: Sequence[tuple[Delivery, str]], routes: _Routes, worker: str
     record(changes)
     for row, change in zip(rows, changes, strict=True):
         stand_at(row, change.after)
-    return Batch(made.pk, worker, Channel(head.channel), gate.adapter(alias), permit, rows, routes.facts)
+    return Batch(made.pk, worker, Channel(head.channel), gate.adapter(alias), permit, turn, rows, routes.facts)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from django.db import Error, connection
-from pybreaker import STATE_CLOSED
 
 from .. import conf
 from ..cipher import decrypt
@@ -21,6 +20,7 @@ from .claim import Batch
 from .compose import compose
 from .outcomes import Outcomes
 from .recheck import PAUSED_FOR
+from .turns import Turns
 
 logger = logging.getLogger("notifications.deliver")
 
@@ -55,19 +55,45 @@ def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool
     `started_upto` is advanced before anything of the group is composed: whatever may have gone out is beyond doubt
     within it, and whatever lies beyond it has certainly not.
     """
-    for start in range(0, len(batch.deliveries), conf.START_GROUP):
+
+    def meanwhile() -> bool:
         outcomes.flush_if_old()
-        if start and not (between_groups() and _still_permitted(batch)):
-            return
-        group = batch.deliveries[start : start + conf.START_GROUP]
-        stopped = _advance(batch, start, start + len(group))
-        if stopped is None:
-            return
-        outcomes.started_upto = start + len(group)
-        for row in group:
-            message = _message(batch, row, stopped.get(row.pk), outcomes)
-            if message is not None:
-                yield message
+        return between_groups()
+
+    turns = Turns(batch.adapter, batch.deliveries[0].lane, batch.permit, batch.turn, meanwhile)
+    done = 0
+    try:
+        while done < len(batch.deliveries):
+            outcomes.flush_if_old()
+            if done and not between_groups():
+                return
+            # Asked for last, so that what is granted goes out at once.
+            size = turns.next(len(batch.deliveries) - done)
+            stopped = _advance(batch, done, done + size) if size else None
+            if stopped is None:
+                return
+            group = batch.deliveries[done : done + size]
+            done = outcomes.started_upto = done + size
+            yield from _messages(batch, group, stopped, outcomes, turns)
+    finally:
+        turns.close()
+
+
+def _messages(
+    batch: Batch, group: Sequence[Delivery], stopped: dict[object, str], outcomes: Outcomes, turns: Turns
+) -> Iterator[OutboundMessage]:
+    """Yield the messages of a group that was declared started, each at its turn."""
+    late = False
+    for row in group:
+        message = None if late else _message(batch, row, stopped.get(row.pk), outcomes)
+        if message is not None and turns.go():
+            yield message
+        elif message is not None or late:
+            # The send window was full for so long that the turn is over, or the account must pause: certainly not sent.
+            late = True
+            outcomes.settle(row, parked(standing_of(row), Reason.PACED, outcomes.now()))
+        else:
+            turns.skip()
 
 
 def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
@@ -84,19 +110,17 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
     return stopped  # type: ignore[return-value]
 
 
-def _still_permitted(batch: Batch) -> bool:
-    """Ask the breaker once per group; a provider that failed meanwhile gets nothing more of this batch."""
-    alias = batch.adapter.alias
-    return gate.held_until(alias) is None and gate.breaker(alias).state().state == STATE_CLOSED
-
-
 def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) -> OutboundMessage | None:
     before, now = standing_of(row), outcomes.now()
+    held = gate.known_hold(batch.adapter.alias, _platform(batch, row))
     if stop == "paused":
         outcomes.settle(row, parked(before, Reason.PAUSED, now + PAUSED_FOR))
     elif stop is not None:
         state = State.EXPIRED if stop == "expired" else State.CANCELLED
         outcomes.settle(row, ended(before, state, Reason.TTL if stop == "expired" else Reason.NONE, now))
+    elif held is not None:
+        # Since it was claimed, the provider turned out to reach nobody on this platform.
+        outcomes.settle(row, parked(before, Reason.BREAKER_OPEN, held))
     else:
         try:
             return _outbound(batch, row)
@@ -107,6 +131,11 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             logger.error("composing %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
+
+
+def _platform(batch: Batch, row: Delivery) -> str:
+    device = batch.facts.devices.get(row.device_id) if row.device_id else None
+    return device.platform if device else ""
 
 
 def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
@@ -131,7 +160,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         channel=Channel(row.channel),
         address=row.address,
         content=compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data),
-        platform=device.platform if device else "",
+        platform=_platform(batch, row),
         token_type=device.token_type if device else "",
         collapse_key=notification.collapse_key,
         expires_at=row.expires_at,

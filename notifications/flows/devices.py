@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,6 +18,7 @@ from ..enums import Channel, DeactivatedReason, Platform, TokenType
 from ..exceptions import InvalidData, Problem
 from ..models import Device
 from ..rules.identity import UserKey
+from ..rules.pruning import is_outdated
 from ..rules.quiet_hours import zone
 from . import gate
 
@@ -70,15 +72,34 @@ def remove(device: Device) -> None:
     _switch_off([device.pk], DeactivatedReason.REMOVED)
 
 
-def deactivate(addresses: Iterable[tuple[str, str]], reason: DeactivatedReason) -> int:
-    """Deactivate the active devices with these (channel, address) and return how many there were."""
-    by_channel: dict[str, list[str]] = defaultdict(list)
-    for channel, address in addresses:
-        by_channel[channel].append(address_hash(channel, address))
+@dataclass(frozen=True)
+class Gone:
+    """An address that a provider calls dead: when the message to it was claimed, and since when, if it says so."""
+
+    channel: str
+    address: str
+    asked_at: datetime
+    since: datetime | None = None
+
+
+def deactivate(found: Iterable[Gone], reason: DeactivatedReason, by: str = "") -> int:
+    """Deactivate the active devices at these addresses and return how many there were.
+
+    A device that has registered since is left alone: the provider's word is older than the app's.
+    """
+    by_channel: dict[str, dict[str, Gone]] = defaultdict(dict)
+    for item in found:
+        by_channel[item.channel][address_hash(item.channel, item.address)] = item
     done = 0
-    for channel, hashes in by_channel.items():
-        keys = Device.objects.filter(channel=channel, address_hash__in=hashes, is_active=True).order_by("pk")
-        done += _switch_off(list(keys.values_list("pk", flat=True)), reason)
+    for channel, items in by_channel.items():
+        rows = Device.objects.filter(channel=channel, address_hash__in=items, is_active=True).order_by("pk")
+        keys = [
+            key
+            for key, hashed, seen in rows.values_list("pk", "address_hash", "last_seen_at")
+            if is_outdated(seen, items[hashed].asked_at, items[hashed].since)
+        ]
+        latest = max(item.asked_at for item in items.values())
+        done += _switch_off(keys, reason, by, seen_until=latest)
     return done
 
 
@@ -89,16 +110,57 @@ def prune(keys: Iterable[UUID], reason: DeactivatedReason = DeactivatedReason.PR
 
 def restore(keys: Iterable[UUID]) -> int:
     """Undo a deactivation where nobody else has registered the token since; return how many came back."""
-    done = 0
-    for device in Device.objects.filter(pk__in=list(keys), is_active=False).order_by("pk"):
-        taken = Device.objects.filter(channel=device.channel, address_hash=device.address_hash, is_active=True)
-        if device.channel != Channel.PUSH:
-            taken = taken.filter(user=device.user_id)
-        if not taken.exists():
-            done += Device.objects.filter(pk=device.pk).update(
-                is_active=True, deactivated_reason=DeactivatedReason.NONE, deactivated_at=None
-            )
-    return done
+    wanted = restorable(keys)
+    try:
+        with transaction.atomic():
+            return _switch_on(wanted)
+    except IntegrityError:
+        # Somebody registered one of them at this moment: the others come back all the same.
+        return sum(_switch_on_alone(key) for key in wanted)
+
+
+def restorable(keys: Iterable[UUID]) -> list[UUID]:
+    """Return which of these devices could come back: switched off, and their token is nobody's by now.
+
+    Of several rows with one token, the one seen last.
+    """
+    rows = list(
+        Device.objects.filter(pk__in=list(keys), is_active=False)
+        .order_by("-last_seen_at", "-pk")
+        .values_list("pk", "channel", "address_hash", "user")
+    )
+    active = Device.objects.filter(is_active=True, address_hash__in={hashed for _, _, hashed, _ in rows})
+    taken = {_place(*found) for found in active.values_list("channel", "address_hash", "user")}
+    wanted = []
+    for key, channel, hashed, user in rows:
+        place = _place(channel, hashed, user)
+        if place not in taken:
+            taken.add(place)
+            wanted.append(key)
+    return sorted(wanted)
+
+
+def _place(channel: str, hashed: str, user: object) -> tuple[str, str, object]:
+    """Return what only one active device can have: of push tokens there is one, of numbers one for each user."""
+    return channel, hashed, None if channel == Channel.PUSH else user
+
+
+def _switch_on(keys: Sequence[UUID]) -> int:
+    return Device.objects.filter(pk__in=keys, is_active=False).update(
+        is_active=True,
+        deactivated_reason=DeactivatedReason.NONE,
+        deactivated_at=None,
+        deactivated_by="",
+        restored_at=Now(),
+    )
+
+
+def _switch_on_alone(key: UUID) -> int:
+    try:
+        with transaction.atomic():
+            return _switch_on([key])
+    except IntegrityError:
+        return 0
 
 
 def _register(user_key: UserKey, channel: Channel, address: str, details: Mapping[str, object]) -> tuple[Device, bool]:
@@ -121,12 +183,15 @@ def _register(user_key: UserKey, channel: Channel, address: str, details: Mappin
         return device, True
 
 
-def _switch_off(keys: list[UUID], reason: DeactivatedReason) -> int:
+def _switch_off(
+    keys: list[UUID], reason: DeactivatedReason, by: str = "", *, seen_until: datetime | None = None
+) -> int:
     if not keys:
         return 0
-    return Device.objects.filter(pk__in=keys, is_active=True).update(
-        is_active=False, deactivated_reason=reason, deactivated_at=Now()
-    )
+    rows = Device.objects.filter(pk__in=keys, is_active=True)
+    if seen_until is not None:
+        rows = rows.filter(last_seen_at__lte=seen_until)
+    return rows.update(is_active=False, deactivated_reason=reason, deactivated_at=Now(), deactivated_by=by)
 
 
 def _checked(wanted: Registration) -> tuple[Channel, str]:

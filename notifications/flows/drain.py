@@ -19,6 +19,7 @@ stopping = threading.Event()
 
 _ALL_LANES = tuple(Lane)
 _LONGEST_SECONDS = 30.0
+_MOMENT_SECONDS = 1.0
 
 
 def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
@@ -29,12 +30,15 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     """
     forget(channel)
     began = time.monotonic()
-    done = 0
+    done = enough = 0
     while not stopping.is_set():
-        claimed = claim(channel, _ALL_LANES, worker)
+        claimed = claim(channel, _ALL_LANES, worker, most=enough)
         if not claimed.due:
+            if enough and time.monotonic() - began < _LONGEST_SECONDS and _soon_due(channel, served):
+                continue
             return done
         done += claimed.due
+        enough = claimed.enough
         if claimed.due >= conf.CLAIM_SIZE:
             wake(channel)  # there is more than one worker can hold: another may help
         if claimed.batch is not None:
@@ -56,6 +60,15 @@ def serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
             if claimed.batch is not None:
                 deliver(claimed.batch, partial(serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
     return not stopping.is_set()
+
+
+def _soon_due(channel: Channel, served: Collection[Channel]) -> bool:
+    """Wait for what is due within a moment, since its account is paced; False if nothing is, or others have work."""
+    wait = Delivery.objects.next_due(channel)
+    if wait is None or wait > _MOMENT_SECONDS or _others_wait(channel, served):
+        return False
+    stopping.wait(max(0.05, min(wait, _MOMENT_SECONDS / 4)))
+    return True
 
 
 def _urgent_channels(lanes: Sequence[int], served: Collection[Channel]) -> list[Channel]:

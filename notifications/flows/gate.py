@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import lru_cache
+from uuid import uuid4
 
 from django.db import connection
 from django.db.models.functions import Now
 from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from .. import conf
-from ..breakers import Permit, ProviderBreaker
+from ..breakers import KEY as BREAKER_KEY
+from ..breakers import ProviderBreaker
 from ..enums import Channel
 from ..exceptions import ConfigurationError
 from ..models import ProviderHold
-from ..providers.base import Adapter
+from ..pacing import Pace
+from ..providers.base import GRACE_SECONDS, Adapter
 from ..providers.registry import adapter_for
+from ..rules.breaking import BreakerPolicy
 from ..rules.doubt import Key
 from ..wakeups import connection as redis_of
 from .alerts import raise_alert
@@ -25,9 +30,10 @@ from .alerts import raise_alert
 logger = logging.getLogger("notifications.gate")
 _HOLDS_KEPT_SECONDS = 1.0
 _HOLD_ITSELF = """
-    INSERT INTO carillon_providerhold (alias, until, reason, held_by, created_at)
-    VALUES (%s, clock_timestamp() + make_interval(secs => %s), %s, '', clock_timestamp())
-    ON CONFLICT (alias) DO UPDATE SET until = EXCLUDED.until, reason = EXCLUDED.reason, held_by = ''
+    INSERT INTO carillon_providerhold (alias, platform, until, reason, held_by, created_at)
+    VALUES (%s, %s, clock_timestamp() + make_interval(secs => %s), %s, %s, clock_timestamp())
+    ON CONFLICT (alias, platform) DO UPDATE
+    SET until = EXCLUDED.until, reason = EXCLUDED.reason, held_by = EXCLUDED.held_by
     WHERE carillon_providerhold.until < EXCLUDED.until
 """
 MISCONFIGURED_HOLD = timedelta(minutes=5)
@@ -48,15 +54,21 @@ class _Holds:
     """The open holds, read at most once a second by each process."""
 
     def __init__(self) -> None:
-        self.until: dict[str, datetime] = {}
+        self.until: dict[tuple[str, str], datetime] = {}
         self.read_at = float("-inf")
 
-    def get(self, alias: str) -> datetime | None:
-        """Return when the provider's hold ends, or None if it is not held."""
+    def get(self, alias: str, platform: str) -> datetime | None:
+        """Return when the provider can be used for a platform again, or None if it can be now."""
         if time.monotonic() - self.read_at > _HOLDS_KEPT_SECONDS:
-            self.until = dict(ProviderHold.objects.filter(until__gt=Now()).values_list("alias", "until"))
+            found = ProviderHold.objects.filter(until__gt=Now()).values_list("alias", "platform", "until")
+            self.until = {(held, only): until for held, only, until in found}
             self.read_at = time.monotonic()
-        return self.until.get(alias)
+        return self.known(alias, platform)
+
+    def known(self, alias: str, platform: str) -> datetime | None:
+        """Return the same as it was read last: asks nothing."""
+        ends = [self.until[key] for key in ((alias, ""), (alias, platform)) if key in self.until]
+        return max(ends, default=None)
 
 
 _holds = _Holds()
@@ -71,17 +83,26 @@ def adapter(alias: str) -> Adapter:
 @lru_cache(maxsize=64)
 def breaker(alias: str) -> ProviderBreaker:
     """Return the breaker of a provider, shared by all workers through the Redis of its channel."""
-    return ProviderBreaker(alias, redis_of(adapter(alias).channel), listeners=[_AlertWhenOpen()])
+    used = adapter(alias)
+    policy = BreakerPolicy().outliving(used.timeout + GRACE_SECONDS)
+    return ProviderBreaker(alias, redis_of(used.channel), policy, listeners=[_AlertWhenOpen()])
 
 
-def held_until(alias: str) -> datetime | None:
-    """Return when the provider's hold ends, or None if it is not held."""
-    return _holds.get(alias)
+@lru_cache(maxsize=64)
+def pace(alias: str) -> Pace:
+    """Return the pace of a provider's account, shared by all workers through the Redis of its channel."""
+    used = adapter(alias)
+    return Pace(alias, redis_of(used.channel), used.per_second, uuid4().hex, BREAKER_KEY % alias)
 
 
-def permit(alias: str) -> Permit:
-    """Ask the breaker for leave to send a group."""
-    return breaker(alias).check()
+def known_hold(alias: str, platform: str) -> datetime | None:
+    """Return what `held_until` would, as this process knows it from its last question: for each message of a group."""
+    return _holds.known(alias, platform)
+
+
+def held_until(alias: str, platform: str = "") -> datetime | None:
+    """Return when the provider's hold ends, its own or that of one platform's devices; None if it is not held."""
+    return _holds.get(alias, platform)
 
 
 def can_serve(alias: str, platform: str, token_type: str) -> bool:
@@ -107,6 +128,18 @@ def key(alias: str, used_at: datetime) -> Key | None:
     return Key(lifetime, used_at) if lifetime is not None else None
 
 
+def reporting() -> list[str]:
+    """Return the providers that report delivery, as far as they can be loaded."""
+    found = []
+    for alias in conf.get().providers:
+        try:
+            if adapter(alias).reports_delivery:
+                found.append(alias)
+        except ConfigurationError:
+            continue
+    return found
+
+
 def channel_of(alias: str) -> Channel | None:
     """Return the channel of a configured provider, or None if there is none of that name (any more)."""
     try:
@@ -115,23 +148,38 @@ def channel_of(alias: str) -> Channel | None:
         return None
 
 
-def hold(alias: str, reason: str, *, by: str, lasting: timedelta) -> None:
-    """Hold a provider for a while because an operator says so."""
+def hold(alias: str, reason: str, *, by: str, lasting: timedelta, platform: str = "") -> None:
+    """Hold a provider, or what one platform gets through it, for a while because an operator says so."""
     ProviderHold.objects.update_or_create(
-        alias=alias, defaults={"until": Now() + lasting, "reason": reason[:300], "held_by": by}
+        alias=alias, platform=platform, defaults={"until": Now() + lasting, "reason": reason[:300], "held_by": by}
     )
     _holds.read_at = float("-inf")
 
 
-def hold_misconfigured(alias: str, reason: str) -> None:
-    """Hold a provider whose account is at fault, and raise an alert; an operator's hold is left as it is."""
+def hold_itself(alias: str, reason: str, lasting: timedelta, *, platform: str = "", by: str = "") -> None:
+    """Hold a provider because of what was seen of it; a hold that lasts longer is left as it is."""
     with connection.cursor() as cursor:
-        cursor.execute(_HOLD_ITSELF, [alias, MISCONFIGURED_HOLD.total_seconds(), reason[:300]])
+        cursor.execute(_HOLD_ITSELF, [alias, platform, lasting.total_seconds(), reason[:300], by])
     _holds.read_at = float("-inf")
-    raise_alert("provider_misconfigured", alias, reason)
 
 
-def end_hold(alias: str) -> None:
-    """End a hold."""
-    ProviderHold.objects.filter(alias=alias).delete()
+def hold_misconfigured(alias: str, reason: str, platforms: Collection[str] = ()) -> None:
+    """Hold a provider whose account is at fault, for some platforms or altogether, and raise an alert.
+
+    An operator's hold that lasts longer is left as it is.
+    """
+    for platform in sorted(set(platforms)) or [""]:
+        hold_itself(alias, reason, MISCONFIGURED_HOLD, platform=platform)
+    raise_alert("provider_misconfigured", " ".join([alias, *sorted(set(platforms))]), reason)
+
+
+def end_hold(alias: str, platform: str = "") -> None:
+    """End a provider's hold, or that of one platform's devices."""
+    ProviderHold.objects.filter(alias=alias, platform=platform).delete()
     _holds.read_at = float("-inf")
+
+
+def end_pause(alias: str) -> None:
+    """Let a provider be used again that asked to wait."""
+    if channel_of(alias) is not None:
+        pace(alias).lift()

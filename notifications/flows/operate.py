@@ -15,8 +15,9 @@ from ..enums import Channel, Source, SuppressionCause
 from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
 from . import gate
 from .declare import Words, publish, words_of
-from .devices import prune, restore
+from .devices import prune, restorable, restore
 from .keys import revoke_key
+from .prune import Pruned, undo, would_restore
 from .release import release
 from .suppress import lift, suppress
 
@@ -54,14 +55,8 @@ def active_among(keys: Iterable[Any]) -> int:
 
 
 def restorable_among(keys: Iterable[Any]) -> int:
-    """Return how many of these devices could come back: switched off, and nobody else has the token by now."""
-    rows = Device.objects.filter(pk__in=list(keys), is_active=False)
-    taken = set(
-        Device.objects.filter(is_active=True, address_hash__in=[row.address_hash for row in rows]).values_list(
-            "channel", "address_hash"
-        )
-    )
-    return len({(row.channel, row.address_hash) for row in rows} - taken)
+    """Return how many of these devices could come back: switched off, and their token is nobody's by now."""
+    return len(restorable(keys))
 
 
 def prune_devices(keys: Sequence[Any], by: By) -> int:
@@ -77,6 +72,22 @@ def restore_devices(keys: Sequence[Any], by: By) -> int:
     with transaction.atomic():
         done = restore(keys)
         audit(by, "restore_devices", planned=len(keys), done=done, devices=[str(key) for key in keys])
+    return done
+
+
+def undo_pruning(pruned: Pruned, by: By) -> int:
+    """Bring back all that was pruned for a reason, in a time, by a provider; return how many came back."""
+    planned, _ = would_restore(pruned)
+    done = undo(pruned)
+    audit(
+        by,
+        "undo_pruning",
+        subject=f"{pruned.reason} {pruned.provider}".strip(),
+        planned=planned,
+        done=done,
+        since=pruned.since.isoformat(),
+        until=pruned.until.isoformat() if pruned.until else "",
+    )
     return done
 
 
@@ -101,18 +112,21 @@ def lift_by_hand(rows: Iterable[Suppression], by: By) -> int:
     return done
 
 
-def hold_provider(alias: str, lasting: timedelta, by: By) -> None:
-    """Hold a provider for a while."""
+def hold_provider(alias: str, lasting: timedelta, by: By, platform: str = "") -> None:
+    """Hold a provider, or what one platform gets through it, for a while."""
     with transaction.atomic():
-        gate.hold(alias, by.reason, by=by.actor, lasting=lasting)
-        audit(by, "hold_provider", subject=alias, minutes=int(lasting.total_seconds() // 60))
+        gate.hold(alias, by.reason, by=by.actor, lasting=lasting, platform=platform)
+        minutes = int(lasting.total_seconds() // 60)
+        audit(by, "hold_provider", subject=f"{alias} {platform}".strip(), minutes=minutes)
 
 
-def release_providers(aliases: Sequence[str], by: By) -> int:
+def release_providers(keys: Sequence[Any], by: By) -> int:
     """End holds and return how many there were."""
-    held = list(ProviderHold.objects.filter(pk__in=aliases))
+    held = list(ProviderHold.objects.filter(pk__in=keys))
     for row in held:
-        audit(by, "release_provider", subject=row.alias, was=row.reason, due_again=release(row.alias))
+        due_again = release(row.alias, row.platform)
+        subject = f"{row.alias} {row.platform}".strip()
+        audit(by, "release_provider", subject=subject, was=row.reason, due_again=due_again)
     return len(held)
 
 

@@ -14,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import Exists, OuterRef
 
 from .. import conf
-from ..enums import BreakerEffect, Reason, State
+from ..enums import Reason, State
 from ..messages import SendResult
 from ..models import Claim, Delivery
 from ..models.delivery_queries import standing_of
@@ -25,8 +25,11 @@ from ..rules.transitions import ended, lost, returned
 from . import gate
 from .claim import Batch
 from .consequences import act_on
+from .degraded import count_sent
 from .fallback import fall_back
+from .prune import Answers
 from .record import record
+from .turns import heed, report
 
 logger = logging.getLogger("notifications.deliver")
 _GROUP = 64
@@ -43,6 +46,7 @@ class Outcomes:
         self.batch = batch
         self.started_upto = 0
         self._rows = {row.pk: row for row in batch.deliveries}
+        self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
         self._changes: list[Change] = []
         self._oldest = 0.0
@@ -60,10 +64,12 @@ class Outcomes:
 
     def add(self, result: SendResult) -> None:
         """Take one result; a full or old group is recorded."""
+        heed(self.batch.adapter.alias, result.error)
         row = self._rows[result.message.delivery_id]
         before = standing_of(row)
         after = self._follow(row, self._after(before, result))
         self._results[row.pk] = result
+        self._answers.count(result)
         self._append(Change(row.pk, before, after, keep=result.error is not None))
         if len(self._changes) >= _GROUP:
             self.flush()
@@ -92,8 +98,8 @@ class Outcomes:
             return
         _until_back(lambda: self._write_apart(changes, results))
         if results:
-            effects = [result.error.breaker if result.error else BreakerEffect.SUCCESS for result in results.values()]
-            self._report(effects.count(BreakerEffect.SUCCESS), effects.count(BreakerEffect.FAILURE))
+            count_sent(self.batch.adapter, [change.after for change in changes])
+            self._report(list(results.values()))
         self._fall_back(changes)
 
     def finish(self) -> None:
@@ -101,7 +107,8 @@ class Outcomes:
         self.flush()
         if self.batch.permit.probe and not self._reported:
             # Nothing was sent after all: without a word the probe's lease would keep the breaker open.
-            self._report(0, 0)
+            self._report([])
+        self._answers.close()
         _until_back(self._give_up)
 
     def _append(self, change: Change) -> None:
@@ -110,8 +117,8 @@ class Outcomes:
         self._changes.append(change)
         self._rows.pop(change.delivery_id)
 
-    def _report(self, successes: int, failures: int) -> None:
-        gate.breaker(self.batch.adapter.alias).report(self.batch.permit, successes, failures)
+    def _report(self, results: Sequence[SendResult]) -> None:
+        report(self.batch.adapter.alias, self.batch.permit, results)
         self._reported = True
 
     def _after(self, before: Standing, result: SendResult) -> Standing:
@@ -161,7 +168,7 @@ class Outcomes:
             late = [change.delivery_id for change in changes if change.delivery_id not in written]
             if late:
                 self._settle_late(late, results)
-            act_on(self.batch.adapter.alias, [results[c.delivery_id] for c in changes if c.delivery_id in results])
+            act_on(self._answers, [results[c.delivery_id] for c in changes if c.delivery_id in results])
 
     def _settle_late(self, late: Sequence[UUID], results: dict[UUID, SendResult]) -> None:
         """Let a result whose fence is stale settle an uncertain delivery that no newer claim holds."""

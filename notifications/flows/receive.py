@@ -76,6 +76,10 @@ def _text(value: object) -> str:
     return value.replace("\x00", "").encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
+def _small(number: int) -> int:
+    return max(0, min(number, 100))
+
+
 def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
     keys = [event.event_key for event in events]
     return set(Receipt.objects.filter(provider=alias, event_key__in=keys).values_list("event_key", flat=True))
@@ -97,6 +101,10 @@ def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datet
         detail=event.detail,
         suppress=event.suppress or "",
         deactivate=event.deactivate,
+        deactivate_after=_small(event.deactivate_after),
+        retries=_small(event.retries),
+        misconfigured=event.misconfigured,
+        filtered=event.filtered,
         occurred_at=event.occurred_at,
         raw=raw,
         received_at=now,

@@ -1,4 +1,4 @@
-"""Reconcile: match stored receipts with deliveries, and act on what they say about addresses."""
+"""Reconcile: match stored receipts with deliveries, and act on all that they say."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ..enums import REACHED_STATES, DeactivatedReason, ReceiptKind, State, SuppressionCause
+from ..enums import REACHED_STATES, ReceiptKind, State
 from ..models import Category, Delivery, DeliveryEvent, Notification, Receipt
 from ..models.delivery_queries import standing_of
-from ..rules.fallback import has_failed
+from ..rules.fallback import has_failed, patience
 from ..rules.receipts import Report, attempt_of, merge, must_wait
 from ..rules.standing import Change, Standing
-from . import gate
-from .devices import deactivate
+from .degraded import count_delivered
 from .fallback import fall_back
 from .record import record
-from .suppress import lift, suppress
+from .reported import act_on_receipts
+from .undelivered import RETRIED, Retries
 
 BATCH = 500
 AGAIN = timedelta(seconds=1)
@@ -46,14 +46,16 @@ def reconcile() -> int:
         _find_unnamed(receipts)
         by_delivery: dict[UUID, list[Receipt]] = defaultdict(list)
         for receipt in receipts:
-            _act_on_address(receipt)
             if receipt.delivery_id is not None:
                 by_delivery[receipt.delivery_id].append(receipt)
             else:
                 _close_unknown(receipt, now)
         rows = Delivery.objects.lock_ids(sorted(by_delivery))
+        act_on_receipts(receipts, {row.pk: row.sent_at for row in rows if row.sent_at is not None}, now)
         _drop_foreign(rows, by_delivery)
-        changes = [change for row in rows if (change := _merge_all(row, by_delivery.pop(row.pk), now)) is not None]
+        retries = Retries(rows, by_delivery)
+        merged = [_merge_all(row, by_delivery.pop(row.pk), now, retries) for row in rows]
+        changes = [change for change in merged if change is not None]
         for unknown in by_delivery.values():
             for receipt in unknown:
                 _close_unknown(receipt, now)
@@ -61,6 +63,7 @@ def reconcile() -> int:
         record(changes)
         Receipt.objects.bulk_update(receipts, ["due_at", "verdict", "delivery_id", "attempt"])
         failed = {change.delivery_id for change in changes if change.after.fallback_at == now}
+    count_delivered(changes)
     for delivery_id in sorted(failed):
         fall_back(delivery_id)
     return len(receipts)
@@ -101,7 +104,7 @@ def _drop_foreign(rows: Sequence[Delivery], by_delivery: dict[UUID, list[Receipt
         by_delivery[row.pk] = kept
 
 
-def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime) -> Change | None:
+def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime, retries: Retries) -> Change | None:
     before = after = standing_of(row)
     for receipt in sorted(receipts, key=lambda item: (item.attempt or 0, item.pk)):
         report = Report(
@@ -117,6 +120,8 @@ def _merge_all(row: Delivery, receipts: Sequence[Receipt], now: datetime) -> Cha
             continue
         merged = merge(after, report)
         receipt.due_at, receipt.verdict = None, "applied" if merged != after else "nothing new"
+        if merged != after and (again := retries.follow(row, receipt, merged, now)) != merged:
+            merged, receipt.verdict = again, RETRIED
         after = merged
     return Change(row.pk, before, after, keep=True, note="receipt") if after != before else None
 
@@ -125,33 +130,29 @@ def _with_fallback(rows: Sequence[Delivery], changes: Sequence[Change], now: dat
     """Ask for the next channel where a receipt says that this one failed; stop asking where it arrived."""
     notifications = Notification.objects.in_bulk({row.notification_id for row in rows})
     slugs = {item.category for item in notifications.values()}
-    fallback = {item.slug for item in Category.objects.filter(slug__in=slugs) if item.fallback}
-    category_of = {row.pk: getattr(notifications.get(row.notification_id), "category", "") for row in rows}
+    categories = {item.slug: item for item in Category.objects.filter(slug__in=slugs) if item.fallback}
+    row_of = {row.pk: row for row in rows}
     result = []
     for change in changes:
-        after = change.after
-        if category_of[change.delivery_id] in fallback:
-            after = _timer(after, now)
+        row, after = row_of[change.delivery_id], change.after
+        category = categories.get(getattr(notifications.get(row.notification_id), "category", ""))
+        if category is not None:
+            after = _timer(after, now, category, row.expires_at)
         result.append(replace(change, after=after))
     return result
 
 
-def _timer(after: Standing, now: datetime) -> Standing:
+def _timer(after: Standing, now: datetime, category: Category, expires_at: datetime | None) -> Standing:
+    """Set when the next channel is looked at. What is sent again waits no longer than the category's patience:
+
+    whichever comes first, the retry or the next channel, the other does not, so that nobody gets both.
+    """
     if has_failed(after.state, after.reason):
         return replace(after, fallback_at=now)
+    if after.state == State.PENDING and after.fallback_at is None:
+        left = expires_at - now if expires_at else None
+        return replace(after, fallback_at=now + patience(category.patience, left))
     return replace(after, fallback_at=None) if after.state in REACHED_STATES else after
-
-
-def _act_on_address(receipt: Receipt) -> None:
-    channel = gate.channel_of(receipt.provider)
-    if channel is None:
-        return  # the provider was taken out of the settings while its receipt waited
-    if receipt.kind == ReceiptKind.RESUBSCRIBED and receipt.address_hash:
-        lift(channel, receipt.address_hash, "START from the recipient")
-    elif receipt.suppress and receipt.address:
-        suppress(channel, receipt.address, SuppressionCause(receipt.suppress), receipt.provider)
-    if receipt.deactivate and receipt.address:
-        deactivate([(channel, receipt.address)], DeactivatedReason.UNREGISTERED)
 
 
 def _close_unknown(receipt: Receipt, now: datetime) -> None:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from ..enums import Reason, State
-from ..models import Delivery
+from ..models import Broadcast, Delivery
 from ..models.delivery_queries import standing_of
 from ..rules.standing import Change
 from ..rules.transitions import returned
@@ -18,14 +18,19 @@ from .record import record
 _BATCH = 1_000
 
 
-def release(alias: str) -> int:
-    """End a provider's hold and return how many waiting deliveries are due again.
+def release(alias: str, platform: str = "") -> int:
+    """End a provider's hold, or that of one platform, and return how many waiting deliveries are due again.
 
     What waits for another provider of the channel is looked at again too, and parked again if it must wait on.
     """
-    gate.end_hold(alias)
+    gate.end_hold(alias, platform)
+    if not platform:
+        gate.end_pause(alias)
     channel = gate.channel_of(alias)
-    waiting = Q(channel=channel, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at__gt=Now())
+    waiting = Q(channel=channel, state=State.PENDING, due_at__gt=Now())
+    # A broadcast that goes out at a rate of its own keeps it.
+    measured = Broadcast.objects.filter(per_second__isnull=False).values("notification_id")
+    waiting &= Q(reason=Reason.BREAKER_OPEN) | (Q(reason=Reason.PACED) & ~Q(notification_id__in=measured))
     done = 0
     while channel is not None:
         with transaction.atomic():

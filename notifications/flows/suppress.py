@@ -15,13 +15,25 @@ from ..models import Suppression
 def suppress(
     channel: str, address: str, cause: SuppressionCause, source: str, *, expires_at: datetime | None = None
 ) -> None:
-    """Suppress an address on a channel; the first cause stays if it already is."""
-    spec = SPECS[Channel(channel)]
+    """Suppress an address on a channel; the first cause stays if it already is.
+
+    One that runs out by itself gives way to one that does not, or that runs out later.
+    """
+    hashed = address_hash(channel, address)
+    shorter = Suppression.objects.filter(channel=channel, address_hash=hashed, lifted_at=None, expires_at__isnull=False)
+    if expires_at is not None:
+        shorter = shorter.filter(expires_at__lt=expires_at)
+    shorter.update(lifted_at=Now(), lifted_reason="a later one took its place")
     Suppression.objects.get_or_create(
         channel=channel,
-        address_hash=address_hash(channel, address),
+        address_hash=hashed,
         lifted_at=None,
-        defaults={"hint": spec.mask(address)[:80], "cause": cause, "source": source[:80], "expires_at": expires_at},
+        defaults={
+            "hint": SPECS[Channel(channel)].mask(address)[:80],
+            "cause": cause,
+            "source": source[:80],
+            "expires_at": expires_at,
+        },
     )
 
 

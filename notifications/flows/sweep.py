@@ -31,6 +31,8 @@ from .hash_key import watch_hash_key
 from .launch import wake_planner
 from .outcomes import release_claim
 from .record import record
+from .replay import continue_replays
+from .watch import keep_watch
 
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
@@ -187,10 +189,13 @@ def continue_broadcasts() -> None:
 def erase_secrets() -> None:
     """Erase sensitive variables once nothing of their notification can be sent any more, or at expiry.
 
-    `dead` and `uncertain` deliveries keep them until expiry, and so does a fallback that may still follow.
+    `dead` and `uncertain` deliveries keep them until expiry, and so does a fallback that may still follow. What was
+    only taken by a provider that reports delivery may come back as undelivered, and be sent again or fall back.
     """
+    unconfirmed = Q(state=State.SENT, provider__in=gate.reporting())
     needed = Delivery.objects.filter(
-        Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False), notification_id=OuterRef("pk")
+        Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False) | unconfirmed,
+        notification_id=OuterRef("pk"),
     )
     Notification.objects.filter(Q(expires_at__lte=Now()) | ~Exists(needed), secrets__isnull=False).update(secrets=None)
 
@@ -249,6 +254,8 @@ _REPAIRS = (
     consider_fallbacks,
     wake_due,
     continue_broadcasts,
+    continue_replays,
     erase_secrets,
     keep_tidy,
+    keep_watch,
 )

@@ -4,10 +4,11 @@ from .access import ApiKey, IdempotencyKey, RefusedRequest
 from .category import Category, Template, TemplateVersion, Translation
 from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
-from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold
-from .recipient import Device, Preference, Suppression, Topic, TopicSubscription
+from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
+from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
 
 __all__ = [
+    "AddressTrouble",
     "Alert",
     "ApiKey",
     "AuditEntry",
@@ -25,6 +26,7 @@ __all__ = [
     "Person",
     "Preference",
     "ProviderHold",
+    "PruningTally",
     "Receipt",
     "RefusedRequest",
     "Suppression",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,14 +17,30 @@ from .log import Delivery
 ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _CANCELLED = "57014"
 _SET_TIMEOUT = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
+SPARKS = 16
+# All groups share one axis of time, so that what died together is seen to; only numbers of ours are put in.
 _DEAD_GROUPS = """
     WITH newest AS (
-        SELECT notification_id, channel, provider, error_code, reason, updated_at FROM carillon_delivery
-        WHERE state = 'dead' ORDER BY updated_at DESC LIMIT %(limit)s
+        SELECT id, notification_id, channel, provider, error_code, reason, updated_at, expires_at
+        FROM carillon_delivery WHERE state = 'dead' ORDER BY updated_at DESC LIMIT %(limit)s
+    ), axis AS (
+        SELECT extract(epoch FROM min(updated_at)) AS low, extract(epoch FROM max(updated_at)) + 0.001 AS high
+        FROM newest
     )
-    SELECT d.channel, d.provider, d.error_code, n.template, d.reason, count(*), min(d.updated_at), max(d.updated_at)
+    SELECT d.channel, d.provider, d.error_code, n.template, d.reason, count(*), min(d.updated_at), max(d.updated_at),
+           count(*) FILTER (WHERE d.expires_at <= clock_timestamp()),
+           (array_agg(d.id ORDER BY d.updated_at DESC, d.id DESC))[1], ARRAY[{sparks}]
     FROM newest d JOIN carillon_notification n ON n.id = d.notification_id
+    CROSS JOIN axis
+    CROSS JOIN LATERAL (SELECT width_bucket(extract(epoch FROM d.updated_at), low, high, {most}) AS n) spark
     GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 8 DESC LIMIT 100
+""".format(most=SPARKS, sparks=", ".join(f"count(*) FILTER (WHERE spark.n = {n + 1})" for n in range(SPARKS)))  # noqa: S608
+# An id of a delivery keeps the time of its notification: the bounds keep the look-up within few partitions.
+_SIBLINGS = """
+    SELECT d.notification_id, d.recipient, d.step, d.state
+    FROM unnest(%(notifications)s::uuid[], %(recipients)s::text[]) AS u(notification_id, recipient)
+    JOIN carillon_delivery d ON d.notification_id = u.notification_id AND d.recipient = u.recipient
+    WHERE d.id BETWEEN %(first)s::uuid AND %(last)s::uuid
 """
 _FIND = """
     SELECT 'notification', id, recipient FROM carillon_notification WHERE id = %(id)s::uuid
@@ -76,6 +92,9 @@ class DeadGroup:
     count: int
     first_at: datetime
     last_at: datetime
+    expired: int
+    sample: UUID
+    sparks: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -131,6 +150,20 @@ def deadline(using: str, milliseconds: int) -> Iterator[None]:
 def dead_groups(limit: int) -> list[DeadGroup]:
     """Return the newest `limit` dead letters, counted by cause, the largest first."""
     return [DeadGroup(*row) for row in _fetch(router.db_for_read(Delivery), _DEAD_GROUPS, {"limit": limit})]
+
+
+def siblings(pairs: Collection[tuple[UUID, str]]) -> list[tuple[UUID, str, int, str]]:
+    """Return (notification, recipient, step, state) of every delivery of these notifications to these recipients."""
+    if not pairs:
+        return []
+    low, high = min(pair[0].int for pair in pairs), max(pair[0].int for pair in pairs)
+    values = {
+        "notifications": [pair[0] for pair in pairs],
+        "recipients": [pair[1] for pair in pairs],
+        "first": UUID(int=low >> 80 << 80),
+        "last": UUID(int=high | (1 << 80) - 1),
+    }
+    return [(row[0], row[1], row[2], row[3]) for row in _fetch(router.db_for_read(Delivery), _SIBLINGS, values)]
 
 
 def find_traces(

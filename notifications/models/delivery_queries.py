@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connections, models
 from django.db.models import Q
 
-from ..enums import Reason, State
+from ..enums import Lane, Reason, State
 from ..rules.standing import STANDING_FIELDS, Change, Standing
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ _DUE_LANE = """
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
                   WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp())
     ORDER BY l.lane LIMIT 1
+"""
+_NEXT_DUE = """
+    SELECT extract(epoch FROM min(d.due_at) - clock_timestamp())::float8
+    FROM unnest(%s::smallint[]) AS l(lane) CROSS JOIN LATERAL (
+        SELECT due_at FROM carillon_delivery
+        WHERE channel = %s AND lane = l.lane AND state = 'pending' ORDER BY due_at LIMIT 1
+    ) d
 """
 _START_GROUP = """
     WITH owned AS (
@@ -110,6 +117,13 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Return the most urgent of these lanes that has something due on the channel."""
         with connections[self.db].cursor() as cursor:
             cursor.execute(_DUE_LANE, [list(lanes), channel])
+            row = cursor.fetchone()
+        return row[0] if row else None
+
+    def next_due(self, channel: str) -> float | None:
+        """Return in how many seconds the next delivery of a channel is due (negative: it is), or None without one."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_NEXT_DUE, [[int(lane) for lane in Lane], channel])
             row = cursor.fetchone()
         return row[0] if row else None
 

@@ -6,13 +6,14 @@ Every primary key begins with a time, so that the key is the partition key as we
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import BroadcastStatus, Channel, Reason, State
+from ..enums import BroadcastStatus, Channel, Reason, ReceiptKind, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet
@@ -218,6 +219,26 @@ class Claim(models.Model):
         return f"{self.worker}: {self.channel}"
 
 
+class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    """Receipts, by what they are asked."""
+
+    #: Only so many of the newest are read: enough for a share, however many there are.
+    NEWEST = 10_000
+
+    def filtered_of_late(self, within: timedelta) -> list[tuple[str, int, int]]:
+        """Return (provider, stopped by a content filter, all that ended) of the latest receipts."""
+        oldest = self.order_by("-pk").values_list("pk", flat=True)[self.NEWEST : self.NEWEST + 1].first() or 0
+        ended = self.filter(
+            pk__gt=oldest,
+            received_at__gt=models.functions.Now() - within,
+            kind__in=[ReceiptKind.DELIVERED, ReceiptKind.UNDELIVERED],
+        )
+        counted = ended.values("provider").annotate(
+            filtered_out=models.Count("pk", filter=Q(filtered=True)), ended=models.Count("pk")
+        )
+        return list(counted.order_by("provider").values_list("provider", "filtered_out", "ended"))
+
+
 class Receipt(models.Model):
     """A provider's callback, stored before it is understood; the unique key makes a repeat harmless."""
 
@@ -234,11 +255,25 @@ class Receipt(models.Model):
     detail = models.TextField(blank=True)
     suppress = models.CharField(max_length=16, blank=True)
     deactivate = models.BooleanField(default=False)
+    deactivate_after = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text=_("How many of these in a row cost the device; 0: none.")
+    )
+    retries = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text=_("How often the message may be sent again after it.")
+    )
+    misconfigured = models.BooleanField(
+        default=False, db_default=False, help_text=_("The provider's account is at fault.")
+    )
+    filtered = models.BooleanField(
+        default=False, db_default=False, help_text=_("A content filter stopped the message.")
+    )
     occurred_at = models.DateTimeField(null=True)
     raw = models.TextField(blank=True)
     received_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True, help_text=_("When to reconcile; empty when done."))
     verdict = models.CharField(max_length=40, blank=True)
+
+    objects = ReceiptQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("receipt")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -30,6 +32,10 @@ class Device(models.Model):
     is_active = models.BooleanField(default=True)
     deactivated_reason = models.CharField(max_length=16, choices=DeactivatedReason.choices, blank=True)
     deactivated_at = models.DateTimeField(null=True, blank=True)
+    deactivated_by = models.CharField(
+        max_length=63, blank=True, db_default="", default="", help_text=_("The provider whose answer it was.")
+    )
+    restored_at = models.DateTimeField(null=True, blank=True, help_text=_("When a deactivation was last undone."))
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField()
 
@@ -47,7 +53,15 @@ class Device(models.Model):
                 fields=["user", "channel", "address_hash"], condition=Q(is_active=True), name="carillon_device_once"
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["address_hash"], name="carillon_device_address")]
+        indexes: ClassVar = [
+            models.Index(fields=["address_hash"], name="carillon_device_address"),
+            models.Index(fields=["deactivated_at"], condition=Q(is_active=False), name="carillon_device_gone"),
+            models.Index(
+                fields=["last_seen_at"],
+                condition=Q(is_active=True, channel=Channel.PUSH),
+                name="carillon_device_seen",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.channel} …{self.address[-4:]}"
@@ -110,6 +124,59 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.hint}: {self.cause}"
+
+
+_COUNT_UP = """
+    INSERT INTO carillon_addresstrouble AS t (channel, address_hash, count, first_at, last_at, last_delivery_id)
+    VALUES (%(channel)s, %(hash)s, 1, clock_timestamp(), clock_timestamp(), %(delivery)s)
+    ON CONFLICT (channel, address_hash) DO UPDATE SET
+        count = CASE WHEN t.first_at < EXCLUDED.last_at - make_interval(secs => %(within)s) THEN 1
+                     WHEN t.last_delivery_id = EXCLUDED.last_delivery_id THEN t.count
+                     ELSE least(t.count + 1, 32767) END,
+        first_at = CASE WHEN t.first_at < EXCLUDED.last_at - make_interval(secs => %(within)s)
+                        THEN EXCLUDED.first_at ELSE t.first_at END,
+        last_at = EXCLUDED.last_at, last_delivery_id = EXCLUDED.last_delivery_id
+    RETURNING count
+"""
+
+
+class AddressTroubleQuerySet(models.QuerySet["AddressTrouble"]):
+    """Addresses in trouble, and the statement that counts."""
+
+    def count_up(self, channel: str, hashed: str, delivery_id: UUID | None, within: timedelta) -> int:
+        """Count one more failure and return how many there were in a row, beginning anew after `within`.
+
+        With a delivery's id, another failure of the same delivery does not count again.
+        """
+        values: dict[str, str | UUID | float | None] = {
+            "channel": channel, "hash": hashed, "delivery": delivery_id, "within": within.total_seconds()
+        }  # fmt: skip
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_COUNT_UP, values)
+            return int(cursor.fetchone()[0])
+
+
+class AddressTrouble(models.Model):
+    """Messages in a row that did not reach an address, though it exists; the first that arrives deletes the row."""
+
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    address_hash = models.CharField(max_length=64)
+    count = models.PositiveSmallIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+    last_delivery_id = models.UUIDField(null=True)
+
+    objects = AddressTroubleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("address in trouble")
+        verbose_name_plural = _("addresses in trouble")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["channel", "address_hash"], name="carillon_trouble_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.count}"
 
 
 class Topic(models.Model):

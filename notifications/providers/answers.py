@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from ..enums import BreakerEffect
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -22,8 +23,9 @@ class Answer:
     """One row of a provider's table.
 
     `says` is shown to support, so it never quotes the provider: a quotation may carry an address.
-    `retry_after` is the wait in seconds when the provider names none. The last three columns matter
-    for callbacks only: how many automatic retries may follow, and after how many in a row the device goes.
+    `retry_after` is the wait in seconds when the provider names none. `neutral` answers say nothing about the
+    provider's health, whatever their outcome. The last three columns matter for callbacks only: how many automatic
+    retries may follow, after how many in a row the device goes, and whether a content filter stopped the message.
     """
 
     outcome: type[ProviderError]
@@ -33,16 +35,33 @@ class Answer:
     maybe_sent: bool = False
     suppress: bool = False
     quarantine: bool = False
+    neutral: bool = False
+    one_device: bool = False
     retries: int = 0
     deactivate_after: int = 0
+    filtered: bool = False
+
+    @property
+    def breaker(self) -> BreakerEffect:
+        """What the breaker is told."""
+        return BreakerEffect.NEUTRAL if self.neutral else self.outcome.breaker
 
     def to_error(self, alias: str, code: str, retry_after: float | None = None) -> ProviderError:
         """Return the row as the error that rules act on; the provider's own Retry-After wins."""
+        error = self._error(alias, code, retry_after)
+        if self.neutral:
+            error.breaker = BreakerEffect.NEUTRAL  # type: ignore[misc]  # of this answer, not of its whole kind
+        return error
+
+    def _error(self, alias: str, code: str, retry_after: float | None) -> ProviderError:
         wait = self.retry_after if retry_after is None else retry_after
         if issubclass(self.outcome, RateLimited):
-            return self.outcome(alias, code, self.says, wait)
+            return self.outcome(alias, code, self.says, wait, whole_account=not self.one_device)
         if issubclass(self.outcome, TemporaryFailure):
-            return self.outcome(alias, code, self.says, wait, self.maybe_sent)
+            # A 503 with Retry-After speaks for the service, not for the message; a wait of ours in the table does not.
+            return self.outcome(
+                alias, code, self.says, wait, self.maybe_sent, retry_after is not None and not self.neutral
+            )
         if issubclass(self.outcome, InvalidRecipient):
             return self.outcome(alias, code, self.says, self.suppress, self.quarantine)
         return self.outcome(alias, code, self.says)

@@ -5,18 +5,16 @@ https://anymail.dev/en/stable/esps/
 
 from __future__ import annotations
 
-import difflib
-import pkgutil
-import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from importlib import import_module
 from typing import cast
 
-import anymail.backends
 import requests
 from anymail.backends.base_requests import AnymailRequestsBackend
 from anymail.exceptions import (
+    AnymailAPIError,
     AnymailConfigurationError,
     AnymailInvalidAddress,
     AnymailRecipientsRefused,
@@ -24,7 +22,6 @@ from anymail.exceptions import (
 from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 
-from ..conf import did_you_mean
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -33,39 +30,22 @@ from ..exceptions import (
     ProviderUnavailable,
     UnknownOutcome,
 )
-from ..messages import OutboundMessage, ReceiptEvent, WebhookRequest
-from .answers import Answer, by_status, retry_after_seconds
+from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
+from . import anymail_boto
+from .answers import by_status, retry_after_seconds
+from .anymail_answers import ANSWERS, RECIPIENT_ANSWERS
+from .anymail_batches import MOST, addressed_to, each_result, most_together
+from .anymail_checks import is_sender, unusable
 from .anymail_receipts import Receipts
-from .base import EmailAdapter, Option, OptionProblem, as_mapping
+from .base import GRACE_SECONDS, EmailAdapter, Option, OptionProblem, as_mapping
+from .batches import Batches
 from .transport import OneRequestAdapter, begin_attempt, mount, request_was_written
+from .window import SendWindow
 
-#: The setting that anymail's own text asks for.
-_SETTING = re.compile(r"ANYMAIL = \{'([A-Z0-9_]+)'")
-_POSTMARK = "https://postmarkapp.com/developer/api/overview#error-codes"
-
-#: By ESP: the field of a refusing answer that holds its code, and what the codes mean where the status does not tell.
-ANSWERS: Mapping[str, tuple[str, Mapping[str, Answer]]] = {
-    "postmark": (
-        "ErrorCode",
-        {
-            "10": Answer(ProviderMisconfigured, "Postmark does not accept the server token.", _POSTMARK),
-            "300": Answer(PermanentFailure, "Postmark finds the message invalid.", _POSTMARK),
-            "400": Answer(ProviderMisconfigured, "The sender address is not a sender signature.", _POSTMARK),
-            "401": Answer(ProviderMisconfigured, "The sender signature is not confirmed.", _POSTMARK),
-            "405": Answer(ProviderMisconfigured, "The Postmark account may not send: no credits.", _POSTMARK),
-            "406": Answer(InvalidRecipient, "Postmark lists the address as inactive.", _POSTMARK, suppress=True),
-            "412": Answer(ProviderMisconfigured, "The Postmark account is pending approval.", _POSTMARK),
-        },
-    ),
-}
-
-_STATUSES = "https://anymail.dev/en/stable/sending/anymail_additions/#anymail.message.AnymailStatus.status"
-#: By anymail's status of the one recipient, where the ESP refused it. "rejected" is the ESP's own suppression list.
-RECIPIENT_ANSWERS: Mapping[str, Answer] = {
-    "rejected": Answer(InvalidRecipient, "The ESP has the address on its suppression list.", _STATUSES, suppress=True),
-    "invalid": Answer(InvalidRecipient, "The ESP says that the address is not valid.", _STATUSES),
-    "failed": Answer(PermanentFailure, "The ESP could not take the message.", _STATUSES),
-}
+#: ESPs that honour an idempotency key, the header that carries it, and how long they remember it. Brevo has one too,
+#: but its own pages disagree about its life (15 or 30 minutes) and a repeat is refused without the first one's answer.
+#: https://resend.com/docs/dashboard/emails/idempotency-keys
+KEYS: Mapping[str, tuple[str, timedelta]] = {"resend": ("Idempotency-Key", timedelta(hours=24))}
 
 
 class AnymailAdapter(EmailAdapter):
@@ -84,23 +64,62 @@ class AnymailAdapter(EmailAdapter):
         self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"))
         self._wire = OneRequestAdapter(self.timeout, self.send_window)
         self._open = threading.local()
+        self._key_header, self.idempotency_key_lifetime = KEYS.get(self.esp, ("", None))
 
     def hand_over(self, message: OutboundMessage) -> str:
         """Send one email and return the ESP's id for it (empty where the ESP gives none)."""
         begin_attempt()
         email = self.email(message)
         try:
-            sent = self._backend().send_messages([email])
+            sent = self._backend(message.provider_key if message.keyed else "").send_messages([email])
         except Exception as error:
             if not _was_taken(email):
                 raise self._refusal(email, error) from error
         else:
             if not sent:
-                raise PermanentFailure(self.alias, "cancelled", "A receiver of anymail's pre_send cancelled it.")
+                raise self._cancelled()
         if not _was_taken(email):
             raise UnknownOutcome(self.alias, "garbage", "The ESP's answer does not say what became of the message.")
-        identity = email.anymail_status.message_id  # type: ignore[attr-defined]
-        return str(identity or "")
+        recipients = email.anymail_status.recipients.values()  # type: ignore[attr-defined]
+        return next((str(recipient.message_id) for recipient in recipients if recipient.message_id), "")
+
+    def send_many(
+        self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None
+    ) -> Iterator[SendResult]:
+        """Send a stream of messages; where the ESP takes many in one request, those with the same words go together."""
+        if self.esp not in MOST or as_mapping(self.options.get("esp_options")).get("use_bulk_api"):
+            return super().send_many(messages, idle)
+        batches = Batches(self._most, self.start, self.hand_over_many, self._threads().submit)
+        window = SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, batches.start)
+        return window.run(batches.until_end(messages), idle)
+
+    def _most(self, message: OutboundMessage) -> int:
+        """Return how many messages may go with this one; half a send window, so that one call follows another."""
+        return min(self.send_window // 2, most_together(self.esp, message))
+
+    def hand_over_many(self, messages: Sequence[OutboundMessage]) -> list[SendResult]:
+        """Send messages with the same words in exactly one request, and return the result of each."""
+        if len(messages) == 1:
+            return [self.send(messages[0])]
+        begin_attempt()
+        email = addressed_to(self.email(messages[0]), messages)
+        error: Exception | None = None
+        try:
+            self._backend().send_messages([email])
+        except Exception as raised:  # noqa: BLE001 - what it means is told message by message
+            error = raised
+        status = getattr(email, "anymail_status", None)
+        response = (status.esp_response if status else None) or getattr(error, "response", None)
+        if isinstance(response, requests.Response) and response.status_code == 200:
+            return each_result(self.alias, self.esp, messages, response)
+        if isinstance(response, requests.Response):
+            whole = self._answer(response)
+        else:
+            whole = self._refusal(email, error) if error else self._cancelled()
+        if isinstance(whole, InvalidRecipient):
+            # Whatever cannot be written here, no device goes for what its neighbour may have caused.
+            whole = PermanentFailure(self.alias, whole.code, "The messages cannot be put into the ESP's form.")
+        return [SendResult(message, error=whole) for message in messages]
 
     def email(self, message: OutboundMessage) -> EmailMultiAlternatives:
         """Return the message as Django's, with what anymail adds."""
@@ -134,35 +153,20 @@ class AnymailAdapter(EmailAdapter):
             try:
                 backend = self._new_backend()
             except (AnymailConfigurationError, ImportError, TypeError) as error:
-                return [self._unusable(error)]
+                return [unusable(self.esp, self.options.get("esp_options"), error)]
+            if not is_sender(self.text("from_email")):
+                problems.append(OptionProblem("from_email is not an email address", '"Ada <ada@example.com>"'))
             if self.base_url and not isinstance(backend, AnymailRequestsBackend):
                 problems.append(OptionProblem(f"esp {self.esp!r} takes no base_url", "remove base_url"))
         return problems + self._receipts.problems()
-
-    def _unusable(self, error: Exception) -> OptionProblem:
-        """Return what anymail misses: an ESP that it knows, or the option that its text names as a setting."""
-        what = f"anymail cannot use esp {self.esp!r} ({type(error).__name__})"
-        hint = "see https://anymail.dev/en/stable/esps/ for what it needs, in lower case"
-        known = tuple(sorted(item.name for item in pkgutil.iter_modules(anymail.backends.__path__)))
-        if isinstance(error, ModuleNotFoundError) and self.esp not in known:
-            close = did_you_mean(self.esp, known)
-            return OptionProblem(what, close if close.startswith("did") else hint)
-        setting = _SETTING.search(str(error)) if isinstance(error, AnymailConfigurationError) else None
-        if setting is None:
-            return OptionProblem(what, hint)
-        name = setting[1].lower().removeprefix(f"{self.esp}_")
-        given = tuple(as_mapping(self.options.get("esp_options")))
-        close = next(iter(difflib.get_close_matches(name, given, n=1)), "")
-        hint = f"did you mean {name!r}, where esp_options has {close!r}?" if close else hint
-        return OptionProblem(f"{what}: esp_options lacks {name!r}", hint)
 
     def close(self) -> None:
         """Let go of threads and connections."""
         super().close()
         self._wire.close()
 
-    def _backend(self) -> BaseEmailBackend:
-        """Return this thread's backend, its session open and over the shared connections."""
+    def _backend(self, key: str = "") -> BaseEmailBackend:
+        """Return this thread's backend, its session open and over the shared connections, for a request with a key."""
         backend = cast("BaseEmailBackend | None", getattr(self._open, "backend", None))
         if backend is None:
             try:
@@ -176,6 +180,10 @@ class AnymailAdapter(EmailAdapter):
             if isinstance(session, requests.Session):
                 mount(session, self._wire)
             self._open.backend = backend
+        session = getattr(backend, "session", None)
+        if self._key_header and isinstance(session, requests.Session):
+            session.headers.pop(self._key_header, None)
+            session.headers.update({self._key_header: key} if key else {})
         return backend
 
     def _new_backend(self) -> BaseEmailBackend:
@@ -187,7 +195,17 @@ class AnymailAdapter(EmailAdapter):
             options["timeout"] = self.timeout
             if self.base_url:
                 options["api_url"] = self.base_url + "/"
+        if self.esp == "amazon_ses":
+            options["client_params"] = anymail_boto.one_request(options.get("client_params"), self.timeout)
         return cast("BaseEmailBackend", backend_class(**options))
+
+    def _cancelled(self) -> ProviderError:
+        return PermanentFailure(self.alias, "cancelled", "A receiver of anymail's pre_send cancelled it.")
+
+    def _not_an_address(self, kind: str) -> ProviderError:
+        if not is_sender(self.text("from_email")):
+            return ProviderMisconfigured(self.alias, kind, "from_email is not an email address.")
+        return InvalidRecipient(self.alias, kind, "The address is not an email address.")
 
     def _refusal(self, email: EmailMultiAlternatives, error: Exception) -> ProviderError:
         """Return what an error of anymail's means; its text is never passed on, for it quotes addresses."""
@@ -195,7 +213,7 @@ class AnymailAdapter(EmailAdapter):
         if isinstance(error, ProviderError):
             return error
         if isinstance(error, AnymailInvalidAddress):
-            return InvalidRecipient(self.alias, kind, "The address is not an email address.")
+            return self._not_an_address(kind)
         if isinstance(error, AnymailRecipientsRefused):
             states = email.anymail_status.status or set()  # type: ignore[attr-defined]
             row = next(
@@ -205,6 +223,8 @@ class AnymailAdapter(EmailAdapter):
         response = getattr(error, "response", None)
         if isinstance(response, requests.Response):
             return self._answer(response)
+        if isinstance(error, AnymailAPIError) and not isinstance(self._backend(), AnymailRequestsBackend):
+            return anymail_boto.meaning(self.alias, error)
         if request_was_written():
             return UnknownOutcome(self.alias, _cause(error), "The ESP gave no whole answer.")
         if isinstance(error, requests.RequestException):
@@ -218,7 +238,7 @@ class AnymailAdapter(EmailAdapter):
             code = str(as_mapping(response.json()).get(field, ""))
         except ValueError:
             code = ""
-        row = (rows.get(code) if status not in (401, 429) and status < 500 else None) or by_status(status)
+        row = (rows.get(code) if status != 401 and status < 500 else None) or by_status(status)
         if row is None:
             return UnknownOutcome(self.alias, str(status), "The ESP's answer is not its own.")
         wait = retry_after_seconds(response.headers.get("Retry-After"))
@@ -226,9 +246,13 @@ class AnymailAdapter(EmailAdapter):
 
 
 def _was_taken(email: EmailMultiAlternatives) -> bool:
-    """Whether anymail saw the ESP take the message, whatever a receiver of its signals raised afterwards."""
+    """Whether anymail saw the ESP take the message, whatever a receiver of its signals raised afterwards.
+
+    Beside an answer for the one address there may be an "unknown": the address as we wrote it, in another alphabet.
+    """
     status = getattr(email, "anymail_status", None)
-    return bool(status is not None and status.status and status.status <= {"sent", "queued"})
+    seen = (status.status if status is not None else None) or set()
+    return bool(seen & {"sent", "queued"}) and seen <= {"sent", "queued", "unknown"}
 
 
 def _cause(error: BaseException) -> str:

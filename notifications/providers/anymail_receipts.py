@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -19,6 +20,7 @@ from django.http import QueryDict
 from ..enums import ReceiptKind, SuppressionCause
 from ..exceptions import WebhookRejected
 from ..messages import ReceiptEvent, WebhookRequest
+from . import svix
 from .base import OptionProblem, as_mapping
 
 #: ESPs that sign what they send, and anymail's name of the key. The others are guarded by basic auth.
@@ -59,6 +61,12 @@ SOFT_BOUNCES: Mapping[str, tuple[str, frozenset[str]]] = {
     "brevo": ("event", frozenset({"soft_bounce"})),
     "mandrill": ("event", frozenset({"soft_bounce"})),
     "mailersend": ("type", frozenset({"activity.soft_bounced"})),
+    "resend": ("data.bounce.type", frozenset({"Transient"})),
+}
+#: What anymail does not know of: the field, and what its values mean.
+#: https://resend.com/docs/dashboard/webhooks/event-types
+NEWER: Mapping[str, tuple[str, Mapping[str, ReceiptKind]]] = {
+    "resend": ("type", {"email.failed": ReceiptKind.UNDELIVERED, "email.suppressed": ReceiptKind.UNDELIVERED}),
 }
 
 
@@ -76,6 +84,10 @@ class Receipts:
             return [OptionProblem("webhook_secret is not set: every callback is refused", '"user:password" or a key')]
         if self._esp not in SIGNING_KEYS and ":" not in self._secret:
             return [OptionProblem("webhook_secret has no colon", f'{self._esp} signs nothing: "user:password"')]
+        if self._esp == "resend" and ":" not in self._secret and not svix.is_key(self._secret):
+            return [
+                OptionProblem("webhook_secret is no signing key", 'copy the "whsec_..." of https://resend.com/webhooks')
+            ]
         return []
 
     def verify(self, request: WebhookRequest) -> None:
@@ -86,6 +98,10 @@ class Receipts:
             raise WebhookRejected("A callback is a POST.")
         if self.problems():
             raise WebhookRejected("The webhook_secret cannot tell a callback from a forgery.")
+        if self._esp == "resend" and ":" not in self._secret:
+            if not svix.is_genuine(request.body, request.headers, self._secret, datetime.now(UTC)):
+                raise WebhookRejected("The callback's signature is missing, wrong or old.")
+            return
         try:
             self._view().run_validators(_django_request(request))
         except AnymailError as error:
@@ -111,7 +127,7 @@ class Receipts:
         name = next(name for name in vars(module) if name.endswith("TrackingWebhookView"))
         key = SIGNING_KEYS.get(self._esp)
         options: dict[str, object] = {"webhook_secret": [self._secret]}
-        if key and ":" not in self._secret:
+        if key and self._esp != "resend" and ":" not in self._secret:
             options = {"webhook_secret": [], key: self._secret}
         try:
             return getattr(module, name)(**options)
@@ -123,12 +139,15 @@ class Receipts:
         raw = _raw(event.esp_event)
         field, values = SOFT_BOUNCES.get(self._esp, ("", frozenset()))
         if event.event_type == EventType.BOUNCED:
-            if str(raw.get(field)) in values:
+            if str(_at(raw, field)) in values:
                 kind, cause = ReceiptKind.SOFT_BOUNCED, None
             elif event.reject_reason not in (None, RejectReason.BOUNCED, RejectReason.INVALID):
                 cause = None
         elif event.event_type == EventType.REJECTED:
             cause = REJECTED_CAUSES.get(event.reject_reason or "")
+        elif event.event_type == EventType.UNKNOWN:
+            newer, kinds = NEWER.get(self._esp, ("", {}))
+            kind = kinds.get(str(_at(raw, newer)), kind)
         return ReceiptEvent(
             kind=kind,
             event_key=_event_key(event, raw),
@@ -136,7 +155,7 @@ class Receipts:
             carillon_id=str(as_mapping(event.metadata).get("carillon_id", "")),
             address=event.recipient if isinstance(event.recipient, str) else "",
             occurred_at=event.timestamp,
-            code=str(raw.get(field) or event.reject_reason or event.event_type),
+            code=str(_at(raw, field) or event.reject_reason or event.event_type),
             suppress=cause,
         )
 
@@ -153,6 +172,14 @@ def _raw(event: object) -> Mapping[str, object]:
     if isinstance(event, QueryDict):
         return {key: values[0] if len(values) == 1 else values for key, values in event.lists()}
     return as_mapping(event)
+
+
+def _at(raw: Mapping[str, object], path: str) -> object:
+    """Return what an event holds at a path, "data.bounce.type"."""
+    for name in path.split("."):
+        found = raw.get(name)
+        raw = as_mapping(found)
+    return found
 
 
 def _django_request(request: WebhookRequest) -> WSGIRequest:

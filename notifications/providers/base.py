@@ -51,6 +51,12 @@ COMMON_OPTIONS = (
     Option("timeout", (int, float), help="seconds that one send may take, 10 by default"),
     Option("send_window", int, help="sends in flight at once under one claim, 64 by default, at most 1,000"),
     Option("per_second", (int, float, type(None)), help="messages per second that the account may send"),
+    Option(
+        "receipts_within",
+        (int, float, type(None)),
+        help="seconds within which most messages are usually reported as delivered, 300 by default; None: not watched",
+    ),
+    Option("failover_when_degraded", bool, help="hold it for 10 minutes when far less than usual is delivered"),
 )
 
 
@@ -76,6 +82,9 @@ class Adapter:
         self.base_url = self.text("base_url").rstrip("/")
         self.timeout = self._number("timeout", 10.0)
         self.send_window = max(1, min(1_000, int(self._number("send_window", 64))))
+        watched = options.get("receipts_within", 0) is not None
+        self.receipts_within = self._number("receipts_within", 300.0) if watched else None
+        self.failover_when_degraded = self.options.get("failover_when_degraded") is True
         self.per_second = self._number("per_second", 0.0) or None
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0

@@ -16,7 +16,7 @@ from typing import cast
 import aiohttp
 from pyfcm.errors import FCMError
 
-from ..enums import TokenType
+from ..enums import Platform, TokenType
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -56,11 +56,17 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "<400>": Answer(PermanentFailure, "FCM finds the message malformed.", _JUDGED),
     "<401>": Answer(ProviderMisconfigured, "FCM does not accept the service account's access token.", _JUDGED),
-    "<401 expired>": Answer(TemporaryFailure, "The access token has just expired.", _JUDGED, retry_after=1.0),
+    "<401 expired>": Answer(
+        TemporaryFailure, "The access token has just expired.", _JUDGED, retry_after=1.0, neutral=True
+    ),
     "<403>": Answer(ProviderMisconfigured, "The service account may not send for this project.", _JUDGED),
     "<404>": Answer(ProviderMisconfigured, "The Firebase project or its API does not exist.", _JUDGED),
     "<429>": Answer(RateLimited, "A quota of the project is used up.", _SCALING, retry_after=60.0),
 }
+
+#: What FCM answers where it was not let in by Apple's or a browser's push service, to whose devices it only passes on.
+THIRD_PARTY = "THIRD_PARTY_AUTH_ERROR"
+THIRD_PLATFORMS: tuple[str, ...] = (Platform.IOS, Platform.WEB)
 
 #: FCM keeps a message at most this long. https://firebase.google.com/docs/cloud-messaging/customize-messages/setting-message-lifespan
 MAX_TTL_SECONDS = 2_419_200
@@ -125,6 +131,9 @@ class FCMAdapter(PushAdapter):
                     name = self._accepted(response.status, response.headers.get("Retry-After"), body)
                     return SendResult(message, provider_message_id=name)
         except ProviderError as error:
+            if isinstance(error, ProviderMisconfigured) and error.code == THIRD_PARTY:
+                # The project's own credentials work, and so do its Android devices.
+                error.platforms = (message.platform,) if message.platform in THIRD_PLATFORMS else THIRD_PLATFORMS
             return SendResult(message, error=error)
         except FCMError:
             misconfigured = ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.")

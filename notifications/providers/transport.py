@@ -5,7 +5,10 @@ For adapters whose client library uses `requests`: mount `OneRequestAdapter` on 
 
 from __future__ import annotations
 
+import socket
 import threading
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
 from queue import Empty, LifoQueue
 from time import monotonic
 from typing import Any
@@ -35,10 +38,49 @@ def request_was_written() -> bool:
     return bool(getattr(_attempt, "written", False))
 
 
+class _InTime(RawIOBase):
+    """What a connection reads from: fails at the attempt's deadline, however slowly the answer's head drips.
+
+    The time-out of a socket is for each read of it, and begins anew with every byte.
+    """
+
+    def __init__(self, stream: BufferedReader, sock: socket.socket, ends: float) -> None:
+        super().__init__()
+        self._stream = stream
+        self._raw = stream.raw
+        self._sock = sock
+        self._ends = ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise TimeoutError("deadline")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _AnswerInTime(HTTPResponse):
+    """An answer that is whole by the attempt's deadline, or an error."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        ends = getattr(_attempt, "ends", None)
+        if ends is not None:
+            self.fp = BufferedReader(_InTime(self.fp, sock, ends))
+
+
 class _Truthful:
     """Notes the moment from which a request may have reached the provider, and when the connection was last used."""
 
     idle_since: float = 0.0
+    response_class: type[HTTPResponse] = _AnswerInTime
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
@@ -127,7 +169,7 @@ class OneRequestAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *_: Any, **settings: Any) -> requests.Response:
         """Send one request and return its answer, body read."""
         _attempt.written = False
-        ends = monotonic() + self._deadline
+        _attempt.ends = ends = monotonic() + self._deadline
         limit = Timeout(connect=min(CONNECT_SECONDS, self._deadline), total=self._deadline)
         response = super().send(request, **(settings | {"stream": True, "timeout": limit}))
         # requests' own way to read the body has no deadline, so the body is put where it would put it.

@@ -34,6 +34,7 @@ from ..exceptions import (
 from ..messages import OutboundMessage, ReceiptEvent, WebhookRequest
 from .answers import Answer, by_status, retry_after_seconds
 from .base import Option, OptionProblem, SMSAdapter, as_mapping
+from .sms_words import START_WORDS, STOP_WORDS
 from .transport import begin_attempt, one_request_session, request_was_written
 
 TWILIO_URL = "https://api.twilio.com"
@@ -69,7 +70,7 @@ CALLBACK_ANSWERS: Mapping[str, Answer] = {
     "30006": Answer(
         InvalidRecipient, "The number is a landline or its carrier has no SMS.", _page(30006), deactivate_after=1
     ),
-    "30007": Answer(PermanentFailure, "A content filter stopped the message.", _page(30007)),
+    "30007": Answer(PermanentFailure, "A content filter stopped the message.", _page(30007), filtered=True),
     "30008": Answer(TemporaryFailure, "The carrier gives no reason.", _page(30008), retries=2),
 }
 
@@ -81,9 +82,6 @@ STATUSES: Mapping[str, ReceiptKind] = {
     "undelivered": ReceiptKind.UNDELIVERED,
     "failed": ReceiptKind.UNDELIVERED,
 }
-#: https://help.twilio.com/articles/223134027
-STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-START_WORDS = frozenset({"START", "YES", "UNSTOP"})
 #: Seconds; https://www.twilio.com/docs/messaging/api/message-resource#request-body-parameters
 VALIDITY = (5, 36_000)
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -167,6 +165,7 @@ class TwilioAdapter(SMSAdapter):
                 retries=row.retries if row else 0,
                 deactivate_after=row.deactivate_after if row else 0,
                 misconfigured=bool(row and row.outcome is ProviderMisconfigured),
+                filtered=bool(row and row.filtered),
             )
         ]
 

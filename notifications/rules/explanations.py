@@ -9,7 +9,9 @@ from ..enums import Reason, State
 
 BY_REASON: dict[tuple[State, Reason], Promise] = {
     (State.PENDING, Reason.NEW): _("Accepted and stored; a worker will send it next."),
-    (State.PENDING, Reason.RETRY): _("The provider did not take it; it will be tried again when due."),
+    (State.PENDING, Reason.RETRY): _(
+        "The provider did not take it, or could not deliver it; it will be tried again when due."
+    ),
     (State.PENDING, Reason.QUIET_HOURS): _("It is quiet for the recipient; it goes out when the quiet hours end."),
     (State.PENDING, Reason.SCHEDULED): _("It was asked to go out later; it waits for that time."),
     (State.PENDING, Reason.THROTTLED): _(
@@ -18,12 +20,12 @@ BY_REASON: dict[tuple[State, Reason], Promise] = {
     (State.PENDING, Reason.BREAKER_OPEN): _(
         "The provider is not working at the moment; it waits without using up a try."
     ),
-    (State.PENDING, Reason.PACED): _("The provider asked for slower sending; it waits its turn."),
+    (State.PENDING, Reason.PACED): _("Only so many are sent in a second; it waits its turn."),
     (State.PENDING, Reason.PAUSED): _("An operator paused it; it waits to be resumed."),
     (State.DEAD, Reason.RETRIES_EXHAUSTED): _("Every retry failed; somebody must look at the provider's answer."),
     (State.DEAD, Reason.WORKER_DIED): _("Three workers died while sending it; somebody must look why."),
     (State.DEAD, Reason.HELD): _("Nobody knows whether it went out, and its category says not to send it twice."),
-    (State.DEAD, Reason.MISCONFIGURED): _("The provider's account is misconfigured; mend it, then replay."),
+    (State.DEAD, Reason.MISCONFIGURED): _("Its category is not declared any more; declare it again, then replay."),
     (State.DEAD, Reason.RENDER_ERROR): _("The template could not be rendered; publish a mended version, then replay."),
     (State.DEAD, Reason.NO_ROUTE): _("No provider is configured that can carry it; add one to ROUTES, then replay."),
     (State.SKIPPED, Reason.PREFERENCE): _("The recipient opted out of this kind of message on this channel."),

@@ -68,7 +68,8 @@ def after_send(
         return replace(standing, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at=now + MISCONFIGURED_WAIT)
     if isinstance(error, TemporaryFailure) and error.maybe_sent:
         standing = doubted(standing, key)
-    return _retry(standing, error, now, draw)
+    expires_at = result.message.expires_at
+    return _retry(standing, error, now, draw, expires_at - now if expires_at else None)
 
 
 def exhausted(standing: Standing) -> bool:
@@ -76,14 +77,16 @@ def exhausted(standing: Standing) -> bool:
     return standing.retries >= USUAL.most
 
 
-def _retry(standing: Standing, error: ProviderError, now: datetime, draw: random.Random) -> Standing:
+def _retry(
+    standing: Standing, error: ProviderError, now: datetime, draw: random.Random, left: timedelta | None
+) -> Standing:
     limited = isinstance(error, RateLimited)
     temporary = isinstance(error, TemporaryFailure)
     policy = RATE_LIMITED if limited else USUAL
     retry_after = error.retry_after if isinstance(error, TemporaryFailure) else None
     if limited and retry_after is None:
         retry_after = RATE_LIMITED_AT_LEAST
-    delay = policy.delay(standing.retries, retry_after, draw)
+    delay = policy.delay(standing.retries, retry_after, draw, left)
     if delay is None:
         return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED)
     # An unavailable provider was never reached: the breaker decides when to try, so no retry is used up.

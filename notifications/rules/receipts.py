@@ -22,6 +22,8 @@ RANK = {
 # Our own opinion of a delivery: only proof that it arrived, or what only an arrived one can lead to, overrules it.
 _OPINION = 2
 _OWN = frozenset({State.PENDING, State.DEAD, State.SKIPPED, State.EXPIRED, State.CANCELLED})
+# Dead because nobody knew whether it went out: there is no opinion, and whatever the provider tells settles it.
+_DOUBTED = frozenset({Reason.HELD, Reason.WORKER_DIED})
 _CLOSED = frozenset({State.SENDING, State.DIGESTED})
 _OF_ANY_ATTEMPT = REACHED_STATES | {State.COMPLAINED}
 STATE_OF = {
@@ -76,8 +78,13 @@ def merge(standing: Standing, report: Report) -> Standing:
         return standing
     if state in REACHED_STATES:
         standing = replace(standing, delivered_at=min(standing.delivered_at or report.at, report.at))
-    current = _OPINION if standing.state in _OWN else RANK.get(standing.state, 0)
-    return _moved(standing, state, report) if RANK[state] > current else standing
+    return _moved(standing, state, report) if RANK[state] > _rank(standing) else standing
+
+
+def _rank(standing: Standing) -> int:
+    if standing.state == State.DEAD and standing.reason in _DOUBTED:
+        return 0
+    return _OPINION if standing.state in _OWN else RANK.get(standing.state, 0)
 
 
 def _moved(standing: Standing, state: State, report: Report) -> Standing:

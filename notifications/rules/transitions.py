@@ -32,7 +32,8 @@ _NEXT: dict[State, set[State]] = {
     State.BOUNCED: {State.COMPLAINED},
     State.COMPLAINED: set(),
     State.FAILED: set(_RECEIPTS),
-    State.DEAD: {State.PENDING, State.CANCELLED, State.SKIPPED, State.EXPIRED} | _RECEIPTS,
+    # A receipt that comes late may still settle what was held because nobody knew.
+    State.DEAD: {State.PENDING, State.SENT, State.FAILED, State.CANCELLED, State.SKIPPED, State.EXPIRED} | _RECEIPTS,
     State.DIGESTED: set(),
     # An attempt before it was skipped, expired or cancelled may have arrived after all.
     State.SKIPPED: set(_RECEIPTS),

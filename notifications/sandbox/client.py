@@ -48,12 +48,12 @@ class SandboxClient:
         return [from_json(entry) for entry in self._call("GET", f"/sandbox/messages?{query}")["messages"]]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the exact counts: ``accepted`` and ``refused`` by provider and in total, and ``callbacks``."""
+        """Return the exact counts: ``accepted``, ``refused``, ``replayed`` by provider and in total; ``callbacks``."""
         counts: dict[str, dict[str, int]] = self._call("GET", "/sandbox/counts")
         return counts
 
     def fault(self, provider: str, mode: str, **options: float) -> dict[str, Any]:
-        """Put a provider into a mode; options: seconds, delay, retry_after, share."""
+        """Put a provider into a mode; options: seconds, delay, retry_after, as_date, share."""
         answer: dict[str, Any] = self._call("POST", f"/sandbox/faults/{quote(provider)}", {"mode": mode, **options})
         return answer
 
@@ -62,12 +62,42 @@ class SandboxClient:
         faults: dict[str, dict[str, Any]] = self._call("GET", "/sandbox/faults")
         return faults
 
+    def info(self) -> dict[str, dict[str, str]]:
+        """Return where the doors with a port of their own are, and which files their clients need."""
+        info: dict[str, dict[str, str]] = self._call("GET", "/sandbox/info")
+        return info
+
+    def limit(self, provider: str, **options: float | bool | None) -> dict[str, Any]:
+        """Set a provider's limit; options: per_second, refuse, retry_after, as_date, latency."""
+        answer: dict[str, Any] = self._call("POST", f"/sandbox/limits/{quote(provider)}", options)
+        return answer
+
+    def limits(self) -> dict[str, dict[str, Any]]:
+        """Return the limits in force and how many requests came above them."""
+        limits: dict[str, dict[str, Any]] = self._call("GET", "/sandbox/limits")
+        return limits
+
+    def callbacks(self, provider: str, mode: str, **options: float) -> dict[str, Any]:
+        """Change how a provider's webhooks come: normal, late (``delay`` seconds), twice, reversed, early, none."""
+        answer: dict[str, Any] = self._call("POST", f"/sandbox/callbacks/{quote(provider)}", {"mode": mode, **options})
+        return answer
+
+    def rates(self) -> dict[str, dict[str, int]]:
+        """Return how many messages each provider took in each second, named by its beginning in UTC."""
+        rates: dict[str, dict[str, int]] = self._call("GET", "/sandbox/rates")
+        return rates
+
+    def apns(self, **options: int) -> dict[str, Any]:
+        """Change how APNs treats connections; options: max_streams, token_seconds, goaway_after, cut_after."""
+        answer: dict[str, Any] = self._call("POST", "/sandbox/apns", options)
+        return answer
+
     def reset(self, provider: str | None = None) -> None:
         """Make one provider well again, or all and forget what single addresses went through."""
         self._call("DELETE", "/sandbox/faults" + (f"/{quote(provider)}" if provider else ""))
 
     def set_webhooks(self, **targets: Any) -> dict[str, Any]:
-        """Set ``postmark``, ``twilio_inbound`` (URLs or None), ``delay`` (seconds), ``enabled``."""
+        """Set ``postmark``, ``resend``, ``vonage``, ``twilio_inbound`` (URLs or None), ``delay``, ``enabled``."""
         answer: dict[str, Any] = self._call("POST", "/sandbox/webhooks", targets)
         return answer
 

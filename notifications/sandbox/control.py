@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from aiohttp import web
 from yarl import URL
 
+from . import resend_webhooks
 from .callbacks import Callback
 from .credentials import TWILIO_FROM_NUMBER
-from .door import Desk, address_in, json_answer, read_json
+from .door import Desk, Targets, address_in, json_answer, read_json
 from .modes import BadModeError
 from .postmark_webhooks import event_webhook
 from .records import CHANNELS, Accepted
 from .twilio_webhooks import inbound_message, status_callback
+from .vonage_webhooks import inbound_message as from_vonage
+from .vonage_webhooks import receipt_of
 
 EVENTS: dict[str, tuple[str, ...]] = {
     "fcm": ("unregistered",),
+    "apns": ("unregistered",),
     "twilio": ("delivered", "bounced", "stop", "start"),
+    "vonage": ("delivered", "bounced", "stop", "start"),
     "postmark": ("delivered", "bounced", "soft_bounced", "opened", "clicked", "complained"),
+    "resend": ("delivered", "bounced", "soft_bounced", "opened", "clicked", "complained"),
+    "smtp": (),
 }
-"""What can be sent back for each provider. FCM reports nothing back: "unregistered" is what the next send will find."""
+"""What can be sent back for each provider. FCM and APNs report nothing back: the next send finds "unregistered"."""
 
 _DEFAULT_LIMIT = 100
+_TARGETS = tuple(field.name for field in fields(Targets))
 
 
 class RefusedError(Exception):
@@ -69,7 +78,8 @@ class ControlDoor:
         except ValueError:
             return json_answer({"detail": "limit must be a number"}, 400)
         found: list[dict[str, Any]] = []
-        for accepted in self._desk.store.newest(to=address_in(request) or None, provider=query.get("provider")):
+        wanted = [query[key] for key in ("provider", "channel") if query.get(key)]
+        for accepted in self._desk.store.newest(*wanted[:1], to=address_in(request) or None):
             if len(found) >= limit:
                 break
             found.append(asdict(accepted))
@@ -82,6 +92,7 @@ class ControlDoor:
             {
                 "accepted": {**store.accepted, "total": store.accepted.total()},
                 "refused": {**store.refused, "total": store.refused.total()},
+                "replayed": {**store.replayed, "total": store.replayed.total()},
                 "callbacks": self._desk.callbacks.as_json(),
             }
         )
@@ -93,7 +104,7 @@ class ControlDoor:
     async def set_fault(self, request: web.Request) -> web.Response:
         """Put one provider into a mode."""
         try:
-            mode = self._desk.modes.set(request.match_info["provider"], await _object(request))
+            mode = self._desk.modes.set(request.match_info["provider"], await json_object(request))
         except BadModeError as error:
             return json_answer({"detail": str(error)}, 400)
         return json_answer(mode.as_json())
@@ -116,17 +127,17 @@ class ControlDoor:
 
     async def set_webhooks(self, request: web.Request) -> web.Response:
         """Change the targets that are named, null to remove one."""
-        wanted = await _object(request)
-        unknown = set(wanted) - {"postmark", "twilio_inbound", "delay", "enabled"}
+        wanted = await json_object(request)
+        unknown = set(wanted) - {*_TARGETS, "delay", "enabled"}
         if unknown:
             return json_answer({"detail": f"unknown: {', '.join(sorted(unknown))}"}, 400)
-        for key in ("postmark", "twilio_inbound"):
+        for key in _TARGETS:
             if wanted.get(key) is not None and not str(wanted[key]).startswith(("http://", "https://")):
                 return json_answer({"detail": f"{key} must be an http or https URL"}, 400)
         delay = wanted.get("delay", self._desk.callbacks.delay)
         if isinstance(delay, bool) or not isinstance(delay, int | float) or delay < 0:
             return json_answer({"detail": "delay must be a number of at least 0"}, 400)
-        for key in {"postmark", "twilio_inbound"} & set(wanted):
+        for key in set(_TARGETS) & set(wanted):
             setattr(self._desk.targets, key, wanted[key])
         self._desk.callbacks.delay = float(delay)
         self._desk.callbacks.enabled = bool(wanted.get("enabled", self._desk.callbacks.enabled))
@@ -135,7 +146,7 @@ class ControlDoor:
     async def event(self, request: web.Request) -> web.Response:
         """Send one event back through the provider's real webhook; 202, for it travels after this answer."""
         try:
-            sent_to = self._send_event(await _object(request))
+            sent_to = self._send_event(await json_object(request))
         except RefusedError as error:
             return json_answer({"detail": str(error)}, error.status)
         return json_answer({"queued": sent_to is not None, "url": sent_to}, 202)
@@ -158,30 +169,38 @@ class ControlDoor:
                 raise RefusedError(404, "no such message among the newest")
         address = accepted.to if accepted else str(to)
         if event == "unregistered":
-            self._desk.gone.add(address)
+            self._desk.gone[address] = time.time_ns() // 1_000_000
             return None
         if event in ("stop", "start"):
-            return self._opt(address, event)
+            return self._opt(str(provider), address, event)
         if accepted is None:
             raise RefusedError(404, "no such message among the newest")
-        return self._schedule(self._report(accepted, event))
+        return self._schedule(accepted.provider, self._report(accepted, event))
 
-    def _opt(self, number: str, event: str) -> str:
-        """Send STOP or START from a phone; Twilio itself keeps to it from now on."""
-        url = self._desk.targets.twilio_inbound
+    def _target(self, name: str) -> str:
+        url: str | None = getattr(self._desk.targets, name)
         if url is None:
-            raise RefusedError(409, 'set "twilio_inbound" with POST /sandbox/webhooks first')
+            raise RefusedError(409, f'set "{name}" with POST /sandbox/webhooks first')
+        return url
+
+    def _opt(self, provider: str, number: str, event: str) -> str:
+        """Send STOP or START from a phone; Twilio itself keeps to it from now on, Vonage leaves that to us."""
+        if provider == "vonage":
+            return self._schedule(provider, from_vonage(self._target("vonage"), number, event.upper()))
+        url = self._target("twilio_inbound")
         if event == "stop":
             self._desk.stopped.add(number)
         else:
             self._desk.stopped.discard(number)
-        return self._schedule(inbound_message(url, number, TWILIO_FROM_NUMBER, event.upper()))
+        return self._schedule("twilio", inbound_message(url, number, TWILIO_FROM_NUMBER, event.upper()))
 
     def _report(self, accepted: Accepted, event: str) -> Callback:
         if accepted.provider == "postmark":
-            if self._desk.targets.postmark is None:
-                raise RefusedError(409, 'set "postmark" with POST /sandbox/webhooks first')
-            return event_webhook(self._desk.targets.postmark, accepted, event)
+            return event_webhook(self._target("postmark"), accepted, event)
+        if accepted.provider == "resend":
+            return resend_webhooks.event_webhook(self._target("resend"), accepted, event)
+        if accepted.provider == "vonage":
+            return receipt_of(accepted.request.get("callback") or self._target("vonage"), accepted, event)
         url = accepted.request.get("StatusCallback")
         if not url:
             raise RefusedError(409, "this message named no StatusCallback")
@@ -189,21 +208,20 @@ class ControlDoor:
         status, code = ("undelivered", 30005) if event == "bounced" else ("delivered", None)
         return status_callback(url, accepted.provider_message_id, accepted.to, sender, status, code=code)
 
-    def _schedule(self, callback: Callback) -> str:
-        self._desk.callbacks.schedule([callback])
+    def _schedule(self, provider: str, callback: Callback) -> str:
+        self._desk.callbacks.schedule(provider, [callback])
         return _without_password(callback.url)
 
     def _targets(self) -> dict[str, Any]:
-        targets = self._desk.targets
+        targets = {name: getattr(self._desk.targets, name) for name in _TARGETS}
         return {
-            "postmark": targets.postmark and _without_password(targets.postmark),
-            "twilio_inbound": targets.twilio_inbound and _without_password(targets.twilio_inbound),
+            **{name: url and _without_password(url) for name, url in targets.items()},
             "delay": self._desk.callbacks.delay,
             "enabled": self._desk.callbacks.enabled,
         }
 
 
-async def _object(request: web.Request) -> dict[str, Any]:
+async def json_object(request: web.Request) -> dict[str, Any]:
     """Return the body as a JSON object.
 
     The content type is required: a page in the developer's browser cannot send it across origins unasked.

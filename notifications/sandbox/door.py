@@ -1,4 +1,4 @@
-"""What the three providers' doors share: the mode in force, refusals in the provider's own shape, hanging up."""
+"""What the providers' doors share: the mode in force, refusals in the provider's own shape, hanging up."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from typing import Any, ClassVar, NamedTuple
 from aiohttp import web
 
 from .callbacks import Callbacks
+from .limits import Limits, retry_after_value
 from .modes import Mode, Modes
 from .records import CarillonId
 from .store import Store
 
 NO_ID = CarillonId(None, None)
 
-_GARBAGE = "<!doctype html><title>Welcome</title><h1>It works!</h1>"
+GARBAGE = "<!doctype html><title>Welcome</title><h1>It works!</h1>"
+_DRIPS = 8
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
@@ -30,6 +32,8 @@ class Targets:
 
     postmark: str | None = None
     twilio_inbound: str | None = None
+    vonage: str | None = None
+    resend: str | None = None
 
 
 @dataclass(slots=True)
@@ -40,10 +44,11 @@ class Desk:
     modes: Modes
     callbacks: Callbacks
     targets: Targets
+    limits: Limits = field(default_factory=Limits)
     seen: set[str] = field(default_factory=set)
     """Addresses that fail the first time only, and have."""
-    gone: set[str] = field(default_factory=set)
-    """Push tokens whose app was "uninstalled" by an event."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """Push tokens whose app was "uninstalled" by an event, and when, in milliseconds since 1970."""
     stopped: set[str] = field(default_factory=set)
     """Numbers that sent STOP: Twilio itself then refuses messages to them with 21610."""
 
@@ -57,6 +62,8 @@ class Desk:
     def reset(self) -> None:
         """Make every provider well and forget what addresses went through."""
         self.modes.reset()
+        self.limits.reset()
+        self.callbacks.reset()
         self.seen.clear()
         self.gone.clear()
         self.stopped.clear()
@@ -92,7 +99,7 @@ class ProviderDoor(ABC):
         """Add the provider's routes."""
 
     @abstractmethod
-    def mode_refusal(self, mode: str, retry_after: int) -> Refusal:
+    def mode_refusal(self, mode: str, retry_after: str) -> Refusal:
         """Return this provider's answer for "outage", "rate_limited", "unauthorized" and "error"."""
 
     def refuse(self, letter: Letter, refusal: Refusal) -> web.Response:
@@ -103,28 +110,48 @@ class ProviderDoor(ABC):
     async def settle(
         self, request: web.Request, letter: Letter, accept: Callable[[], web.Response]
     ) -> web.StreamResponse:
-        """Answer a well-formed request: by ``accept``, unless the mode in force has it otherwise."""
+        """Answer a well-formed request: by ``accept``, unless a limit or the mode in force has it otherwise."""
+        limit = self.desk.limits.get(self.provider) if self.desk.limits else None
+        answer: web.StreamResponse
+        if limit is not None and limit.exceeded():
+            wait = retry_after_value(limit.retry_after, as_date=limit.as_date)
+            answer = self.refuse(letter, self.mode_refusal("rate_limited", wait))
+        else:
+            answer = await self._settle(request, letter, accept)
+        if limit is not None and limit.latency:
+            await asyncio.sleep(limit.latency)
+        return answer
+
+    async def _settle(
+        self, request: web.Request, letter: Letter, accept: Callable[[], web.Response]
+    ) -> web.StreamResponse:
         mode = self.desk.modes.strike(self.provider)
         if mode is None:
-            return accept()
+            answer = accept()
+            await self.desk.callbacks.before_answer(self.provider)
+            return answer
         if mode.name in ("outage", "rate_limited", "unauthorized"):
-            return self.refuse(letter, self.mode_refusal(mode.name, mode.retry_after))
+            return self.refuse(letter, self.mode_refusal(mode.name, mode.retry_after_value()))
         if mode.name == "garbage":
             self.desk.store.refuse(self.provider, letter.to, letter.carillon_id, 200, "garbage")
             return garbage()
         if mode.name == "reset":
             self.desk.store.refuse(self.provider, letter.to, letter.carillon_id, 0, "reset")
             return hang_up(request)
-        return await self._after(request, mode, accept())
+        answer = accept()
+        await self.desk.callbacks.before_answer(self.provider)
+        return await self._after(request, mode, answer)
 
     async def _after(self, request: web.Request, mode: Mode, answer: web.Response) -> web.StreamResponse:
         """Spoil the answer to what was accepted; an answer that refuses stays as it is."""
         if mode.name == "slow":
             await asyncio.sleep(mode.delay)
+        elif mode.name == "drip":
+            return await drip(request, answer, mode.delay)
         elif answer.status < 300 and mode.name == "reset_after_accept":
             return hang_up(request)
         elif answer.status < 300 and mode.name == "error_after_accept":
-            refusal = self.mode_refusal("error", mode.retry_after)
+            refusal = self.mode_refusal("error", "")
             return json_answer(refusal.body, refusal.status)
         return answer
 
@@ -138,7 +165,23 @@ def json_answer(body: object, status: int = 200, headers: Mapping[str, str] | No
 
 def garbage() -> web.Response:
     """Answer what a captive portal or a broken proxy would."""
-    return web.Response(text=_GARBAGE, content_type="text/html")
+    return web.Response(text=GARBAGE, content_type="text/html")
+
+
+async def drip(request: web.Request, answer: web.Response, seconds: float) -> web.StreamResponse:
+    """Send the headers at once, and the body in a few pieces spread over ``seconds``."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    headers = {"Content-Type": answer.headers["Content-Type"], "Content-Length": str(len(body))}
+    stream = web.StreamResponse(status=answer.status, headers=headers)
+    try:
+        await stream.prepare(request)
+        for piece in range(_DRIPS):
+            await asyncio.sleep(seconds / _DRIPS)
+            await stream.write(body[len(body) * piece // _DRIPS : len(body) * (piece + 1) // _DRIPS])
+        await stream.write_eof()
+    except ConnectionError:  # the client did not wait
+        pass
+    return stream
 
 
 def hang_up(request: web.Request) -> web.Response:

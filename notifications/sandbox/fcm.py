@@ -63,11 +63,11 @@ class FcmDoor(ProviderDoor):
             return self.refuse(Letter(None, NO_ID), _invalid("Invalid JSON payload received.", "message"))
         return await self.settle(request, letter, lambda: self._receive(request, letter, message, body))
 
-    def mode_refusal(self, mode: str, retry_after: int) -> Refusal:
+    def mode_refusal(self, mode: str, retry_after: str) -> Refusal:
         """Return Google's answer for a provider-wide fault."""
         if mode == "unauthorized":
             return _unauthenticated("ACCESS_TOKEN_TYPE_UNSUPPORTED")
-        headers = {"Retry-After": str(retry_after)} if mode == "rate_limited" else {}
+        headers = {"Retry-After": retry_after} if mode == "rate_limited" else {}
         return _refusal(_MODE_FAULTS[mode])._replace(headers=headers)
 
     def _receive(

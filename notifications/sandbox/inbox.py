@@ -39,7 +39,6 @@ _HEADERS = {
 }
 _TEMPLATES = Path(__file__).with_name("templates")
 _CHANNEL_NAMES = {"push": "Push", "sms": "SMS", "email": "Email"}
-_PROVIDERS = {channel: provider for provider, channel in CHANNELS.items()}
 
 
 class InboxDoor:
@@ -68,7 +67,7 @@ class InboxDoor:
         to, channel = address_in(request), request.query.get("channel", "")
         if channel not in _CHANNEL_NAMES:
             channel = ""
-        found = list(self._desk.store.newest(to=to or None, provider=_PROVIDERS.get(channel)))
+        found = list(self._desk.store.newest(*([channel] if channel else []), to=to or None))
         shown = _chosen(found)
         refreshing = request.query.get("refresh") == "1"
         html = _render(
@@ -87,10 +86,10 @@ class InboxDoor:
     def _counts(self) -> str:
         store = self._desk.store
         rows = [
-            f'<div><dt><a href="?channel={channel}">{_CHANNEL_NAMES[channel]}</a></dt>'
-            f"<dd>{store.accepted[provider]:,}"
-            f"<small>{store.refused[provider]:,} refused</small></dd></div>"
-            for provider, channel in CHANNELS.items()
+            f'<div><dt><a href="?channel={channel}">{name}</a></dt>'
+            f"<dd>{_of(channel, store.accepted):,}"
+            f"<small>{_of(channel, store.refused):,} refused</small></dd></div>"
+            for channel, name in _CHANNEL_NAMES.items()
         ]
         return "".join(rows)
 
@@ -111,9 +110,9 @@ class InboxDoor:
     def _empty(self, request: web.Request, to: str, channel: str) -> str:
         """Say that nothing arrived only where nothing did: older messages are in the file, not in memory."""
         if to or channel:
-            store, provider = self._desk.store, _PROVIDERS.get(channel)
-            kept = store.kept(provider)
-            ever = store.accepted[provider] if provider else store.accepted.total()
+            store = self._desk.store
+            kept = store.kept(*([channel] if channel else []))
+            ever = _of(channel, store.accepted) if channel else store.accepted.total()
             name = f"{_CHANNEL_NAMES[channel]} messages" if channel else "messages"
             heading = (
                 f"Nothing like that among the newest {kept:,} {name}" if ever > kept else "Nothing like that arrived"
@@ -122,6 +121,11 @@ class InboxDoor:
             return _render("nothing_found.html", heading=heading, older=older)
         base = escape(f"{request.scheme}://{request.host}")
         return _render("empty.html", base=base, token=POSTMARK_SERVER_TOKEN)
+
+
+def _of(channel: str, counts: Counter[str]) -> int:
+    """Return what a channel's providers come to together."""
+    return sum(counts[provider] for provider, served in CHANNELS.items() if served == channel)
 
 
 def _chosen(found: Iterable[Accepted]) -> list[Accepted]:

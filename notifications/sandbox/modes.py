@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .limits import retry_after_value
 from .records import CHANNELS
 
 PROVIDERS = (*CHANNELS, "fcm-token")
@@ -15,9 +16,10 @@ PROVIDERS = (*CHANNELS, "fcm-token")
 MODES: dict[str, str] = {
     "ok": "no fault",
     "outage": "503, nothing accepted",
-    "rate_limited": "429 with Retry-After, nothing accepted",
+    "rate_limited": "429 with Retry-After, as a date if `as_date`, nothing accepted",
     "unauthorized": "401, nothing accepted",
     "slow": "accepted at once, answered after `delay` seconds",
+    "drip": "accepted, headers at once, the body little by little within `delay` seconds",
     "reset": "connection reset after the request was read, nothing accepted",
     "reset_after_accept": "accepted, then connection reset instead of an answer",
     "error_after_accept": "accepted, then answered 500",
@@ -37,6 +39,7 @@ class Mode:
     until: float | None = None
     delay: float = 1.0
     retry_after: int = 2
+    as_date: bool = False
     share: float = 1.0
     debt: float = 0.0
 
@@ -48,6 +51,10 @@ class Mode:
         self.debt -= 1.0
         return True
 
+    def retry_after_value(self) -> str:
+        """Return the Retry-After header, in seconds or as a date."""
+        return retry_after_value(self.retry_after, as_date=self.as_date)
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``GET /sandbox/faults`` shows."""
         left = None if self.until is None else round(max(0.0, self.until - time.monotonic()), 3)
@@ -56,6 +63,7 @@ class Mode:
             "seconds": left,
             "delay": self.delay,
             "retry_after": self.retry_after,
+            "as_date": self.as_date,
             "share": self.share,
         }
 
@@ -70,7 +78,7 @@ class Modes:
     def set(self, provider: str, wanted: Mapping[str, Any]) -> Mode:
         """Put ``provider`` into a mode; raises ``BadModeError`` if it, or a value, is unknown."""
         _check_provider(provider)
-        unknown = set(wanted) - {"mode", "seconds", "delay", "retry_after", "share"}
+        unknown = set(wanted) - {"mode", "seconds", "delay", "retry_after", "as_date", "share"}
         if unknown:
             raise BadModeError(f"unknown: {', '.join(sorted(unknown))}")
         name = wanted.get("mode")
@@ -82,6 +90,7 @@ class Modes:
             until=None if seconds is None else time.monotonic() + seconds,
             delay=_number(wanted, "delay", 1.0) or 0.0,
             retry_after=int(_number(wanted, "retry_after", 2) or 0),
+            as_date=bool(wanted.get("as_date", False)),
             share=_number(wanted, "share", 1.0) or 0.0,
         )
         if mode.share > 1:
@@ -102,14 +111,15 @@ class Modes:
 
     def strike(self, provider: str) -> Mode | None:
         """Return the mode that applies to this very request, or None if the provider answers as it should."""
-        mode = self._current(provider)
+        mode = self.current(provider)
         return mode if mode is not None and mode.strikes() else None
 
     def as_json(self) -> dict[str, Any]:
         """Return every provider's mode."""
-        return {provider: (self._current(provider) or Mode("ok")).as_json() for provider in PROVIDERS}
+        return {provider: (self.current(provider) or Mode("ok")).as_json() for provider in PROVIDERS}
 
-    def _current(self, provider: str) -> Mode | None:
+    def current(self, provider: str) -> Mode | None:
+        """Return the mode that is in force now, without counting a request."""
         mode = self._modes.get(provider)
         if mode is not None and mode.until is not None and time.monotonic() >= mode.until:
             del self._modes[provider]

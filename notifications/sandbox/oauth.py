@@ -89,8 +89,8 @@ class TokenEndpoint:
         """Answer an access token, or the OAuth error that Google would."""
         form = await request.post()
         mode = self._desk.modes.strike("fcm-token")
-        if mode is not None and mode.name != "slow":
-            return _spoiled(request, mode.name, mode.retry_after)
+        if mode is not None and mode.name not in ("slow", "drip"):
+            return _spoiled(request, mode.name, mode.retry_after_value())
         if mode is not None:
             await asyncio.sleep(mode.delay)
         fields = {key: value for key, value in form.items() if isinstance(value, str)}
@@ -101,7 +101,7 @@ class TokenEndpoint:
         return json_answer({"access_token": self._tokens.issue(), "expires_in": LIFETIME, "token_type": "Bearer"})
 
 
-def _spoiled(request: web.Request, mode: str, retry_after: int) -> web.StreamResponse:
+def _spoiled(request: web.Request, mode: str, retry_after: str) -> web.StreamResponse:
     if mode == "garbage":
         return garbage()
     if mode in ("reset", "reset_after_accept"):
@@ -109,7 +109,7 @@ def _spoiled(request: web.Request, mode: str, retry_after: int) -> web.StreamRes
     if mode == "unauthorized":
         return json_answer({"error": "invalid_grant", "error_description": "Invalid JWT Signature."}, 400)
     if mode == "rate_limited":
-        return json_answer({"error": "rate_limit_exceeded"}, 429, {"Retry-After": str(retry_after)})
+        return json_answer({"error": "rate_limit_exceeded"}, 429, {"Retry-After": retry_after})
     return json_answer({"error": "internal_failure", "error_description": "Backend Error"}, 503)
 
 

@@ -70,9 +70,9 @@ class PostmarkDoor(ProviderDoor):
         first = _letter(emails[0]) if emails else Letter(None, NO_ID)
         return await self.settle(request, first, lambda: self._receive_batch(emails))
 
-    def mode_refusal(self, mode: str, retry_after: int) -> Refusal:
+    def mode_refusal(self, mode: str, retry_after: str) -> Refusal:
         """Return Postmark's answer for a provider-wide fault."""
-        headers = {"Retry-After": str(retry_after)} if mode == "rate_limited" else {}
+        headers = {"Retry-After": retry_after} if mode == "rate_limited" else {}
         return _error(*_MODE_REFUSALS[mode])._replace(headers=headers)
 
     async def _read(self, request: web.Request) -> Any:
@@ -83,7 +83,7 @@ class PostmarkDoor(ProviderDoor):
             return self.refuse(Letter(None, NO_ID), _error(422, 402, "Invalid JSON."))
         given = request.headers.get("X-Postmark-Server-Token", "")
         if not hmac.compare_digest(given.encode(), _TOKEN):
-            return self.refuse(Letter(None, NO_ID), self.mode_refusal("unauthorized", 0))
+            return self.refuse(Letter(None, NO_ID), self.mode_refusal("unauthorized", ""))
         return body
 
     def _receive(self, letter: Letter, email: Mapping[str, Any]) -> web.Response:
@@ -147,10 +147,20 @@ class PostmarkDoor(ProviderDoor):
         for recipient in recipients:
             fault = postmark_fault(recipient)
             events = ("delivered",) if fault is None or fault.http is not None else fault.events
+            delivery, attempt, generation = letter.carillon_id
             accepted = Accepted(
-                "", "postmark", "email", recipient, *letter.carillon_id, message_id, content=content, request=extras
+                at="",
+                provider="postmark",
+                channel="email",
+                to=recipient,
+                delivery=delivery,
+                attempt=attempt,
+                generation=generation,
+                provider_message_id=message_id,
+                content=content,
+                request=extras,
             )
-            self.desk.callbacks.schedule([event_webhook(url, accepted, event) for event in events])
+            self.desk.callbacks.schedule(self.provider, [event_webhook(url, accepted, event) for event in events])
 
     def _problem(self, email: Mapping[str, Any]) -> Refusal | None:
         """Return Postmark's refusal of this email, if it has one."""

@@ -30,8 +30,11 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
             raise RuntimeError(f"the sandbox did not start: {line!r}, exit status {self._process.returncode}")
         self.base_url = line.removeprefix(_READY).strip()
         # With the port it got, a restart is the same sandbox to whoever sends to it.
-        self.options = replace(options, port=int(self.base_url.rpartition(":")[2]))
         self.client = SandboxClient(self.base_url)
+        self.info = self.client.info()
+        self.options = replace(
+            options, port=_port(self.base_url), apns_port=_port(self.apns_url), smtp_port=self.smtp_port
+        )
 
     @property
     def pid(self) -> int:
@@ -42,6 +45,26 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
     def token_uri(self) -> str:
         """The token endpoint for ``credentials.write_service_account``."""
         return f"{self.base_url}/fcm/token"
+
+    @property
+    def apns_url(self) -> str:
+        """The base URL of APNs: HTTP/2 over TLS, on a port of its own."""
+        return self.info["apns"]["base_url"]
+
+    @property
+    def smtp_port(self) -> int:
+        """The mail server's port."""
+        return int(self.info["smtp"]["port"])
+
+    @property
+    def ca_file(self) -> str:
+        """The certificate authority that clients of APNs and of the mail server have to trust."""
+        return self.info["apns"]["ca_file"]
+
+    @property
+    def apns_key_file(self) -> str:
+        """The ``.p8`` key that signs for APNs."""
+        return self.info["apns"]["key_file"]
 
     def stop(self) -> int:
         """Ask it to stop (SIGTERM) and return its exit status."""
@@ -79,13 +102,22 @@ def with_webhook_secret(url: str) -> str:
     return f"{scheme}://{WEBHOOK_SECRET}@{rest}"
 
 
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
 def _command(options: SandboxOptions) -> list[str]:
     command = [sys.executable, "-m", "notifications.sandbox", "--host", options.host, "--port", str(options.port)]
+    command += ["--apns-port", str(options.apns_port), "--smtp-port", str(options.smtp_port)]
     command += ["--file", str(options.file), "--callback-delay", str(options.callback_delay)]
     if options.postmark_webhook:
         command += ["--postmark-webhook", options.postmark_webhook]
     if options.twilio_inbound_webhook:
         command += ["--twilio-inbound-webhook", options.twilio_inbound_webhook]
+    if options.vonage_webhook:
+        command += ["--vonage-webhook", options.vonage_webhook]
+    if options.resend_webhook:
+        command += ["--resend-webhook", options.resend_webhook]
     if not options.callbacks:
         command.append("--no-callbacks")
     if options.fsync:

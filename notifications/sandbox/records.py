@@ -8,15 +8,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CHANNELS = {"fcm": "push", "twilio": "sms", "postmark": "email"}
+CHANNELS = {
+    "fcm": "push",
+    "apns": "push",
+    "twilio": "sms",
+    "vonage": "sms",
+    "postmark": "email",
+    "resend": "email",
+    "smtp": "email",
+}
 """The channel that each provider serves."""
 
 
+REPLAYED = "replayed"
+"""The code, in the file of refused requests, of one that was answered as before by its idempotency key."""
+
+
 class CarillonId(NamedTuple):
-    """The delivery and the attempt that a request says it is for, as far as it says."""
+    """The delivery and the attempt that a request says it is for, as far as it says.
+
+    Where a provider knows an idempotency key, every attempt says the same: the delivery and its generation.
+    """
 
     delivery: str | None
     attempt: int | None
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +48,18 @@ class Accepted:
     provider_message_id: str
     content: Mapping[str, Any]
     request: Mapping[str, Any] = field(default_factory=dict)
+    generation: int | None = None
 
 
 def parse_carillon_id(value: object) -> CarillonId:
-    """Split ``<delivery>.<attempt>``; whatever is absent or has another shape becomes None."""
+    """Split ``<delivery>.<attempt>`` or ``<delivery>.g<generation>``; what is absent or has another shape is None."""
     if not isinstance(value, str) or not value:
         return CarillonId(None, None)
     delivery, _, attempt = value.rpartition(".")
-    if not delivery or not attempt.isdecimal():
+    number = attempt.removeprefix("g")
+    if not delivery or not number.isdecimal():
         return CarillonId(value, None)
-    return CarillonId(delivery, int(attempt))
+    return CarillonId(delivery, int(number)) if number == attempt else CarillonId(delivery, None, int(number))
 
 
 def parse_line(line: bytes | str) -> Accepted:
@@ -61,6 +79,7 @@ def from_json(entry: Mapping[str, Any]) -> Accepted:
         provider_message_id=entry["provider_message_id"],
         content=entry["content"],
         request=entry.get("request") or {},
+        generation=entry.get("generation"),
     )
 
 
@@ -69,13 +88,15 @@ def refused_path(file: str | Path) -> Path:
     return Path(file).with_suffix(".refused.jsonl")
 
 
-def iter_file(path: str | Path) -> Iterator[Accepted]:
-    """Yield what the file holds, oldest first; a file that is not there yet holds nothing."""
+def iter_file(path: str | Path, having: bytes = b"") -> Iterator[Accepted]:
+    """Yield what the file holds (in lines with ``having``), oldest first; a file that is not there holds nothing."""
     target = Path(path)
     if not target.exists():
         return
     with target.open("rb") as lines:
         for line in lines:
+            if having not in line:
+                continue
             try:
                 accepted = parse_line(line)
             except ValueError:

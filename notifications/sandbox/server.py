@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 import sys
 from dataclasses import dataclass
@@ -19,33 +18,38 @@ from .guide import Guide, options_to_paste
 from .inbox import InboxDoor
 from .modes import Modes
 from .oauth import AccessTokens, TokenEndpoint
+from .ports import BACKLOG, CannotListenError, Ports, cannot_listen
 from .postmark import PostmarkDoor
+from .resend import ResendDoor
 from .store import Store
+from .tuning import TuningDoor
 from .twilio import TwilioDoor
+from .vonage import VonageDoor
+
+__all__ = ["CannotListenError", "SandboxOptions", "build_app", "serve"]
 
 MAX_REQUEST = 64 * 1024 * 1024
 """Bytes; Postmark takes batches of 50 MB."""
 
-_BACKLOG = 1024
 _SHUTDOWN_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """How to run the sandbox; port 0 takes a free one."""
+    """How to run the sandbox; a port of 0 takes a free one."""
 
     file: Path
     host: str = "127.0.0.1"
     port: int = 9400
+    apns_port: int = 0
+    smtp_port: int = 0
     postmark_webhook: str | None = None
     twilio_inbound_webhook: str | None = None
+    vonage_webhook: str | None = None
+    resend_webhook: str | None = None
     callback_delay: float = 0.05
     callbacks: bool = True
     fsync: bool = False
-
-
-class CannotListenError(Exception):
-    """The address is not to be had; the text says why, and what to do."""
 
 
 def serve(options: SandboxOptions) -> None:
@@ -57,15 +61,18 @@ def serve(options: SandboxOptions) -> None:
     asyncio.run(_serve(options))
 
 
-def build_app(desk: Desk) -> web.Application:
-    """Return the application: three providers, the token endpoint, the control door and the inbox page."""
+def build_app(desk: Desk, ports: Ports) -> web.Application:
+    """Return the application: the providers over HTTP, the token endpoint, the control doors and the inbox page."""
     app = web.Application(client_max_size=MAX_REQUEST)
     tokens = AccessTokens()
     FcmDoor(desk, tokens).add_routes(app)
     TokenEndpoint(desk, tokens).add_routes(app)
     TwilioDoor(desk).add_routes(app)
+    VonageDoor(desk).add_routes(app)
     PostmarkDoor(desk).add_routes(app)
+    ResendDoor(desk).add_routes(app)
     ControlDoor(desk).add_routes(app)
+    TuningDoor(desk, ports).add_routes(app)
     InboxDoor(desk).add_routes(app)
     Guide().add_routes(app)  # the last: it answers whatever nobody else does
     return app
@@ -81,28 +88,30 @@ async def _serve(options: SandboxOptions) -> None:
         store=store,
         modes=Modes(),
         callbacks=Callbacks(options.callback_delay, enabled=options.callbacks),
-        targets=Targets(options.postmark_webhook, options.twilio_inbound_webhook),
+        targets=Targets(
+            postmark=options.postmark_webhook,
+            twilio_inbound=options.twilio_inbound_webhook,
+            vonage=options.vonage_webhook,
+            resend=options.resend_webhook,
+        ),
     )
     await desk.callbacks.start()
+    ports = Ports(desk)
     # No access log: a line per request would cost more than the request.
-    runner = web.AppRunner(build_app(desk), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+    runner = web.AppRunner(build_app(desk, ports), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        await _listen(runner, options)
+        with cannot_listen(options.host, options.port, "--port"):
+            await web.TCPSite(runner, options.host, options.port, backlog=BACKLOG).start()
+        await ports.listen(options.file, options.host, options.apns_port, options.smtp_port)
         base_url = f"http://{options.host}:{runner.addresses[0][1]}"
-        sys.stdout.write(f"sandbox listening on {base_url}\n{options_to_paste(base_url, options.file)}")
+        sys.stdout.write(
+            f"sandbox listening on {base_url}\n{options_to_paste(base_url, options.file, ports.as_json())}"
+        )
         sys.stdout.flush()
         await stop.wait()
     finally:
+        await ports.close()
         await runner.cleanup()
         await desk.callbacks.close()
         store.close()
-
-
-async def _listen(runner: web.AppRunner, options: SandboxOptions) -> None:
-    try:
-        await web.TCPSite(runner, options.host, options.port, backlog=_BACKLOG).start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotListenError(f"port {options.port} is taken; --port 0 takes a free one") from error
-        raise CannotListenError(f"cannot listen on {options.host}:{options.port}: {error.strerror}") from error

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .newest import Newest
-from .records import CHANNELS, Accepted, CarillonId, parse_line, refused_path
+from .rates import Rates
+from .records import CHANNELS, REPLAYED, Accepted, CarillonId, parse_line, refused_path
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _PROVIDER_KEYS = {provider: f'"provider":"{provider}"'.encode() for provider in CHANNELS}
@@ -32,6 +33,8 @@ class Store:
         self.file = file
         self.accepted: Counter[str] = Counter(dict.fromkeys(CHANNELS, 0))
         self.refused: Counter[str] = Counter(dict.fromkeys(CHANNELS, 0))
+        self.replayed: Counter[str] = Counter(dict.fromkeys(CHANNELS, 0))
+        self.rates = Rates()
         self._fsync = fsync
         self._newest = Newest()
         self._load()
@@ -57,35 +60,45 @@ class Store:
         for line in lines:
             self._newest.add(provider, line)
         self.accepted[provider] += len(lines)
+        self.rates.add(provider, at, len(lines))
 
     def refuse(self, provider: str, to: str | None, carillon_id: CarillonId, status: int, code: str) -> None:
         """Append a line that says which request was refused, and how; ``status`` 0 is a closed connection."""
+        self._note(provider, to, carillon_id, status, code)
+        self.refused[provider] += 1
+
+    def replay(self, provider: str, to: str | None, carillon_id: CarillonId) -> None:
+        """Append a line that says which request was answered as before, by its idempotency key, and not sent again."""
+        self._note(provider, to, carillon_id, 200, REPLAYED)
+        self.replayed[provider] += 1
+
+    def _note(self, provider: str, to: str | None, carillon_id: CarillonId, status: int, code: str) -> None:
         entry = {
             "at": _now(),
             "provider": provider,
             "to": to,
             "delivery": carillon_id.delivery,
             "attempt": carillon_id.attempt,
+            "generation": carillon_id.generation,
             "status": status,
             "code": code,
         }
         self._append(self._refused_fd, (_encode(entry) + "\n").encode("ascii"))
-        self.refused[provider] += 1
 
-    def newest(self, *, to: str | None = None, provider: str | None = None) -> Iterator[Accepted]:
-        """Yield the messages still in memory, newest first, those of one address or provider if asked."""
-        for line in self._newest.lines(provider):
+    def newest(self, *wanted: str, to: str | None = None) -> Iterator[Accepted]:
+        """Yield the messages still in memory, newest first, of one address, some providers or channels if asked."""
+        for line in self._newest.lines(*wanted):
             accepted = parse_line(line)
             if to is None or accepted.to == to:
                 yield accepted
 
-    def kept(self, provider: str | None = None) -> int:
-        """Return how many messages are still in memory, of one provider if asked."""
-        return self._newest.count(provider)
+    def kept(self, *wanted: str) -> int:
+        """Return how many messages are still in memory, of some providers or channels if asked."""
+        return self._newest.count(*wanted)
 
     def find(self, provider: str, *, to: str | None, provider_message_id: str | None) -> Accepted | None:
         """Return the newest message with this provider id, or else to this address."""
-        for accepted in self.newest(provider=provider):
+        for accepted in self.newest(provider):
             if provider_message_id is not None:
                 if accepted.provider_message_id == provider_message_id and to in (None, accepted.to):
                     return accepted
@@ -135,6 +148,7 @@ def _line(
         "to": to,
         "delivery": carillon_id.delivery,
         "attempt": carillon_id.attempt,
+        "generation": carillon_id.generation,
         "provider_message_id": provider_message_id,
         "content": content,
         "request": request,

@@ -74,9 +74,9 @@ class TwilioDoor(ProviderDoor):
         letter = Letter(form.get("To"), _carillon_id(callback))
         return await self.settle(request, letter, lambda: self._receive(letter, form))
 
-    def mode_refusal(self, mode: str, retry_after: int) -> Refusal:
+    def mode_refusal(self, mode: str, retry_after: str) -> Refusal:
         """Return Twilio's answer for a provider-wide fault."""
-        headers = {"Retry-After": str(retry_after)} if mode == "rate_limited" else {}
+        headers = {"Retry-After": retry_after} if mode == "rate_limited" else {}
         return _refusal(_MODE_FAULTS[mode])._replace(headers=headers)
 
     def _receive(self, letter: Letter, form: Mapping[str, str]) -> web.Response:
@@ -108,7 +108,7 @@ class TwilioDoor(ProviderDoor):
             story.append(
                 status_callback(form["StatusCallback"], sid, form["To"], sender, "undelivered", code=fault.code)
             )
-        self.desk.callbacks.schedule(story)
+        self.desk.callbacks.schedule(self.provider, story)
 
 
 def _denied(request: web.Request) -> Refusal | None:

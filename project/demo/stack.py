@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from notifications.sandbox import credentials
+from notifications.sandbox.guide import smtp_url
 from notifications.sandbox.process import SandboxProcess, launch, with_webhook_secret
 from notifications.sandbox.server import SandboxOptions
 
@@ -49,6 +50,8 @@ class Stack:
     web_port: int = 0
     sandbox_port: int = 0
     extra_env: Mapping[str, str] = field(default_factory=dict)
+    providers: Sequence[str] = ("fcm", "twilio", "postmark")
+    """Which of the sandbox's providers the deployment has accounts at: of each channel the first is asked first."""
 
     def __enter__(self) -> Self:
         """Start the sandbox; web and workers are started by the methods below."""
@@ -62,6 +65,8 @@ class Stack:
             file=self.folder / "sandbox.jsonl",
             postmark_webhook=hook,
             twilio_inbound_webhook=f"{self.url}/webhooks/twilio/",
+            vonage_webhook=f"{self.url}/webhooks/vonage/",
+            resend_webhook=f"{self.url}/webhooks/resend/",
         )
         self.sandbox: SandboxProcess = self._exit.enter_context(launch(options))
         self.env = self._environment()
@@ -148,9 +153,9 @@ class Stack:
         return process
 
     def _environment(self) -> dict[str, str]:
-        base = self.sandbox.base_url
-        account = self.folder / "service-account.json"
-        credentials.write_service_account(account, self.sandbox.token_uri)
+        accounts: dict[str, str] = {}
+        for provider in self.providers:
+            accounts |= self._account(provider)
         return {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "project.settings",
@@ -161,18 +166,52 @@ class Stack:
             "DJANGO_SECRET_KEY": "demo-only-not-a-secret-" + "0" * 32,
             "DJANGO_ALLOWED_HOSTS": "*",
             "CARILLON_PUBLIC_URL": self.url,
-            "FCM_SERVICE_ACCOUNT_FILE": str(account),
-            "FCM_BASE_URL": f"{base}/fcm",
-            "TWILIO_ACCOUNT_SID": credentials.TWILIO_ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": credentials.TWILIO_AUTH_TOKEN,
-            "TWILIO_FROM_NUMBER": credentials.TWILIO_FROM_NUMBER,
-            "TWILIO_BASE_URL": f"{base}/twilio",
-            "POSTMARK_SERVER_TOKEN": credentials.POSTMARK_SERVER_TOKEN,
-            "POSTMARK_WEBHOOK_SECRET": credentials.WEBHOOK_SECRET,
-            "POSTMARK_BASE_URL": f"{base}/postmark",
             "PYTHONUNBUFFERED": "1",
+            **accounts,
             **self.extra_env,
         }
+
+    def _account(self, provider: str) -> dict[str, str]:
+        """Return the variables that lead to one of the sandbox's providers."""
+        sandbox, base = self.sandbox, self.sandbox.base_url
+        if provider == "fcm":
+            account = credentials.write_service_account(self.folder / "service-account.json", sandbox.token_uri)
+            return {"FCM_SERVICE_ACCOUNT_FILE": str(account), "FCM_BASE_URL": f"{base}/fcm"}
+        accounts = {
+            "apns": {
+                "APNS_KEY_FILE": sandbox.apns_key_file,
+                "APNS_KEY_ID": credentials.APNS_KEY_ID,
+                "APNS_TEAM_ID": credentials.APNS_TEAM_ID,
+                "APNS_TOPIC": credentials.APNS_TOPIC,
+                "APNS_BASE_URL": sandbox.apns_url,
+                "APNS_CA_FILE": sandbox.ca_file,
+            },
+            "twilio": {
+                "TWILIO_ACCOUNT_SID": credentials.TWILIO_ACCOUNT_SID,
+                "TWILIO_AUTH_TOKEN": credentials.TWILIO_AUTH_TOKEN,
+                "TWILIO_FROM_NUMBER": credentials.TWILIO_FROM_NUMBER,
+                "TWILIO_BASE_URL": f"{base}/twilio",
+            },
+            "vonage": {
+                "VONAGE_API_KEY": credentials.VONAGE_API_KEY,
+                "VONAGE_API_SECRET": credentials.VONAGE_API_SECRET,
+                "VONAGE_FROM": credentials.VONAGE_FROM,
+                "VONAGE_SIGNATURE_SECRET": credentials.VONAGE_SIGNATURE_SECRET,
+                "VONAGE_BASE_URL": f"{base}/vonage",
+            },
+            "postmark": {
+                "POSTMARK_SERVER_TOKEN": credentials.POSTMARK_SERVER_TOKEN,
+                "POSTMARK_WEBHOOK_SECRET": credentials.WEBHOOK_SECRET,
+                "POSTMARK_BASE_URL": f"{base}/postmark",
+            },
+            "resend": {
+                "RESEND_API_KEY": credentials.RESEND_API_KEY,
+                "RESEND_WEBHOOK_SECRET": credentials.RESEND_SIGNING_SECRET,
+                "RESEND_BASE_URL": f"{base}/resend",
+            },
+            "smtp": {"SMTP_URL": smtp_url(sandbox.smtp_port), "SMTP_CA_FILE": sandbox.ca_file},
+        }
+        return accounts[provider]
 
     def _wait_until_up(self, url: str) -> None:
         deadline = time.monotonic() + _UP_SECONDS

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from notifications.cipher import address_hash
 from notifications.enums import DeactivatedReason, Source, SuppressionCause
@@ -112,7 +114,7 @@ def test_hold_prolong_and_release_a_provider(browser: Client) -> None:
     assert held_until("twilio") == first.until
     assert browser.post(url("providerhold_add"), {**form, "minutes": "60"}).status_code == 302
     assert ProviderHold.objects.get().until > first.until
-    act(browser, "providerhold", "release", "twilio")
+    act(browser, "providerhold", "release", first.pk)
     assert held_until("twilio") is None
     assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
         "hold_provider", "hold_provider", "release_provider",
@@ -169,3 +171,35 @@ def test_a_template_made_here_needs_a_sound_contract(browser: Client) -> None:
         assert browser.post(url("template_add"), {**form, **wrong}).status_code == 200, wrong
     assert browser.post(url("template_add"), form).status_code == 302
     assert Template.objects.get(slug="tip").source == Source.CONSOLE
+
+
+def test_prunings_are_undone_in_bulk_after_a_dry_run(browser: Client, device: Device, staff: Any) -> None:
+    Device.objects.update(
+        is_active=False, deactivated_reason="unregistered", deactivated_by="fcm", deactivated_at=Now()
+    )
+    page = url("device_undo")
+    assert staff("view_device").get(page).status_code == 403
+    assert b"Undo prunings" in browser.get(url("device_changelist")).content
+    assert browser.get(page).status_code == 200
+    assert b"This field is required" in browser.get(page, {"reason": "unregistered"}).content
+    asked = {"reason": "unregistered", "provider": "fcm", "since": "2020-01-01 14:00"}
+    assert browser.get(page, {**asked, "since": "2120-01-01 14:00"}).context["dry_run"].will == 0
+    assert browser.get(page, {**asked, "provider": "twilio"}).context["dry_run"].will == 0
+    assert browser.get(page, asked).context["dry_run"].will == 1
+    whole = f"{page}?{urlencode(asked)}"
+    assert browser.post(whole, {"confirm": "yes", "reason": ""}).status_code == 200
+    assert not Device.objects.get().is_active
+    assert browser.post(whole, {"confirm": "yes", "reason": "a wrong key"}).status_code == 302
+    assert Device.objects.get().is_active
+    assert AuditEntry.objects.get().action == "undo_pruning"
+
+
+def test_a_platform_is_held_alone(browser: Client) -> None:
+    form = {"alias": "fcm", "platform": "ios", "minutes": "30", "reason": "Apple's key has expired"}
+    assert browser.post(url("providerhold_add"), form).status_code == 302
+    assert browser.post(url("providerhold_add"), form).status_code == 302
+    held = ProviderHold.objects.get()
+    assert (held_until("fcm"), held_until("fcm", "ios")) == (None, held.until)
+    assert browser.get(url("providerhold_change", held.pk)).status_code == 200
+    act(browser, "providerhold", "release", held.pk)
+    assert held_until("fcm", "ios") is None

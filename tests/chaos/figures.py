@@ -40,11 +40,15 @@ class Run:
     @property
     def draw(self) -> random.Random:
         """A generator of random numbers that begins anew from the seed."""
-        return random.Random(self.seed)  # noqa: S311 - it must be repeatable, not secret
+        return random.Random(self.seed)
 
     def size(self, whole: int, quick: int) -> int:
         """Return one of two sizes."""
         return quick if self.quick else whole
+
+
+class FellShort(Exception):
+    """What was waited for did not come: the product fell short, and the scenario cannot go on."""
 
 
 Scenario = Callable[[Run], list[Figure]]

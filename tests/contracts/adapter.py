@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +27,13 @@ from .server import Received, Reply, ScriptedProvider, closed_port, scripted, un
 Make = Callable[..., Adapter]
 
 
-class AdapterContract:
-    """Subclass it, name the provider's folder of payloads, and write `build`, `address` and `carried_id`."""
+class WireContract:
+    """What holds for every adapter, whatever it speaks; `AdapterContract` adds what is true of HTTP/1.1."""
 
     provider: str
     channel: Channel
+    #: The modules whose IDLE_SECONDS says when idle connections are closed.
+    idle_modules: tuple[ModuleType, ...] = (pooled_module, transport_module)
 
     def build(self, server: ScriptedProvider, base_url: str, **options: object) -> Adapter:
         """Return an adapter whose API is at `base_url`; what else it needs (OAuth) is at `server`."""
@@ -47,6 +50,18 @@ class AdapterContract:
     def accepted(self, number: int) -> Reply:
         """Return the provider's acceptance of the number-th message."""
         raise NotImplementedError
+
+    def without_tls(self, server: ScriptedProvider) -> str:
+        """Return a URL that asks for TLS where the server has none."""
+        return server.url.replace("http:", "https:")
+
+    def garbage(self) -> Reply:
+        """Return an answer that says yes and is none of the provider's."""
+        return Reply(200, b"\x00garbage", {})
+
+    def answer_with(self, server: ScriptedProvider, answer: dict[str, Any]) -> None:
+        """Let the server give a recorded answer."""
+        server.script = lambda request: as_reply(answer)
 
     # fixtures
 
@@ -89,7 +104,7 @@ class AdapterContract:
         assert self.carried_id(server.requests[0]) == message.carillon_id
 
     def test_every_recorded_answer(self, make: Make, server: ScriptedProvider, answer: dict[str, Any]) -> None:
-        server.script = lambda request: as_reply(answer)
+        self.answer_with(server, answer)
         message = self.message()
         error = make().send(message).error
         assert len(server.requests) == 1, "exactly one HTTP request per attempt"
@@ -115,7 +130,7 @@ class AdapterContract:
         assert type(make("http://nobody.invalid").send(self.message()).error) is ProviderUnavailable
 
     def test_failed_tls_was_certainly_not_sent(self, make: Make, server: ScriptedProvider) -> None:
-        error = make(server.url.replace("http:", "https:")).send(self.message()).error
+        error = make(self.without_tls(server)).send(self.message()).error
         assert type(error) is ProviderUnavailable
         assert not server.requests
 
@@ -127,33 +142,6 @@ class AdapterContract:
         assert type(error) is UnknownOutcome
         assert error.breaker is BreakerEffect.FAILURE
         assert len(server.requests) == 1
-
-    @pytest.mark.parametrize("body", [b"", b"<html>OK</html>", b"[]", b'"x"', b"{}", b"null", b"\xff\xfe"])
-    def test_garbage_with_a_good_status_is_an_unknown_outcome(
-        self, make: Make, server: ScriptedProvider, body: bytes
-    ) -> None:
-        server.script = lambda request: Reply(self.accepted(0).status, body, {"Content-Type": "text/html"})
-        assert type(make().send(self.message()).error) is UnknownOutcome
-
-    def test_a_redirect_is_not_followed(self, make: Make, server: ScriptedProvider) -> None:
-        server.script = lambda request: Reply(307, b"", {"Location": server.url + "/elsewhere"})
-        assert make().send(self.message()).error is not None
-        assert len(server.requests) == 1
-
-    def test_retry_after_is_passed_on_and_not_slept(self, make: Make, server: ScriptedProvider) -> None:
-        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "3600"})
-        error = make().send(self.message()).error
-        assert isinstance(error, exceptions.RateLimited)
-        assert error.retry_after == 3600
-        assert error.breaker is BreakerEffect.NEUTRAL
-        assert len(server.requests) == 1
-
-    def test_retry_after_may_be_a_date(self, make: Make, server: ScriptedProvider) -> None:
-        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"})
-        error = make().send(self.message()).error
-        assert isinstance(error, exceptions.RateLimited)
-        assert error.retry_after is not None
-        assert error.retry_after > 86_400
 
     def test_credentials_are_not_shown(self, make: Make) -> None:
         adapter = make()
@@ -176,7 +164,7 @@ class AdapterContract:
 
         def script(request: Received) -> Reply:
             if self.carried_id(request) == bad.carillon_id:
-                return Reply(200, b"\x00garbage", {})
+                return self.garbage()
             return self.accepted(0)
 
         server.script = script
@@ -254,7 +242,7 @@ class AdapterContract:
     def test_idle_connections_are_closed(
         self, make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for module in (pooled_module, transport_module):
+        for module in self.idle_modules:
             assert module.IDLE_SECONDS < 20
             monkeypatch.setattr(module, "IDLE_SECONDS", 0.5)
         adapter = make()
@@ -294,3 +282,34 @@ class AdapterContract:
         kind = type(make())
         whats = " ".join(problem.what for problem in kind.option_problems({}))
         assert all(repr(option.name) in whats for option in kind.OPTIONS if option.required)
+
+
+class AdapterContract(WireContract):
+    """Subclass it, name the provider's folder of payloads, and write `build`, `address` and `carried_id`."""
+
+    @pytest.mark.parametrize("body", [b"", b"<html>OK</html>", b"[]", b'"x"', b"{}", b"null", b"\xff\xfe"])
+    def test_garbage_with_a_good_status_is_an_unknown_outcome(
+        self, make: Make, server: ScriptedProvider, body: bytes
+    ) -> None:
+        server.script = lambda request: Reply(self.accepted(0).status, body, {"Content-Type": "text/html"})
+        assert type(make().send(self.message()).error) is UnknownOutcome
+
+    def test_a_redirect_is_not_followed(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(307, b"", {"Location": server.url + "/elsewhere"})
+        assert make().send(self.message()).error is not None
+        assert len(server.requests) == 1
+
+    def test_retry_after_is_passed_on_and_not_slept(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "3600"})
+        error = make().send(self.message()).error
+        assert isinstance(error, exceptions.RateLimited)
+        assert error.retry_after == 3600
+        assert error.breaker is BreakerEffect.NEUTRAL
+        assert len(server.requests) == 1
+
+    def test_retry_after_may_be_a_date(self, make: Make, server: ScriptedProvider) -> None:
+        server.script = lambda request: Reply(429, b"{}", {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"})
+        error = make().send(self.message()).error
+        assert isinstance(error, exceptions.RateLimited)
+        assert error.retry_after is not None
+        assert error.retry_after > 86_400

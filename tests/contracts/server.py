@@ -37,7 +37,10 @@ type_of_script = Callable[[Received], Reply]
 
 
 class ScriptedProvider:
-    """The server; set `script` to change what it does, read `requests` to see what it got."""
+    """The server; set `script` to change what it does, read `requests` to see what it got.
+
+    This one speaks HTTP/1.1; a child speaks something else by its own `listen` and `stop`.
+    """
 
     def __init__(self, script: type_of_script) -> None:
         self.script = script
@@ -47,6 +50,27 @@ class ScriptedProvider:
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self.routes: dict[str, type_of_script] = {}
+        self.url = self.listen()
+
+    def connected(self) -> None:
+        with self.lock:
+            self.connections += 1
+            self.open += 1
+
+    def disconnected(self) -> None:
+        with self.lock:
+            self.open -= 1
+
+    def answer(self, got: Received) -> Reply:
+        """Note a request and return what is to be done with it."""
+        route = self.routes.get(urlsplit(got.path).path)
+        if route is None:
+            with self.lock:
+                self.requests.append(got)
+        return (route or self.script)(got)
+
+    def listen(self) -> str:
+        """Begin to serve and return the URL."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,24 +79,17 @@ class ScriptedProvider:
 
             def setup(self) -> None:
                 super().setup()
-                with outer.lock:
-                    outer.connections += 1
-                    outer.open += 1
+                outer.connected()
 
             def finish(self) -> None:
-                with outer.lock:
-                    outer.open -= 1
+                outer.disconnected()
                 with suppress(OSError):
                     super().finish()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 got = Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-                route = outer.routes.get(urlsplit(self.path).path)
-                if route is None:
-                    with outer.lock:
-                        outer.requests.append(got)
-                outer.act(self, (route or outer.script)(got))
+                outer.act(self, outer.answer(got))
 
             do_GET = do_POST  # noqa: N815 - the base class's own name
 
@@ -87,7 +104,14 @@ class ScriptedProvider:
                 pass
 
         self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def stop(self) -> None:
+        """Serve no more."""
+        self.closing.set()
+        self.server.shutdown()
+        self.server.server_close()
 
     def act(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         if reply.how == "reset":
@@ -118,13 +142,10 @@ class ScriptedProvider:
 def scripted(script: type_of_script) -> Iterator[ScriptedProvider]:
     """Run a scripted provider."""
     provider = ScriptedProvider(script)
-    threading.Thread(target=provider.server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield provider
     finally:
-        provider.closing.set()
-        provider.server.shutdown()
-        provider.server.server_close()
+        provider.stop()
 
 
 def closed_port() -> int:

@@ -9,7 +9,7 @@ from notifications.sandbox.records import CHANNELS, Accepted
 from project.demo.client import Answer
 from project.demo.outcomes.base import Seen
 
-_PROVIDERS = {channel: provider for provider, channel in CHANNELS.items()}
+_PROVIDERS = {channel: provider for provider, channel in reversed(CHANNELS.items())}  # the first of each channel
 _numbers = itertools.count(1)
 
 

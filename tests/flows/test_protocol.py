@@ -33,6 +33,7 @@ from notifications.models import (
     Notification,
     Preference,
     ProviderHold,
+    Receipt,
     Template,
 )
 from notifications.sandbox.process import SandboxProcess
@@ -300,7 +301,31 @@ def test_secrets_are_encrypted_and_erased_when_nothing_can_follow(sandbox: Sandb
     assert Notification.objects.get(pk=sent.pk).secrets is not None
     work()
     sweeping.erase_secrets()
+    # Taken, but the provider may yet say that it did not arrive: then it is sent again, or by email.
+    assert Notification.objects.get(pk=sent.pk).secrets is not None
+    Delivery.objects.filter(notification=sent).update(state=State.DELIVERED)
+    sweeping.erase_secrets()
     assert Notification.objects.get(pk=sent.pk).secrets is None
+
+
+def test_a_code_that_did_not_arrive_falls_back_with_its_code(sandbox: SandboxProcess, person: Make) -> None:
+    user = person(phone="+4915112345005", email="undelivered-code@example.com")
+    sent = notify(user, "login-code", {"code": "c4n4ry"})
+    work()
+    sweeping.erase_secrets()
+    row = Delivery.objects.get(notification=sent)
+    Receipt.objects.create(
+        provider=row.provider,
+        event_key="undelivered",
+        kind="undelivered",
+        delivery_id=row.pk,
+        attempt=row.attempt,
+        received_at=timezone.now(),
+        due_at=timezone.now(),
+    )
+    work()
+    work(Channel.EMAIL)
+    assert "c4n4ry" in str(sandbox.client.messages(to="undelivered-code@example.com")[0].content)
 
 
 def test_planning_again_changes_nothing(person: Make) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.sandbox.credentials import write_service_account
+from notifications.sandbox.credentials import write_apns_key, write_service_account
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "PYTHONPATH")
@@ -98,11 +98,16 @@ def test_a_complete_environment_passes_the_deployment_checks(tmp_path: Path) -> 
     key_file = write_service_account(tmp_path / "firebase.json", "https://oauth2.example.com/token")
     accounts = {
         "FCM_SERVICE_ACCOUNT_FILE": str(key_file),
+        "APNS_KEY_FILE": str(write_apns_key(tmp_path / "key.p8")),
+        "APNS_KEY_ID": "ABC123DEFG",
+        "APNS_TEAM_ID": "DEF123GHIJ",
+        "APNS_TOPIC": "com.example.app",
         "TWILIO_ACCOUNT_SID": "AC1",
         "TWILIO_AUTH_TOKEN": "t",
         "TWILIO_FROM_NUMBER": "+15005550006",
         "POSTMARK_SERVER_TOKEN": "t",
         "POSTMARK_WEBHOOK_SECRET": "user:password",
+        "SMTP_URL": "smtp://ada:p%40ss@mail.example.com",
     }
     result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **accounts)
     assert result.returncode == 0, result.stderr

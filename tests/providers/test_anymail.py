@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any
 from uuid import uuid4
@@ -12,13 +13,14 @@ from anymail.signals import post_send, pre_send
 
 from notifications.enums import Channel
 from notifications.exceptions import InvalidRecipient, ProviderMisconfigured, WebhookRejected
-from notifications.messages import Content, WebhookRequest
+from notifications.messages import Content, OutboundMessage, WebhookRequest
 from notifications.providers.anymail import AnymailAdapter
 from tests.contracts.adapter import AdapterContract, Make
 from tests.contracts.payloads import HOME, pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider, scripted
 
 SECRET = "hook:s3cret"
+COUNTER = itertools.count()
 
 
 def basic(secret: str) -> dict[str, str]:
@@ -61,6 +63,11 @@ class TestPostmark(AdapterContract):
 
         with scripted(script) as server:
             yield server
+
+    def message(self, number: int = 0, **changes: Any) -> OutboundMessage:
+        """Words of its own for each message, so that the contract sees one request for each."""
+        own = Content(subject=f"Hello {next(COUNTER)}", text="Hello Ada", html="<p>Hello</p>")
+        return super().message(number, **({"content": own} | changes))
 
     def address(self, number: int) -> str:
         return f"ada{number}@example.com"
@@ -122,6 +129,17 @@ class TestPostmark(AdapterContract):
         assert not error.suppress
         assert not server.requests
 
+    def test_an_address_in_another_alphabet_is_known_again(self, make: Make) -> None:
+        result = make().send(self.message(address="ada@bücher.example"))
+        assert result.accepted
+        assert result.provider_message_id
+
+    def test_a_sender_that_is_no_address_costs_no_device(self, make: Make, server: ScriptedProvider) -> None:
+        adapter = make(from_email="nobody at all")
+        assert type(adapter.send(self.message()).error) is ProviderMisconfigured
+        assert any("from_email" in problem.what for problem in adapter.check())
+        assert not server.requests
+
     def test_missing_esp_options(self, make: Make) -> None:
         adapter = make(esp_options={})
         assert type(adapter.send(self.message()).error) is ProviderMisconfigured
@@ -164,6 +182,15 @@ class TestPostmark(AdapterContract):
     def test_an_unreadable_callback_is_refused(self, make: Make, body: bytes) -> None:
         with pytest.raises(WebhookRejected):
             make().parse(callback(delivery(), body=body))
+
+    def test_an_esp_whose_package_is_missing_says_what_to_install(self, make: Make) -> None:
+        """boto3 is not among what the suite installs."""
+        adapter = make(esp="amazon_ses", esp_options={}, base_url=None)
+        assert "pip install 'django-anymail[amazon-ses]'" in [problem.hint for problem in adapter.check()]
+        assert type(adapter.send(self.message()).error) is ProviderMisconfigured
+
+    def test_it_honours_no_key(self, make: Make) -> None:
+        assert make().idempotency_key_lifetime is None
 
     def test_an_esp_that_signs_is_verified_by_its_key(self, make: Make) -> None:
         adapter = make(esp="mailgun", esp_options={"api_key": "k", "sender_domain": "e.example"}, webhook_secret="key")

@@ -139,8 +139,8 @@ def test_a_lying_provider_cannot_keep_a_result_from_being_written(sid: str) -> N
 @pytest.mark.parametrize(
     ("error", "least", "most"),
     [
-        pytest.param(TemporaryFailure("one", retry_after=30), 30, 30, id="Retry-After is a floor"),
-        pytest.param(RateLimited("one", retry_after=60), 60, 60, id="Retry-After of a limit"),
+        pytest.param(TemporaryFailure("one", retry_after=30), 30, 30 + USUAL.first, id="Retry-After is a floor"),
+        pytest.param(RateLimited("one", retry_after=60), 60, 60 + RATE_LIMITED.first, id="Retry-After of a limit"),
         pytest.param(
             SLOWER, RATE_LIMITED_AT_LEAST, RATE_LIMITED.first, id="a limit without one waits a second at least"
         ),

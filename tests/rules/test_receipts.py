@@ -125,6 +125,23 @@ def test_what_arrived_is_never_taken_back_except_by_a_bounce_or_a_complaint(
         assert final.delivered_at is not None
 
 
+@pytest.mark.parametrize("reason", [Reason.HELD, Reason.WORKER_DIED])
+@pytest.mark.parametrize(
+    ("kind", "attempt", "state"),
+    [(SENT, 2, State.SENT), (UNDELIVERED, 2, State.FAILED), (BOUNCED, 2, State.BOUNCED), (SENT, 1, State.DEAD)],
+)
+def test_a_late_receipt_settles_what_was_held_because_nobody_knew(
+    reason: Reason, kind: ReceiptKind, attempt: int, state: State
+) -> None:
+    held = at(State.DEAD, reason, attempt=2, maybe_sent=True)
+    after = merge(held, report(kind, attempt))
+    assert after.state == state
+    assert after.state in ALLOWED[State.DEAD]
+    assert merge(at(State.UNCERTAIN, attempt=2, maybe_sent=True), report(kind, attempt)).state == (
+        State.UNCERTAIN if state == State.DEAD else state
+    )
+
+
 def test_the_ranks_are_one_line() -> None:
     assert sorted(RANK, key=lambda state: RANK[state]) == [
         State.SENT, State.FAILED, State.DELIVERED, State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED,

@@ -84,7 +84,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 @pytest.fixture
 def sandbox(process: SandboxProcess) -> Iterator[SandboxClient]:
     process.client.reset()
-    process.client.set_webhooks(postmark=None, twilio_inbound=None)
+    process.client.set_webhooks(postmark=None, twilio_inbound=None, vonage=None, resend=None)
     yield process.client
     process.client.reset()
 

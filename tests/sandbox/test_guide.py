@@ -12,15 +12,24 @@ import requests
 
 from notifications.enums import Channel
 from notifications.messages import Content, OutboundMessage
+from notifications.sandbox.client import SandboxClient
 from notifications.sandbox.guide import options_to_paste
 
-TO = {"fcm": (Channel.PUSH, "tok-1"), "twilio": (Channel.SMS, "+4915112345678"), "postmark": (Channel.EMAIL, "a@b.de")}
+TO = {
+    "fcm": (Channel.PUSH, "tok-1"),
+    "apns": (Channel.PUSH, "00ff11"),
+    "twilio": (Channel.SMS, "+4915112345678"),
+    "vonage": (Channel.SMS, "+4915112345679"),
+    "postmark": (Channel.EMAIL, "a@b.de"),
+    "resend": (Channel.EMAIL, "b@b.de"),
+    "smtp": (Channel.EMAIL, "c@b.de"),
+}
 
 
 @pytest.fixture
 def pasted(process, tmp_path):
     """The entries as somebody pastes them into a dict."""
-    text = options_to_paste(process.base_url, tmp_path / "s.jsonl")
+    text = options_to_paste(process.base_url, tmp_path / "s.jsonl", process.info)
     return ast.literal_eval("{" + text[text.index('"fcm"') :] + "}")
 
 
@@ -57,9 +66,10 @@ def test_it_is_printed_after_the_line_that_says_where(tmp_path):
     with started("--port", 0, "--file", file) as process:
         first = process.stdout.readline()
         base_url = first.removeprefix("sandbox listening on ").strip()
+        ports = SandboxClient(base_url).info()
         process.terminate()
         rest = process.stdout.read()
-    assert rest == options_to_paste(base_url, file)
+    assert rest == options_to_paste(base_url, file, ports)
     assert f'"base_url": "{base_url}/twilio"' in rest
 
 
@@ -84,7 +94,7 @@ def test_a_host_that_is_not_ours_is_one_line_too(tmp_path):
 def test_a_base_url_without_the_provider_is_answered_with_the_right_ones(process, path):
     answer = requests.post(process.base_url + path, timeout=10)
     assert answer.status_code == 404
-    for provider in ("fcm", "twilio", "postmark"):
+    for provider in ("fcm", "twilio", "vonage", "postmark", "resend"):
         assert f"{process.base_url}/{provider}" in answer.text
 
 

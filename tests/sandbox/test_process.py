@@ -113,6 +113,7 @@ def test_memory_keeps_the_newest_and_the_count_stays_exact(tmp_path):
         "to",
         "delivery",
         "attempt",
+        "generation",
         "provider_message_id",
         "content",
         "request",
@@ -122,14 +123,17 @@ def test_memory_keeps_the_newest_and_the_count_stays_exact(tmp_path):
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ("0192.3", ("0192", 3)),
-        ("a-b-c.10", ("a-b-c", 10)),
-        ("plain", ("plain", None)),
-        ("a.b", ("a.b", None)),
-        (".3", (".3", None)),
-        ("", (None, None)),
-        (None, (None, None)),
-        (7, (None, None)),
+        ("0192.3", ("0192", 3, None)),
+        ("a-b-c.10", ("a-b-c", 10, None)),
+        ("0192.g2", ("0192", None, 2)),
+        ("plain", ("plain", None, None)),
+        ("a.b", ("a.b", None, None)),
+        ("a.g", ("a.g", None, None)),
+        ("a.gg1", ("a.gg1", None, None)),
+        (".3", (".3", None, None)),
+        ("", (None, None, None)),
+        (None, (None, None, None)),
+        (7, (None, None, None)),
     ],
 )
 def test_our_id_is_read_as_far_as_it_goes(given, wanted):

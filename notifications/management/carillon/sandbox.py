@@ -1,4 +1,4 @@
-"""`carillon sandbox`: play FCM, Twilio and Postmark on one port; needs neither the database nor Redis."""
+"""`carillon sandbox`: play the providers on this machine; needs neither the database nor Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Sandbox(Subcommand):
     """Runs the simulated providers until it is stopped."""
 
     name = "sandbox"
-    help = "play FCM, Twilio and Postmark on one port; `carillon sandbox --help` lists its options"
+    help = "play the providers on this machine; `carillon sandbox --help` lists its options"
 
     def run(self, console: Console, options: Mapping[str, object]) -> int:
         """Run it with its defaults."""

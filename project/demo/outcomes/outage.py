@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from notifications.breakers import BreakerPolicy
+from notifications.rules.breaking import BreakerPolicy
 
 from .. import people
 from ..client import Answer

@@ -1,0 +1,63 @@
+"""Watch: once a minute, what no single message tells: shares that fall or rise, and devices that nobody has seen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError
+from django.db.models.functions import Now
+
+from .. import conf
+from ..models import AddressTrouble, Delivery, PruningTally, Receipt
+from ..rules.undelivered import UNREACHABLE_WITHIN, is_filtered_too_often
+from .alerts import raise_alert
+from .degraded import watch_degraded
+from .prune import prune_stale
+
+logger = logging.getLogger("notifications.sweep")
+_EVERY_SECONDS = 60.0
+_STALE_BATCH = 1_000
+_TIDY_BATCH = 1_000
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_watched_at = float("-inf")
+
+
+def keep_watch() -> None:
+    """Do what is due once a minute; one that fails keeps the others from nothing."""
+    global _watched_at  # noqa: PLW0603 - the process's own memory of what is due once a minute
+    if time.monotonic() - _watched_at < _EVERY_SECONDS:
+        return
+    _watched_at = time.monotonic()
+    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts):
+        try:
+            duty()
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("sweep: %s failed", duty.__name__)
+
+
+def watch_filters() -> None:
+    """Raise an alert where content filters stop a good part of an hour's messages: somebody must look at the words."""
+    for provider, filtered, total in Receipt.objects.filtered_of_late(_HOUR):
+        if is_filtered_too_often(filtered, total):
+            told = f"content filters stopped {filtered} of the last hour's {total} messages: look at their words"
+            raise_alert("content_filtered", provider, told)
+
+
+def prune_unseen() -> None:
+    """Switch off devices that no app has registered for as long as the settings say; none unless they say so."""
+    days = conf.get().stale_devices_days
+    if days is not None:
+        prune_stale(Delivery.objects.database_now() - timedelta(days=days), _STALE_BATCH)
+
+
+def forget_counts() -> None:
+    """Delete counts that nobody asks for any more."""
+    tallies = PruningTally.objects.filter(slot__lt=Now() - _DAY)
+    PruningTally.objects.filter(pk__in=list(tallies.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()
+    troubles = AddressTrouble.objects.filter(last_at__lt=Now() - UNREACHABLE_WITHIN)
+    AddressTrouble.objects.filter(pk__in=list(troubles.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()

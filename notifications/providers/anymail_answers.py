@@ -1,0 +1,73 @@
+"""What ESPs answer, as data: by ESP and code, and by anymail's status of a recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..exceptions import (
+    InvalidRecipient,
+    PermanentFailure,
+    ProviderMisconfigured,
+    RateLimited,
+    TemporaryFailure,
+    UnknownOutcome,
+)
+from .answers import Answer
+
+_POSTMARK = "https://postmarkapp.com/developer/api/overview#error-codes"
+_RESEND = "https://resend.com/docs/api-reference/errors"
+_RESEND_KEYS = "https://resend.com/docs/dashboard/emails/idempotency-keys"
+
+#: By ESP: the field of a refusing answer that holds its code, and what the codes mean where the status does not tell.
+ANSWERS: Mapping[str, tuple[str, Mapping[str, Answer]]] = {
+    "postmark": (
+        "ErrorCode",
+        {
+            "10": Answer(ProviderMisconfigured, "Postmark does not accept the server token.", _POSTMARK),
+            "100": Answer(TemporaryFailure, "Postmark is closed for maintenance.", _POSTMARK),
+            "300": Answer(PermanentFailure, "Postmark finds the message invalid.", _POSTMARK),
+            "400": Answer(ProviderMisconfigured, "The sender address is not a sender signature.", _POSTMARK),
+            "401": Answer(ProviderMisconfigured, "The sender signature is not confirmed.", _POSTMARK),
+            "405": Answer(ProviderMisconfigured, "The Postmark account may not send: no credits.", _POSTMARK),
+            "406": Answer(InvalidRecipient, "Postmark lists the address as inactive.", _POSTMARK, suppress=True),
+            "412": Answer(ProviderMisconfigured, "The Postmark account is pending approval.", _POSTMARK),
+            "429": Answer(RateLimited, "Postmark asks to send more slowly.", _POSTMARK),
+        },
+    ),
+    "resend": (
+        "name",
+        {
+            # The first request holds the key; whatever becomes of it, this one was not carried out.
+            "concurrent_idempotent_requests": Answer(
+                TemporaryFailure,
+                "An earlier request with the same key is still under way.",
+                _RESEND_KEYS,
+                retry_after=5.0,
+                maybe_sent=True,
+                neutral=True,
+            ),
+            # An earlier attempt was carried out with other words, say under other settings. Its receipt settles it.
+            "invalid_idempotent_request": Answer(
+                UnknownOutcome,
+                "An earlier request with the same key, but not the same, was taken.",
+                _RESEND_KEYS,
+                neutral=True,
+            ),
+            "invalid_api_key": Answer(ProviderMisconfigured, "Resend does not accept the API key.", _RESEND),
+            "invalid_from_address": Answer(ProviderMisconfigured, "Resend does not accept the sender.", _RESEND),
+            "rate_limit_exceeded": Answer(RateLimited, "Resend asks to send more slowly.", _RESEND),
+            "daily_quota_exceeded": Answer(ProviderMisconfigured, "The plan's quota of the day is used up.", _RESEND),
+            "monthly_quota_exceeded": Answer(
+                ProviderMisconfigured, "The plan's quota of the month is used up.", _RESEND
+            ),
+        },
+    ),
+}
+
+_STATUSES = "https://anymail.dev/en/stable/sending/anymail_additions/#anymail.message.AnymailStatus.status"
+#: By anymail's status of the one recipient, where the ESP refused it. "rejected" is the ESP's own suppression list.
+RECIPIENT_ANSWERS: Mapping[str, Answer] = {
+    "rejected": Answer(InvalidRecipient, "The ESP has the address on its suppression list.", _STATUSES, suppress=True),
+    "invalid": Answer(InvalidRecipient, "The ESP says that the address is not valid.", _STATUSES),
+    "failed": Answer(PermanentFailure, "The ESP could not take the message.", _STATUSES),
+}

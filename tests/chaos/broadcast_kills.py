@@ -1,0 +1,57 @@
+"""A broadcast whose planners, senders, sweeper and web processes are killed all along."""
+
+from __future__ import annotations
+
+from notifications.sandbox.records import read_file
+from tests.chaos.checker import judge_deployment
+from tests.chaos.deployment import FORKING, Deployment, wait_until
+from tests.chaos.figures import Figure, Run
+from tests.chaos.killer import Killer
+
+KINDS = {"sender": 4, "worker": 2, "leader": 2, "web_worker": 1, "horse": 2, "parent": 1}
+WANT = (
+    "every device of every member exactly once (more only if flagged, <= sends started and unrecorded); members exact"
+)
+BROADCAST_SQL = "SELECT status, members, planned FROM carillon_broadcast"
+# Small pages, so that planning lasts long enough to be killed in.
+PAGE = 50
+
+
+def run(run: Run) -> list[Figure]:
+    """Kill while it is planned and sent."""
+    users, devices = run.size(10_000, 1_500), 2
+    quiet = run.size(180, 45)
+    with Deployment(run, latency=0.15, env={"CHAOS_PAGE_SIZE": str(PAGE)}) as deployment:
+        deployment.stack.add_worker("forking-1", *FORKING)
+        deployment.begin(users=users, devices=devices, workers=3)
+        killer = Killer(deployment, run.draw, kills=run.size(60, 12), every=run.size(100, 60) / 100, kinds=KINDS)
+        book = run.folder / "acknowledged.jsonl"
+        deployment.host("launch", str(book), str(users), str(devices))
+        wait_until(lambda: deployment.database.value("SELECT planned FROM carillon_broadcast"), "the first page")
+        planned_at_first = int(deployment.database.value("SELECT planned FROM carillon_broadcast"))
+        killer.start()
+        killer.join()
+        took = deployment.wait_quiet(quiet)
+        wait_until(lambda: deployment.database.value("SELECT status FROM carillon_broadcast") == "done", "its end", 20)
+        verdict = judge_deployment([book], deployment.file, deployment.database)
+        status, members, planned = deployment.database.rows(BROADCAST_SQL)[0]
+        taken = {row.to for row in read_file(deployment.file)}
+    exact = members == users and planned == users * devices and len(taken) == users * devices
+    detail = {
+        "members_wanted": users,
+        "devices_wanted": users * devices,
+        "planned_at_the_first_kill": planned_at_first,
+        "status": status,
+        "members": members,
+        "planned": planned,
+        "devices_reached": len(taken),
+        "page": PAGE,
+        "quiet_after_s": took,
+        "waits": deployment.waits or "the defaults",
+        "broadcast_sql": BROADCAST_SQL,
+        **killer.summary(),
+        **verdict.detail(),
+    }
+    passed = exact and verdict.clean and verdict.copies <= killer.bound
+    wrong = len(verdict.lost) + len(verdict.stuck) + len(verdict.unflagged)
+    return [Figure("broadcast_kills", wrong, "devices", WANT, passed, detail)]

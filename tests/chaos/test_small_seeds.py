@@ -1,0 +1,37 @@
+"""The smallest kill runs that still prove something; `make chaos` runs the large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.figures import Run
+from tests.chaos.ground import Ground
+from tests.chaos.kill_loop import kill_loop
+from tests.chaos.textbook import textbook
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a ground that all runs here share."""
+    folder = tmp_path_factory.mktemp("chaos")
+    with Ground.at(folder):
+        yield folder
+
+
+def test_a_sender_as_the_textbook_has_it_is_caught(ground: Path) -> None:
+    run = Run(ground / "textbook", SEED, quick=True)
+    verdict, detail = textbook(run, messages=30, kills=14, every=0.4, compressed=20)
+    assert verdict.lost, detail
+    assert verdict.doubled, detail
+    assert not verdict.clean
+
+
+def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
+    figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5)
+    assert figure.passed, figure.detail
+    assert figure.detail["sigkills"] == 5

@@ -1,0 +1,123 @@
+"""Valkey is down, then hangs (SIGSTOP): requests are accepted as if nothing were, and workers are back soon after."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from notifications.sandbox.records import Accepted
+from tests.chaos.acknowledged import Book, read
+from tests.chaos.checker import judge_deployment
+from tests.chaos.client import Client
+from tests.chaos.deployment import Deployment, moment, wait_until
+from tests.chaos.figures import FellShort, Figure, Run
+from tests.chaos.messages import CHANNELS, message
+from tests.chaos.recovery import percentile
+
+WANT = "API 202 throughout, p99 <= 500 ms, no 5xx; workers back within 10 s; 60 s down, 60 s hung"
+P99 = 0.5
+BACK = 10.0
+_NEVER = 999.0
+
+
+def run(run: Run) -> list[Figure]:
+    """Take Valkey away in both ways under a steady load."""
+    away, per_second = run.size(60, 5), 20
+    messages = per_second * (2 * away + run.size(180, 90))  # more than are needed
+    with Deployment(run) as deployment:
+        key = deployment.begin(users=messages, workers=2)
+        book = Book(run.folder / "acknowledged.jsonl")
+        client = Client(deployment.stack.url, key, book)
+        client.start((message(n) for n in range(messages)), per_second)
+        wait_until(lambda: deployment.accepted_count() > 20, "the first messages")
+        before = time.time()
+        time.sleep(run.size(10, 4))
+        usual = (before, time.time())
+        down = lose(deployment, away, kill, revive)
+        gone = [until_gone(deployment, book)]
+        hung = lose(
+            deployment, away, lambda d: signal_valkey(d, signal.SIGSTOP), lambda d: signal_valkey(d, signal.SIGCONT)
+        )
+        gone.append(until_gone(deployment, book))
+        client.enough()
+        acknowledged = client.join(60)
+        deployment.wait_quiet(run.size(120, 45))
+        taken = deployment.accepted()
+        verdict = judge_deployment([book.path], deployment.file, deployment.database)
+        book.close()
+    back = [until_back(taken, end) for _, end in (down, hung)]
+    windows = {}
+    for name, (begin, end) in {"as usual": usual, "down": down, "hung": hung}.items():
+        during = [attempt for attempt in client.attempts if begin <= attempt.at <= end]
+        windows[name] = {
+            "seconds": round(end - begin, 1),
+            "requests": len(during),
+            "statuses": dict(Counter(attempt.status for attempt in during)),
+            "p50_s": percentile(sorted(attempt.seconds for attempt in during), 0.5),
+            "p99_s": percentile(sorted(attempt.seconds for attempt in during), 0.99),
+            "max_s": round(max((attempt.seconds for attempt in during), default=0.0), 3),
+        }
+    slowest = max(float(str(windows[name]["p99_s"])) for name in ("down", "hung"))
+    only_202 = all(set(window["statuses"]) == {202} for window in windows.values())  # type: ignore[call-overload]
+    detail = {
+        **windows,
+        "workers_back_after_s": back,
+        "backlog_gone_after_s": gone,
+        "waits": deployment.waits or "the defaults",
+        "http_statuses": dict(client.statuses),
+        **verdict.detail(),
+    }
+    passed = only_202 and slowest <= P99 and max(back) <= BACK and verdict.clean and acknowledged
+    return [Figure("valkey_down", round(slowest * 1_000), "ms (p99)", WANT, passed, detail)]
+
+
+def lose(
+    deployment: Deployment, seconds: float, away: Callable[[Deployment], None], back: Callable[[Deployment], None]
+) -> tuple[float, float]:
+    """Be without Valkey for a while; return from when to when."""
+    begin = time.time()
+    try:
+        away(deployment)
+        time.sleep(seconds)
+        end = time.time()
+    finally:
+        back(deployment)  # a hung Valkey would hang whatever comes after
+    return begin, end
+
+
+def until_gone(deployment: Deployment, book: Book) -> float:
+    """Wait until the provider has all that was acknowledged by now; return after how many seconds that was."""
+    now = time.time()
+    wanted = {line["to"] for line in read(book.path)}
+    with contextlib.suppress(FellShort):
+        wait_until(
+            lambda: wanted <= {row.to for row in deployment.accepted()}, "what was acknowledged meanwhile", every=0.25
+        )
+    return round(time.time() - now, 1)
+
+
+def until_back(taken: Sequence[Accepted], back: float) -> float:
+    """Return after how many seconds every channel had a message taken again."""
+    later = {channel: [moment(row.at) for row in taken if row.channel == channel] for channel in CHANNELS}
+    first = [min((at for at in moments if at > back), default=back + _NEVER) for moments in later.values()]
+    return round(max(first) - back, 2)
+
+
+def kill(deployment: Deployment) -> None:
+    """Kill Valkey."""
+    signal_valkey(deployment, signal.SIGKILL)
+
+
+def revive(deployment: Deployment) -> None:
+    """Start Valkey again, empty."""
+    assert deployment.ground.services.valkey is not None
+    deployment.ground.services.valkey.start()
+
+
+def signal_valkey(deployment: Deployment, number: int) -> None:
+    """Send Valkey a signal."""
+    os.kill(deployment.ground.services.valkey_pid or 0, number)
