@@ -48,6 +48,9 @@ ANSWERS: Mapping[str, Answer] = {
         InvalidRecipient, "The token belongs to another Firebase project.", _CODES, quarantine=True
     ),
     "QUOTA_EXCEEDED": Answer(RateLimited, "A quota of the project or device is used up.", _SCALING, retry_after=60.0),
+    "QUOTA_EXCEEDED<device>": Answer(
+        RateLimited, "One device gets more messages than FCM allows.", _SCALING, retry_after=60.0, one_device=True
+    ),
     "UNAVAILABLE": Answer(TemporaryFailure, "FCM is overloaded.", _SCALING, maybe_sent=True),
     "INTERNAL": Answer(TemporaryFailure, "FCM has a fault of its own.", _SCALING, maybe_sent=True),
     "UNSPECIFIED_ERROR": Answer(TemporaryFailure, "FCM gives no reason.", _CODES, maybe_sent=True),
@@ -208,6 +211,8 @@ def _code(status: int, error: Mapping[str, object]) -> str:
     code = next((str(row["errorCode"]) for row in rows if row.get("errorCode")), "")
     if code == "INVALID_ARGUMENT" and _names_token(error, rows):
         return "INVALID_ARGUMENT<token>"
+    if code == "QUOTA_EXCEEDED" and _names_one_device(rows):
+        return "QUOTA_EXCEEDED<device>"
     if not code and status == 401 and any(row.get("reason") == "ACCESS_TOKEN_EXPIRED" for row in rows):
         return "<401 expired>"
     return code or f"<{status}>"
@@ -219,6 +224,13 @@ def _names_token(error: Mapping[str, object], rows: list[Mapping[str, object]]) 
     if violations:
         return all(as_mapping(violation).get("field") == "message.token" for violation in violations)
     return str(error.get("message", "")).startswith(NOT_A_TOKEN)
+
+
+def _names_one_device(rows: list[Mapping[str, object]]) -> bool:
+    """Whether every quota that was exceeded is one device's own: it must not slow down the others."""
+    violations = [as_mapping(violation) for row in rows for violation in _as_list(row.get("violations"))]
+    said = [f"{item.get('subject')} {item.get('description')}".lower() for item in violations]
+    return bool(said) and all("device" in text for text in said)
 
 
 def _as_list(value: object) -> list[object]:

@@ -49,7 +49,7 @@ ANSWERS: dict[str, dict[Means, list[str]]] = {
         NEVER: ["invalid_argument_payload_too_large", "invalid_argument_ttl"],
         QUARANTINED: ["sender_id_mismatch"],
         HELD: ["permission_denied", "not_found_without_error_code", "unauthenticated"],
-        slower(60): ["quota_exceeded"],
+        slower(60): ["quota_exceeded", "quota_exceeded_device"],
         slower(7): ["quota_exceeded_retry_after"],
         Means("later", breaker="failure", least=12, in_doubt=True): ["unavailable"],
         FAULT: ["internal", "unspecified", "bad_gateway_html"],
