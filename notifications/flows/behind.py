@@ -86,7 +86,7 @@ def split(rows: Sequence[Delivery], behind: Behind, *, alone: bool) -> list[Deli
         if len(going) >= most:
             if most == 0 or not alone:
                 behind.park(row)
-        elif not row.attempt:
+        elif not row.retries:  # what a dead worker held was no failure of the provider
             going.append(row)
         elif retries > 0:
             retries -= 1

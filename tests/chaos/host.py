@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import django
 
@@ -23,6 +24,7 @@ from django.utils import timezone  # noqa: E402
 from notifications import Address, broadcast, notify  # noqa: E402
 from notifications.cipher import address_hash  # noqa: E402
 from notifications.exceptions import IdempotencyConflict  # noqa: E402
+from notifications.flows.broadcast import plan_page  # noqa: E402
 from notifications.models import Device  # noqa: E402
 from project.shop.models import Follow  # noqa: E402
 from project.shop.notifications import followers  # noqa: E402
@@ -82,6 +84,12 @@ def launch(book: str, users: str, devices: str = "1", ttl: str = "") -> None:
     print(made.pk)
 
 
+def plan(broadcast_id: str) -> None:
+    """Plan a broadcast to its end in this process, as a worker would."""
+    while plan_page(UUID(broadcast_id)):
+        pass
+
+
 def calls(book: str, first: str, count: str, per_second: str) -> None:
     """Call notify() for messages `first` on, each in a transaction of its own, and write down what was committed.
 
@@ -112,7 +120,7 @@ def calls(book: str, first: str, count: str, per_second: str) -> None:
     written.append({"key": "end", "to": "", "channel": "", "id": ""})
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"prepare": prepare, "launch": launch, "calls": calls}
+COMMANDS: dict[str, Callable[..., None]] = {"prepare": prepare, "launch": launch, "plan": plan, "calls": calls}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](*sys.argv[2:])

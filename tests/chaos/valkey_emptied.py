@@ -20,15 +20,13 @@ def run(run: Run) -> list[Figure]:
     """Empty it before the first send, in mid-drain, and once more."""
     users = run.size(25_000, 3_000)
     with Deployment(run, latency=0.1) as deployment:
-        deployment.begin(users=users, workers=2, web=False)
+        deployment.begin(users=users, workers=0, web=False)
         book = run.folder / "acknowledged.jsonl"
-        # Slow until all is planned, so that nearly the whole of it waits.
-        deployment.stack.sandbox.client.fault("fcm", "slow", delay=3)
-        deployment.host("launch", str(book), str(users))
-        wait_until(
-            lambda: deployment.database.value("SELECT planned FROM carillon_broadcast") == users, "the plan", 180
-        )
-        deployment.stack.sandbox.client.reset("fcm")
+        # Planned before there are workers, so that the whole of it waits.
+        deployment.host("plan", deployment.host("launch", str(book), str(users)))
+        for name in ("worker-1", "worker-2"):
+            deployment.stack.add_worker(name)
+        wait_until(lambda: deployment.accepted_count() > 0, "the first message")
         rounds = []
         for share in (0.0, 0.1, 0.18):
             wait_until(lambda least=share * users: deployment.accepted_count() >= least, "the next round", 300)  # type: ignore[misc]

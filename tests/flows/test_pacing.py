@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications import notify
-from notifications.enums import Channel, Reason, State
+from notifications import conf, notify
+from notifications.enums import Channel, Lane, Reason, State
 from notifications.flows import gate
+from notifications.flows import sweep as sweeping
+from notifications.flows.claim import claim
 from notifications.flows.drain import drain
 from notifications.flows.release import release
-from notifications.models import Alert, Delivery
+from notifications.models import Alert, Claim, Delivery
 from notifications.pacing import KEY
 from notifications.providers import registry
 from notifications.rules.pacing import Report
@@ -222,3 +225,20 @@ def test_after_redis_was_emptied_nothing_goes_out_in_a_burst(
     wait_for(all_sent, "all to be sent")
     # From one a second, doubling: thirty take about five seconds.
     assert taken(sandbox)[-1] - began >= 2.5
+
+
+def test_what_a_dead_worker_held_is_no_retry_of_the_providers(
+    sandbox: SandboxProcess, person: Callable[..., User]
+) -> None:
+    user = person("token-budget-dead")
+    for number in range(conf.START_GROUP):
+        notify(user, "new-follower", {"name": f"{number}"})
+    lost = claim(Channel.PUSH, tuple(Lane), "dead").batch
+    assert lost is not None
+    Claim.objects.update(started_upto=conf.START_GROUP, lease_expires_at=Now() - timedelta(seconds=1))
+    sweeping.expire_leases()
+    Delivery.objects.filter(state=State.UNCERTAIN).update(due_at=Now())
+    sweeping.settle_uncertain()
+    again = claim(Channel.PUSH, tuple(Lane), "alive").batch
+    assert again is not None
+    assert len(again.deliveries) == conf.START_GROUP
