@@ -162,10 +162,18 @@ def test_what_expires_or_is_cancelled_is_not_tried_again() -> None:
     assert final.state == State.FAILED
 
 
-def test_a_code_whose_secret_is_erased_is_not_tried_again() -> None:
+def test_a_code_is_kept_until_it_is_confirmed_and_can_be_tried_again() -> None:
     Template.objects.filter(slug="login-code").update(sensitive=["code"])
     row = sms()
     sweeping.erase_secrets()
+    report(row, code="30001")
+    assert (row.state, row.reason) == (State.PENDING, Reason.RETRY)
+
+
+def test_a_code_whose_secret_is_erased_is_not_tried_again() -> None:
+    Template.objects.filter(slug="login-code").update(sensitive=["code"])
+    row = sms()
+    Notification.objects.update(secrets=None)
     report(row, code="30001")
     assert row.state == State.FAILED
 
