@@ -18,10 +18,10 @@ from ..rules.data import problems_with
 from ..rules.rendering import RenderError, render_part
 from .base import error, routed_channels, usable, warning
 
-BUILT_IN = frozenset({"carillon-trial"})
+BUILT_IN = frozenset({"carillon-trial", "carillon-digest"})
 CORRECT = "correct the file that the message names"
 _MISSING = re.compile(r"variable (\S+) is missing")
-_WITHOUT_EFFECT = ("throttle", "digest", "retention")
+_WITHOUT_EFFECT = ("retention",)
 
 
 def check_declarations(**_: object) -> list[CheckMessage]:

@@ -21,8 +21,9 @@ from .kinds import (
     CategoryDeclaration,
     TemplateDeclaration,
 )
+from .limits import parse_digest, parse_throttle
 from .registry import keep, place, registry
-from .values import bind, channel_list, duration, need, need_mapping, need_slug, one_of
+from .values import bind, channel_list, duration, need, need_mapping, need_slug, one_of, shaped
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -92,8 +93,8 @@ def category(  # noqa: PLR0913 - the public contract
             patience=min(wait, lifetime / 2) if lifetime else wait,
             fallback_after=duration(where, "fallback_after", fallback_after),
             ttl=lifetime,
-            throttle=throttle or "",
-            digest=digest or "",
+            throttle=shaped(where, "throttle", throttle, parse_throttle),
+            digest=shaped(where, "digest", digest, parse_digest),
             uncertain=UncertainPolicy(one_of(where, "uncertain", uncertain, UncertainPolicy.values)),
             retention=duration(where, "retention", retention),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from ..conf import did_you_mean
@@ -56,6 +56,18 @@ def duration(where: str, name: str, value: object) -> timedelta | None:
         what = f"{name} must be a timedelta or whole seconds, more than 0, not {value!r}"
         raise ConfigurationError(f"{where}: {what}")
     return found
+
+
+def shaped(where: str, name: str, value: object, parse: Callable[[str], object]) -> str:
+    """Return a text that `parse` must be able to read; none is empty."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {name} {error}, not {value!r}") from None
+    return text
 
 
 def need_slug(slug: object, where: str) -> None:

@@ -24,6 +24,7 @@ from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
 from .recheck import Facts, load_facts, recheck
 from .record import record
+from .throttle import throttle
 
 _AGAIN = timedelta(seconds=2)
 _SHORTEST_WAIT = timedelta(milliseconds=200)
@@ -64,6 +65,7 @@ def claim(
         now = Delivery.objects.database_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
+        settled |= throttle([row for row in rows if row.pk not in settled], facts)
         routes = _Routes(channel, facts)
         sendable = []
         for row in rows:

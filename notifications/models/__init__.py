@@ -6,6 +6,7 @@ from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold
 from .recipient import Device, Preference, Suppression, Topic, TopicSubscription
+from .throttle import Digest, DigestItem, ThrottleWindow
 
 __all__ = [
     "Alert",
@@ -18,6 +19,8 @@ __all__ = [
     "Delivery",
     "DeliveryEvent",
     "Device",
+    "Digest",
+    "DigestItem",
     "IdempotencyKey",
     "Lease",
     "Mark",
@@ -30,6 +33,7 @@ __all__ = [
     "Suppression",
     "Template",
     "TemplateVersion",
+    "ThrottleWindow",
     "Topic",
     "TopicSubscription",
     "Translation",

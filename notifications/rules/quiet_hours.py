@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LONGEST = timedelta(days=8)  # a week, and what the clocks may add to it
@@ -65,6 +65,15 @@ def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo
     return moment + timedelta(days=7)
 
 
+def first_at(day: date, clock: time, where: ZoneInfo) -> datetime:
+    """Return the first instant at which the wall shows a time of a day; if the clocks skip it, when they do."""
+    wall = datetime.combine(day, clock, tzinfo=where)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(where).replace(tzinfo=None, fold=0) != wall.replace(tzinfo=None, fold=0):
+        return _skip(day, clock, where)
+    return instant
+
+
 def _end_of(window: Window, local: datetime, where: ZoneInfo, current: datetime) -> datetime:
     """Return when a window that covers `local` ends: the first instant after `current` that the wall shows as its end.
 
@@ -84,9 +93,9 @@ def _end_of(window: Window, local: datetime, where: ZoneInfo, current: datetime)
     return min(ahead) if ahead else current + timedelta(minutes=1)
 
 
-def _skip(day: object, end: time, where: ZoneInfo) -> datetime:
+def _skip(day: date, end: time, where: ZoneInfo) -> datetime:
     """Return the instant at which the clocks jump over the wall time `end` of a day."""
-    wall = datetime.combine(day, end)  # type: ignore[arg-type]
+    wall = datetime.combine(day, end)
     low = wall.replace(tzinfo=UTC) - timedelta(hours=26)
     high = low + timedelta(hours=52)
     while high - low > timedelta(seconds=1):
