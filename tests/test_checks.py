@@ -266,7 +266,12 @@ TABLE: list[tuple[str, str, str, Change]] = [
         "give code.number a value",
         text("{{ code.number }}"),
     ),
-    ("W047", "declares retention", "remove retention=", lambda host: host.declare(replace(LOGIN, retention=timedelta(1)))),
+    (
+        "W047",
+        "declares retention",
+        "remove retention=",
+        lambda host: host.declare(replace(LOGIN, retention=timedelta(1))),
+    ),
     (
         "W048",
         "has no words for email",

@@ -22,6 +22,7 @@ from ..rules.routing import candidates, choose, in_order
 from ..rules.standing import Change, Standing
 from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
+from .collapse import collapse
 from .recheck import Facts, load_facts, recheck
 from .record import record
 from .throttle import throttle
@@ -65,7 +66,8 @@ def claim(
         now = Delivery.objects.database_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
-        settled |= throttle([row for row in rows if row.pk not in settled], facts)
+        for decide in (collapse, throttle):
+            settled |= decide([row for row in rows if row.pk not in settled], facts)
         routes = _Routes(channel, facts)
         sendable = []
         for row in rows:
