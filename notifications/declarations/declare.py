@@ -67,10 +67,14 @@ def category(  # noqa: PLR0913 - the public contract
     digest: str | None = None,
     uncertain: str = "resend",
     retention: timedelta | int | None = None,
+    label: str = "",
+    description: str = "",
 ) -> CategoryDeclaration:
     """Declare a category of messages and return its handle.
 
-    Durations are timedeltas or seconds. `mandatory` overrides preference and quiet hours, never suppression.
+    Durations are timedeltas or seconds. `mandatory` overrides preference and quiet hours, never suppression. `label`
+    and `description` are what recipients read on their preference page, translated by your own catalogues (mark them
+    with `gettext_noop`).
 
     Raises:
         ConfigurationError: a value is impossible; the text names the category, the value and where it stands.
@@ -97,6 +101,8 @@ def category(  # noqa: PLR0913 - the public contract
             digest=shaped(where, "digest", digest, parse_digest),
             uncertain=UncertainPolicy(one_of(where, "uncertain", uncertain, UncertainPolicy.values)),
             retention=duration(where, "retention", retention),
+            label=str(label),
+            description=str(description),
         )
     )
 

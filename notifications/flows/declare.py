@@ -175,6 +175,8 @@ def _save_category(item: CategoryDeclaration) -> Category:
         "digest": item.digest,
         "uncertain": item.uncertain,
         "retention": item.retention,
+        "label": item.label,
+        "description": item.description,
         "source": Source.CODE,
     }
     return Category.objects.update_or_create(slug=item.slug, defaults=values)[0]

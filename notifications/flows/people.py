@@ -62,7 +62,7 @@ def wishes_of(row: Preference) -> Wishes:
         windows = parse_windows(row.quiet_hours)
     except ValueError:
         windows = ()
-    return Wishes(row.channels, row.categories, windows, row.locale, row.time_zone)
+    return Wishes(row.channels, row.categories, row.devices, windows, row.locale, row.time_zone)
 
 
 def address_target(channel: Channel, address: str) -> Target | None:

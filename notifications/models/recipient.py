@@ -62,6 +62,7 @@ class Preference(models.Model):
     quiet_hours = models.JSONField(default=list, blank=True)
     channels = models.JSONField(default=dict, blank=True)
     categories = models.JSONField(default=dict, blank=True)
+    devices = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
