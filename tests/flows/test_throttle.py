@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from notifications import broadcast, notify
@@ -211,3 +211,33 @@ def test_eight_workers_at_once_admit_exactly_so_many(
     counts = sorted(item.data["count"] for item in Notification.objects.filter(digest_id__isnull=False))
     assert counts == [55, 55, 55]
     assert State.DEAD not in states()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_that_notify_the_same_people_in_opposite_order_do_not_wait_for_each_other(
+    sandbox: SandboxProcess, person: Person
+) -> None:
+    limit("1/hour", "hourly")
+    one, other = person("token-order-001"), person("token-order-002")
+    both_have_notified_one = threading.Barrier(2, timeout=60)
+    problems: list[BaseException] = []
+
+    def call(first: User, second: User) -> None:
+        try:
+            with transaction.atomic():
+                notify(first, "new-follower", {"name": "A"}, collapse_key="same")
+                both_have_notified_one.wait()
+                notify(second, "new-follower", {"name": "B"}, collapse_key="same")
+        except BaseException as error:  # noqa: BLE001 - it is looked at below, in the test's own thread
+            problems.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=call, args=pair) for pair in ((one, other), (other, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert problems == []
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 2}
