@@ -67,14 +67,17 @@ local function tally()
   for field, value in pairs(row) do
     local kind, number = string.match(field, '^([sf])(%d+)$')
     if kind then
-      if tonumber(number) <= current - buckets then redis.call('HDEL', key, field)
+      if tonumber(number) <= current - buckets then
+        if op ~= 'peek' then redis.call('HDEL', key, field) end
       elseif kind == 'f' then failures = failures + value
       else successes = successes + value end
     end
   end
 end
 
-if not state then enter('closed') end
+if not state then
+  if op == 'peek' then state = 'closed' else enter('closed') end
+end
 tally()
 if op == 'check' then
   if state == 'closed' then granted = 1
@@ -107,8 +110,8 @@ elseif op == 'force' then
 end
 if granted == 0 and state == 'open' then wait = math.max(0, tonumber(row.retry) - now) end
 if granted == 0 and state == 'half-open' then wait = math.min(1000, math.max(0, tonumber(row.lease or '0') - now)) end
-redis.call('PEXPIRE', key, 86400000)
-return {state, row.gen, wait, granted, changed, failures, successes, tonumber(row.opened or '0')}
+if op ~= 'peek' then redis.call('PEXPIRE', key, 86400000) end
+return {state, row.gen or '', wait, granted, changed, failures, successes, tonumber(row.opened or '0')}
 """
 
 
@@ -280,6 +283,11 @@ class ProviderBreaker:
         """Return how it stands, for pages; changes nothing."""
         self._storage.step("peek")
         self._announce()
+        return self._storage.latest
+
+    def look(self) -> BreakerState:
+        """Return how it stands for a dry run: not even pybreaker is told."""
+        self._storage.step("peek")
         return self._storage.latest
 
     def _announce(self) -> None:

@@ -1,4 +1,4 @@
-"""What Carillon itself can send: the trial message of `manage.py carillon trial`, and digests without own words."""
+"""What Carillon brings along: the trial message, the words of digests without any, and the layout around emails."""
 
 from datetime import timedelta
 
@@ -36,4 +36,15 @@ trial_message = template(
     category=trial,
     variables={"installation": str},
     sample={"installation": "https://example.com"},
+)
+
+# Nothing is sent with it: its email.html goes around that of other templates. An app that ships words for it, or an
+# editor in the console, replaces it.
+layout = category("carillon-layout", channels=["email"])
+
+email_layout = template(
+    "carillon-layout",
+    category=layout,
+    variables={"content": str, "subject": str, "lang": str, "dir": str},
+    sample={"content": "The words of an email.", "subject": "Its subject", "lang": "en", "dir": "ltr"},
 )

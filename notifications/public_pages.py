@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -21,13 +21,21 @@ _HEADERS = {
 
 
 def page(
-    request: HttpRequest, template: str, context: Mapping[str, object], *, status: int = 200, locale: str = ""
+    request: HttpRequest,
+    template: str,
+    context: Callable[[], Mapping[str, object]] = dict,
+    *,
+    status: int = 200,
+    locale: str = "",
 ) -> HttpResponse:
-    """Return a page in the recipient's language if it is known and installed, else in the browser's."""
+    """Return a page in the recipient's language if it is known and installed, else in the browser's.
+
+    The context is made when that language is active: labels among it are words already.
+    """
     language = _language(request, locale)
     with translation.override(language):
         direction = "rtl" if translation.get_language_bidi() else "ltr"
-        values = {**context, "language": language, "direction": direction}
+        values = {**context(), "language": language, "direction": direction}
         body = render_to_string(template, values)
     return HttpResponse(body, status=status, headers={**_HEADERS, "Content-Language": language})
 

@@ -25,21 +25,22 @@ def unsubscribe_page(request: HttpRequest, token: str) -> HttpResponse:
     """Show what the link is about; by POST end the subscription, or with `action=resubscribe` begin it again."""
     subscription = read_unsubscribe_token(token)
     if subscription is None:
-        return page(request, "carillon/public/bad_link.html", {}, status=404)
+        return page(request, "carillon/public/bad_link.html", status=404)
     if request.method == "POST":
         act = resubscribe if request.POST.get("action") == _BACK else unsubscribe
         if not act(subscription):
-            return page(request, "carillon/public/unsubscribe_refused.html", {"subscription": subscription})
+            return page(request, "carillon/public/unsubscribe_refused.html", locale=locale_of(subscription.recipient))
     return _shown(request, subscription)
 
 
 def _shown(request: HttpRequest, subscription: Subscription) -> HttpResponse:
-    words = labels([subscription.category])
-    context = {
-        "subscribed": is_subscribed(subscription),
-        "label": words[subscription.category],
-        "channel_label": Channel(subscription.channel).label,
-        "preferences_url": preferences_url(subscription),
-        "back": _BACK,
-    }
+    def context() -> dict[str, object]:
+        return {
+            "subscribed": is_subscribed(subscription),
+            "label": labels([subscription.category])[subscription.category],
+            "channel_label": Channel(subscription.channel).label,
+            "preferences_url": preferences_url(subscription),
+            "back": _BACK,
+        }
+
     return page(request, "carillon/public/unsubscribe.html", context, locale=locale_of(subscription.recipient))

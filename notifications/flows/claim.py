@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -68,7 +68,7 @@ def claim(
         settled = recheck(rows, facts)
         for decide in (collapse, throttle):
             settled |= decide([row for row in rows if row.pk not in settled], facts)
-        routes = _Routes(channel, facts)
+        routes = Routes(channel, facts)
         sendable = []
         for row in rows:
             if row.pk in settled:
@@ -94,10 +94,20 @@ def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None,
     return [row for row in rows if not goes_alone(standing_of(row))]
 
 
-class _Routes:
-    """Which provider each row goes through; asks hold and breaker once per provider."""
+class Routes:
+    """Which provider each row goes through; asks hold and breaker once per provider.
 
-    def __init__(self, channel: Channel, facts: Facts) -> None:
+    A dry run asks otherwise: `permit` and `held_until` are then those that change nothing.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        facts: Facts,
+        permit: Callable[[str], Permit] = gate.permit,
+        held_until: Callable[[str], datetime | None] = gate.held_until,
+    ) -> None:
+        self.ask, self.held_until = permit, held_until
         self.route_entries = conf.get().routes.get(channel, ())
         self.facts = facts
         self.permits: dict[str, Permit] = {}
@@ -118,13 +128,13 @@ class _Routes:
         return alias, None
 
     def _is_open(self, alias: str) -> bool:
-        if gate.held_until(alias) is not None:
+        if self.held_until(alias) is not None:
             return False
         if self.taken and alias not in self.permits:
             # One claim serves one provider: asking for a second permit could take a probe that nobody would use.
             return True
         if alias not in self.permits:
-            self.permits[alias] = gate.permit(alias)
+            self.permits[alias] = self.ask(alias)
         if self.permits[alias].allowed:
             self.taken = self.taken or alias
         return self.permits[alias].allowed
@@ -134,14 +144,14 @@ class _Routes:
         before = standing_of(row)
         permit = self.permits.get(alias)
         wait = max(_SHORTEST_WAIT, timedelta(seconds=permit.retry_after)) if permit else _AGAIN
-        waiting = parked(before, Reason.BREAKER_OPEN, gate.held_until(alias) or self.facts.now + wait)
+        waiting = parked(before, Reason.BREAKER_OPEN, self.held_until(alias) or self.facts.now + wait)
         if before.fallback_at is None and category.fallback:
             left = row.expires_at - self.facts.now if row.expires_at else None
             waiting = replace(waiting, fallback_at=self.facts.now + patience(category.patience, left))
         return waiting
 
 
-def _take(sendable: Sequence[tuple[Delivery, str]], routes: _Routes, worker: str) -> Batch | None:
+def _take(sendable: Sequence[tuple[Delivery, str]], routes: Routes, worker: str) -> Batch | None:
     """Put the rows of one provider under a claim; the others stay due and are claimed next."""
     alias = routes.taken
     rows = [row for row, own in sendable if own == alias]

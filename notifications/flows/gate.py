@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from django.db import connection
 from django.db.models.functions import Now
-from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
+from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from .. import conf
 from ..breakers import Permit, ProviderBreaker
@@ -82,6 +82,13 @@ def held_until(alias: str) -> datetime | None:
 def permit(alias: str) -> Permit:
     """Ask the breaker for leave to send a group."""
     return breaker(alias).check()
+
+
+def foresee(alias: str, at: datetime, now: datetime) -> Permit:
+    """Return the leave that the breaker as it stands now would give at a moment; asks for none and changes nothing."""
+    seen = breaker(alias).look()
+    wait = max(0.0, seen.retry_after - (at - now).total_seconds())
+    return Permit(allowed=seen.state == STATE_CLOSED or not wait, retry_after=wait, state=seen.state)
 
 
 def can_serve(alias: str, platform: str, token_type: str) -> bool:

@@ -14,7 +14,7 @@ from ..rules.identity import user_key
 from .people import load_wishes
 from .preferences import change_preferences, read_preferences
 
-BUILT_IN = ("carillon-trial", "carillon-digest")
+BUILT_IN = ("carillon-trial", "carillon-digest", "carillon-layout")
 
 
 @dataclass(frozen=True)

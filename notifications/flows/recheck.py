@@ -56,7 +56,7 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
         broadcasts=dict(Broadcast.objects.filter(notification_id__in=ids).values_list("notification_id", "status")),
         devices=Device.objects.in_bulk([row.device_id for row in rows if row.device_id]),
         wishes=load_wishes([row.recipient for row in rows]),
-        suppressed=frozenset(Suppression.objects.active_among(hashes)),
+        suppressed=frozenset(Suppression.objects.active_among(hashes, now)),
     )
 
 

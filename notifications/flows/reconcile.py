@@ -21,7 +21,7 @@ from . import gate
 from .devices import deactivate
 from .fallback import fall_back
 from .record import record
-from .suppress import lift, suppress
+from .suppress import lift_as_asked, suppress
 
 BATCH = 500
 AGAIN = timedelta(seconds=1)
@@ -147,7 +147,7 @@ def _act_on_address(receipt: Receipt) -> None:
     if channel is None:
         return  # the provider was taken out of the settings while its receipt waited
     if receipt.kind == ReceiptKind.RESUBSCRIBED and receipt.address_hash:
-        lift(channel, receipt.address_hash, "START from the recipient")
+        lift_as_asked(channel, receipt.address_hash, "START from the recipient")
     elif receipt.suppress and receipt.address:
         suppress(channel, receipt.address, SuppressionCause(receipt.suppress), receipt.provider)
     if receipt.deactivate and receipt.address:

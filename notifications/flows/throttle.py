@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from ..declarations.limits import Schedule, Throttle, parse_digest, parse_throttle
 from ..enums import Reason, State
-from ..models import Delivery, DigestItem, ThrottleWindow
+from ..models import Delivery, Digest, DigestItem, ThrottleWindow
 from ..models.delivery_queries import standing_of
-from ..models.throttle import Place, hold_digests, hold_windows
+from ..models.throttle import Place, hold_digests, hold_windows, peek_digests, peek_windows
 from ..rules.quiet_hours import zone
 from ..rules.standing import Change, Standing
 from ..rules.throttling import Admission, admit, digest_at, throttle_window
@@ -32,6 +32,15 @@ class _Asking:
     window: Place | None
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """What was decided, and what there is to write: windows that admit more, and what digests gather."""
+
+    changes: dict[UUID, Change]
+    admitting: list[ThrottleWindow]
+    items: list[DigestItem]
+
+
 def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     """Return the changes of those deliveries that do not go out now, by id; runs inside the claim's transaction.
 
@@ -41,13 +50,37 @@ def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     asking = [item for row in rows if (item := _asking(row, facts)) is not None]
     if not asking:
         return {}
-    verdicts = _admit(asking)
-    gathered = [item for item in asking if verdicts[item.row.pk] is Admission.DIGEST]
-    changes = _gather(gathered, facts.now) if gathered else {}
+    decided = _decide(asking, facts.now, hold_windows, hold_digests)
+    if decided.admitting:
+        ThrottleWindow.objects.bulk_update(decided.admitting, ["admitted"], batch_size=500)
+    DigestItem.objects.bulk_create(decided.items, ignore_conflicts=True)
+    return decided.changes
+
+
+def foresee(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
+    """Return what `throttle` would decide about these deliveries as windows and digests stand; writes nothing."""
+    asking = [item for row in rows if (item := _asking(row, facts)) is not None]
+    return _decide(asking, facts.now, peek_windows, peek_digests).changes
+
+
+def standing_window(row: Delivery, facts: Facts) -> ThrottleWindow | None:
+    """Return the throttle window in which a delivery would ask for its place, as it stands, or None if it need not."""
+    asking = _asking(row, facts)
+    return peek_windows([asking.window])[asking.window] if asking is not None and asking.window else None
+
+
+def _decide(
+    asking: Sequence[_Asking],
+    now: datetime,
+    windows: Callable[[Sequence[Place]], dict[Place, ThrottleWindow]],
+    digests: Callable[[Sequence[Place]], dict[Place, Digest]],
+) -> _Decided:
+    verdicts, admitting = _admit(asking, windows([item.window for item in asking if item.window is not None]))
+    changes, items = _gather([item for item in asking if verdicts[item.row.pk] is Admission.DIGEST], now, digests)
     for item in asking:
         if verdicts[item.row.pk] is Admission.DEFER and item.window is not None:
-            changes[item.row.pk] = _change(item.row, _deferred(item, item.window.at, facts.now))
-    return changes
+            changes[item.row.pk] = _change(item.row, _deferred(item, item.window.at, now))
+    return _Decided(changes, admitting, items)
 
 
 def _asking(row: Delivery, facts: Facts) -> _Asking | None:
@@ -64,30 +97,32 @@ def _asking(row: Delivery, facts: Facts) -> _Asking | None:
     return _Asking(row, category.slug, limit, schedule, where, window)
 
 
-def _admit(asking: Sequence[_Asking]) -> dict[UUID, Admission]:
-    windows = hold_windows([item.window for item in asking if item.window is not None])
+def _admit(
+    asking: Sequence[_Asking], windows: Mapping[Place, ThrottleWindow]
+) -> tuple[dict[UUID, Admission], list[ThrottleWindow]]:
+    """Return the verdicts, and the windows that thereby admit more than before."""
     verdicts: dict[UUID, Admission] = {}
-    changed: dict[int, ThrottleWindow] = {}
+    changed: dict[Place, ThrottleWindow] = {}
     for item in asking:
         held = windows[item.window] if item.window is not None else None
         admitted = held.admitted if held is not None else []
         verdict = admit(item.row.notification_id, admitted, item.throttle, item.schedule)
-        if verdict is Admission.SEND and held is not None and item.row.notification_id not in admitted:
+        if verdict is Admission.SEND and item.window is not None and item.row.notification_id not in admitted:
             admitted.append(item.row.notification_id)
-            changed[held.pk] = held
+            changed[item.window] = windows[item.window]
         verdicts[item.row.pk] = verdict
-    if changed:
-        ThrottleWindow.objects.bulk_update(changed.values(), ["admitted"], batch_size=500)
-    return verdicts
+    return verdicts, list(changed.values())
 
 
-def _gather(gathered: Sequence[_Asking], now: datetime) -> dict[UUID, Change]:
+def _gather(
+    gathered: Sequence[_Asking], now: datetime, take: Callable[[Sequence[Place]], dict[Place, Digest]]
+) -> tuple[dict[UUID, Change], list[DigestItem]]:
     """Let deliveries join their digests; where one has just become a notification, the one after it."""
     changes: dict[UUID, Change] = {}
     wanted = {item.row.pk: (item, _digest_place(item, now)) for item in gathered}
     items: list[DigestItem] = []
     while wanted:
-        digests = hold_digests([place for _, place in wanted.values()])
+        digests = take([place for _, place in wanted.values()])
         later = {}
         for key, (item, place) in wanted.items():
             if item.row.expires_at is not None and place.at >= item.row.expires_at:
@@ -100,8 +135,7 @@ def _gather(gathered: Sequence[_Asking], now: datetime) -> dict[UUID, Change]:
                 )
                 changes[key] = _change(item.row, ended(standing_of(item.row), State.DIGESTED, Reason.NONE, now))
         wanted = later
-    DigestItem.objects.bulk_create(items, ignore_conflicts=True)
-    return changes
+    return changes, items
 
 
 def _digest_place(item: _Asking, after: datetime) -> Place:

@@ -11,7 +11,7 @@ from ..rules.links import Subscription, preferences_token, unsubscribe_token
 from ..rules.preferences import Wishes, is_wanted
 from .people import load_wishes
 from .preferences import change_preferences
-from .suppress import lift
+from .suppress import lift, suppress_hash
 
 SOURCE = "unsubscribe link"
 _HEADER = "List-Unsubscribe"
@@ -63,12 +63,7 @@ def unsubscribe(subscription: Subscription) -> bool:
     if Category.objects.filter(slug=subscription.category, mandatory=True).exists():
         return False
     if subscription.address_hash:
-        Suppression.objects.get_or_create(
-            channel=subscription.channel,
-            address_hash=subscription.address_hash,
-            lifted_at=None,
-            defaults={"cause": SuppressionCause.UNSUBSCRIBE, "source": SOURCE},
-        )
+        suppress_hash(subscription.channel, subscription.address_hash, SuppressionCause.UNSUBSCRIBE, SOURCE)
         return True
     return _switch(subscription, on=False)
 

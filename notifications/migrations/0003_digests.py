@@ -83,4 +83,9 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('digest', 'notification_id'), name='carillon_digest_item_once')],
             },
         ),
+        migrations.AddField(
+            model_name='templateversion',
+            name='draft',
+            field=models.BooleanField(default=False, help_text='Written, and never published.'),
+        ),
     ]

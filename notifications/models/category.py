@@ -88,6 +88,7 @@ class TemplateVersion(models.Model):
         default=False,
         help_text=_("Came with a deploy after the console had published; not used until someone decides."),
     )
+    draft = models.BooleanField(default=False, help_text=_("Written, and never published."))
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

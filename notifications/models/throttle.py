@@ -121,6 +121,20 @@ def hold_digests(places: Sequence[Place]) -> dict[Place, Digest]:
     return {Place(row.recipient, row.category, row.channel, row.due_at): row for row in rows}
 
 
+def peek_windows(places: Sequence[Place]) -> dict[Place, ThrottleWindow]:
+    """Return these throttle windows as they stand; one that nobody made yet is empty and unsaved."""
+    rows = ThrottleWindow.objects.filter(_any_of(places, "ends_at")) if places else ()
+    found = {Place(row.recipient, row.category, row.channel, row.ends_at): row for row in rows}
+    return {place: found.get(place) or ThrottleWindow(**_fields(place, "ends_at")) for place in places}
+
+
+def peek_digests(places: Sequence[Place]) -> dict[Place, Digest]:
+    """Return these digests as they stand; one that nobody made yet is unsaved."""
+    rows = Digest.objects.filter(_any_of(places, "due_at")) if places else ()
+    found = {Place(row.recipient, row.category, row.channel, row.due_at): row for row in rows}
+    return {place: found.get(place) or Digest(**_fields(place, "due_at")) for place in places}
+
+
 _ORDER = ("recipient", "category", "channel")
 
 

@@ -27,9 +27,11 @@ def summary(items: Sequence[Item]) -> dict[str, object]:
     """
     groups: dict[tuple[str, str] | int, list[Item]] = {}
     for number, item in enumerate(items):
-        groups.setdefault((item.template, item.key) if item.key else number, []).append(item)
-    # A group is as new as its newest member.
-    newest = sorted(groups.values(), key=lambda members: items.index(members[-1]), reverse=True)
+        name = (item.template, item.key) if item.key else number
+        # A group is as new as its newest member, so each one puts it behind all others.
+        groups[name] = groups.pop(name, [])
+        groups[name].append(item)
+    newest = list(reversed(groups.values()))
     shown = [_shown(members) for members in newest[:MOST_SHOWN]]
     hidden = sum(len(members) for members in newest[MOST_SHOWN:])
     return {"count": len(items), "items": shown, "more": hidden}

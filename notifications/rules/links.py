@@ -33,8 +33,9 @@ def unsubscribe_token(subscription: Subscription) -> str:
 def read_unsubscribe_token(token: str) -> Subscription | None:
     """Return what an unsubscribe token is about, or None if it is none of ours."""
     values = _unsigned(_UNSUBSCRIBE, token)
-    fits = isinstance(values, list) and len(values) == 4 and all(isinstance(value, str) for value in values)
-    return Subscription(*values) if isinstance(values, list) and fits else None
+    if isinstance(values, list) and len(values) == 4 and all(isinstance(value, str) for value in values):
+        return Subscription(*values)
+    return None
 
 
 def preferences_token(recipient: str) -> str:
@@ -45,8 +46,9 @@ def preferences_token(recipient: str) -> str:
 def read_preferences_token(token: str) -> str | None:
     """Return the recipient whose preference page a token opens, or None if it is none of ours."""
     values = _unsigned(_PREFERENCES, token)
-    fits = isinstance(values, list) and len(values) == 1 and isinstance(values[0], str)
-    return values[0] if isinstance(values, list) and fits else None
+    if isinstance(values, list) and len(values) == 1 and isinstance(values[0], str):
+        return values[0]
+    return None
 
 
 def _unsigned(signer: Signer, token: str) -> object:

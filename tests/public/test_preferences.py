@@ -153,3 +153,20 @@ def test_the_page_speaks_the_readers_language(
     page = client.get(path_of(person()), headers={"Accept-Language": accept})
     assert f'dir="{direction}"'.encode() in page.content
     assert page.headers["Content-Language"] == (accept if accept != "xx" else "en")
+
+
+def test_everything_on_the_page_is_in_the_language_that_the_recipient_chose(
+    db: None, person: Person, client: Client
+) -> None:
+    user = person("token-hosted-020")
+    Preference.objects.create(recipient=f"u:{user.pk}", locale="de")
+    Device.objects.update(platform="web")
+    page = client.get(path_of(user), headers={"Accept-Language": "en"}).content.decode()
+    assert "> E-Mail</label>" in page
+    assert "Was Sie erhalten möchten" in page
+    assert '<option value="ar">العربيّة</option>' in page, "languages are named in their own words"
+    wrong = {**BASE, "time_zone": "Mars/Olympus", "locale": "de", "quiet_start": "22:00"}
+    told = client.post(path_of(user), wrong, headers={"Accept-Language": "en"}).content.decode()
+    assert "Diese Zeitzone ist nicht bekannt." in told
+    assert "Die Ruhezeit braucht" in told
+    assert "IANA" not in told
