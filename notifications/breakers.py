@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -26,7 +25,7 @@ from redis import Redis
 from redis.commands.core import Script
 from redis.exceptions import RedisError
 
-from .rules.breaking import BreakerPolicy, BreakerState
+from .rules.breaking import BreakerPolicy, BreakerState, Permit
 
 logger = logging.getLogger("notifications.breakers")
 
@@ -71,14 +70,17 @@ local function tally()
   for field, value in pairs(row) do
     local kind, number = string.match(field, '^([sf])(%d+)$')
     if kind then
-      if tonumber(number) <= current - buckets then redis.call('HDEL', key, field)
+      if tonumber(number) <= current - buckets then
+        if op ~= 'peek' then redis.call('HDEL', key, field) end
       elseif kind == 'f' then failures = failures + value
       else successes = successes + value end
     end
   end
 end
 
-if not state then enter('closed') end
+if not state then
+  if op == 'peek' then state = 'closed' else enter('closed') end
+end
 tally()
 if op == 'check' then
   if state == 'closed' then granted = 1
@@ -111,25 +113,9 @@ elseif op == 'force' then
 end
 if granted == 0 and state == 'open' then wait = math.max(0, tonumber(row.retry) - now) end
 if granted == 0 and state == 'half-open' then wait = math.min(1000, math.max(0, tonumber(row.lease or '0') - now)) end
-redis.call('PEXPIRE', key, 86400000)
-return {state, row.gen, wait, granted, changed, failures, successes, tonumber(row.opened or '0')}
+if op ~= 'peek' then redis.call('PEXPIRE', key, 86400000) end
+return {state, row.gen or '', wait, granted, changed, failures, successes, tonumber(row.opened or '0')}
 """
-
-
-@dataclass(frozen=True)
-class Permit:
-    """Whether a group of sends may start.
-
-    With `probe` set, send exactly one message and report it: nobody else may send until then. A permit that is not
-    allowed says in how many seconds to ask again. Report every allowed permit, if only with zeros.
-    """
-
-    allowed: bool
-    probe: bool = False
-    retry_after: float = 0.0
-    state: str = STATE_CLOSED
-    generation: str = ""
-    token: str = ""
 
 
 class RollingStorage(CircuitBreakerStorage):
@@ -283,6 +269,11 @@ class ProviderBreaker:
     def state(self) -> BreakerState:
         """Return how it stands, for pages; changes nothing."""
         self._told(self._storage.step("peek"))
+        return self._storage.latest
+
+    def look(self) -> BreakerState:
+        """Return how it stands for a dry run: not even pybreaker is told."""
+        self._storage.step("peek")
         return self._storage.latest
 
     def _told(self, permit: Permit) -> Permit:

@@ -1,4 +1,4 @@
-"""What Carillon itself can send: the trial message of `manage.py carillon trial`."""
+"""What Carillon brings along: the trial message, the words of digests without any, and the layout around emails."""
 
 from datetime import timedelta
 
@@ -14,9 +14,37 @@ trial = category(
     uncertain="hold",  # one attempt: what became of it is looked at, not tried again
 )
 
+# Only the words are used: a digest goes out in the category whose messages it gathers.
+digest = category("carillon-digest", channels=["push", "sms", "email"])
+
+digest_message = template(
+    "carillon-digest",
+    category=digest,
+    variables={"count": int, "items": list, "more": int},
+    sample={
+        "count": 12,
+        "items": [
+            {"title": "Ada liked your post", "text": "Casting a bell", "url": "", "count": 11, "key": "post-7"},
+            {"title": "Grace follows you", "text": "", "url": "", "count": 1, "key": ""},
+        ],
+        "more": 0,
+    },
+)
+
 trial_message = template(
     "carillon-trial",
     category=trial,
     variables={"installation": str},
     sample={"installation": "https://example.com"},
+)
+
+# Nothing is sent with it: its email.html goes around that of other templates. An app that ships words for it, or an
+# editor in the console, replaces it.
+layout = category("carillon-layout", channels=["email"])
+
+email_layout = template(
+    "carillon-layout",
+    category=layout,
+    variables={"content": str, "subject": str, "lang": str, "dir": str},
+    sample={"content": "The words of an email.", "subject": "Its subject", "lang": "en", "dir": "ltr"},
 )

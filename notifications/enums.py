@@ -1,17 +1,21 @@
-"""The field's own words as enumerations: every choice that is stored, shown or compared."""
+"""The field's own words as enumerations: every choice that is stored, shown or compared.
+
+What recipients read and other apps translate too has a context: the first app in INSTALLED_APPS would win otherwise.
+"""
 
 from enum import Enum, IntEnum
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Channel(TextChoices):
     """How a message reaches a person; a new channel is one line here, one file in channels/."""
 
-    PUSH = "push", _("Push")
-    SMS = "sms", _("SMS")
-    EMAIL = "email", _("Email")
+    PUSH = "push", pgettext_lazy("carillon", "Push")
+    SMS = "sms", pgettext_lazy("carillon", "SMS")
+    EMAIL = "email", pgettext_lazy("carillon", "Email")
 
 
 class Priority(TextChoices):
@@ -195,7 +199,7 @@ class Platform(TextChoices):
 
     ANDROID = "android", "Android"
     IOS = "ios", "iOS"
-    WEB = "web", _("Web")
+    WEB = "web", pgettext_lazy("carillon", "Web")
 
 
 class TokenType(TextChoices):

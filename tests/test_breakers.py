@@ -18,8 +18,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from notifications.breakers import Permit, ProviderBreaker
-from notifications.rules.breaking import BreakerPolicy
+from notifications.breakers import ProviderBreaker
+from notifications.rules.breaking import BreakerPolicy, Permit
 
 FAST = BreakerPolicy(window=30.0, minimum_volume=10, threshold=0.5, reset_timeout=0.2, longest_timeout=0.8)
 Make = Callable[..., ProviderBreaker]

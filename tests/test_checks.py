@@ -268,7 +268,12 @@ TABLE: list[tuple[str, str, str, Change]] = [
         "give code.number a value",
         text("{{ code.number }}"),
     ),
-    ("W047", "declares throttle", "remove throttle=", lambda host: host.declare(replace(LOGIN, throttle="5/hour"))),
+    (
+        "W047",
+        "declares retention",
+        "remove retention=",
+        lambda host: host.declare(replace(LOGIN, retention=timedelta(1))),
+    ),
     (
         "W048",
         "has no words for email",

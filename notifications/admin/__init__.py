@@ -45,10 +45,10 @@ from .person import PersonAdmin
 from .recipients import (
     DeviceAdmin,
     PreferenceAdmin,
-    SuppressionAdmin,
     TopicAdmin,
     TopicSubscriptionAdmin,
 )
+from .suppressions import SuppressionAdmin
 from .traffic import (
     BroadcastAdmin,
     ClaimAdmin,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -23,11 +22,11 @@ from ..models import Delivery
 from ..models.console_queries import Line
 from ..rules.explanations import explain
 from ..rules.identity import time_of
+from ..rules.masking import redacted as redacted
 from ..rules.quiet_hours import zone
 
 PII = "carillon.view_pii"
 EMPTY = "–"
-_PERSONAL = re.compile(r"\S+@\S+|\+?\d[\d ()-]{5,}\d|\S{32,}")
 _ICONS = {
     Family.WAITING: "◷",
     Family.ON_ITS_WAY: "→",
@@ -108,11 +107,6 @@ def history_table(lines: Sequence[Line], zone_name: str = "", *, full: bool) -> 
         '<table class="carillon-history">{}</table>',
         format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
     )
-
-
-def redacted(text: str) -> str:
-    """Return what a provider or a person wrote without whatever looks like an address, a number or a token."""
-    return _PERSONAL.sub("…", text)
 
 
 def id_moment(identifier: UUID, zone_name: str = "") -> str:

@@ -30,6 +30,7 @@ from .markup import (
     redacted,
     sees_personal_data,
 )
+from .what_if import what_if
 
 _LONGEST_NUMBER = 18
 
@@ -82,6 +83,7 @@ class PersonAdmin(ReadOnlyAdmin):
         view = _View(request, person, found.message, site)
         return {
             "person": view.person(),
+            "what_if": what_if(request, person.recipient, term, site),
             "others": [(key.recipient, person_url(key.recipient, site)) for key in found.people[1:]],
             "entries": [view.entry(entry) for entry in page.entries],
             "devices": [view.device(row) for row in page.devices],

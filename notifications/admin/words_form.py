@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ..channels import SPECS
 from ..enums import Channel
-from ..flows.declare import Words
+from ..flows.layout import Words
 from ..flows.words import problems_in
 from ..models import Template
 
@@ -32,6 +32,32 @@ class AddWordsForm(forms.Form):
         help_text=gettext_lazy("As en, de or pt-BR."),
         error_messages={"invalid": gettext_lazy("Write a language code such as en, de or pt-BR.")},
     )
+
+
+class PreviewForm(forms.Form):
+    """In which language, with which values and in which light words are shown."""
+
+    locale = forms.RegexField(_LOCALE, label=gettext_lazy("Language"), max_length=16, required=False)
+    scheme = forms.ChoiceField(
+        label=gettext_lazy("Colours"),
+        choices=[("light", gettext_lazy("light")), ("dark", gettext_lazy("dark"))],
+        required=False,
+    )
+    values = forms.JSONField(
+        label=gettext_lazy("Other values"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "class": "carillon-words"}),
+        help_text=gettext_lazy("In place of the sample’s, as {“name”: “Ada”}."),
+    )
+
+    prefix = "show"
+
+    def clean_values(self) -> dict[str, object]:
+        """Values have names."""
+        found = self.cleaned_data["values"]
+        if found is not None and not isinstance(found, dict):
+            raise forms.ValidationError(_("Write names and values, as {“name”: “Ada”}."))
+        return found or {}
 
 
 class WordsForm(forms.Form):
@@ -66,9 +92,16 @@ class WordsForm(forms.Form):
 
     def words(self) -> Words:
         """Return the words as written; a part left empty is left out, and a language of which nothing is left too."""
+        return self._found(self.cleaned_data)
+
+    def written(self) -> Words:
+        """Return the words as they stand there, right or wrong."""
+        return self._found(self.data)
+
+    def _found(self, values: Mapping[str, Any]) -> Words:
         found: Words = {}
         for place, parts in self._places.items():
-            written = {part: self.cleaned_data.get(_name(place, part), "") for part in parts}
+            written = {part: str(values.get(_name(place, part), "")) for part in parts}
             kept = {part: text for part, text in written.items() if text.strip()}
             if kept:
                 found[place] = kept

@@ -22,7 +22,9 @@ class Part:
 class ChannelSpec:
     """A channel: its parts, the files they come from, and its addresses.
 
-    `normalise` raises ValueError with a sentence for people; `read` turns files by suffix into parts.
+    `normalise` raises ValueError with a sentence for people; `read` turns files by suffix into parts, and `write` parts
+    into files. `prepare` does once per version and language what need not be done for each recipient; the parts that it
+    makes are `made`. `content` raises ValueError if the whole is more than the channel carries.
     """
 
     channel: Channel
@@ -32,6 +34,14 @@ class ChannelSpec:
     mask: Callable[[str], str]
     read: Callable[[Mapping[str, str]], dict[str, str]]
     content: Callable[[Mapping[str, str]], Content]
+    write: Callable[[Mapping[str, str]], dict[str, str]]
+    prepare: Callable[[Mapping[str, str], str], dict[str, str]] = lambda parts, _locale: dict(parts)
+    made: tuple[Part, ...] = ()
+
+    @property
+    def escaped(self) -> frozenset[str]:
+        """Names of the parts in which values are HTML-escaped."""
+        return frozenset(part.name for part in (*self.parts, *self.made) if part.escape)
 
     @property
     def required(self) -> list[str]:

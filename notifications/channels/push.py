@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 
 from ..enums import Channel
 from ..messages import Content
+from ..rules.email_safety import is_safe_link
+from ..rules.push_payload import fit_body
+from ..rules.rendering import one_line, plain
 from .base import ChannelSpec, Part
 
 _LONGEST_TOKEN = 4_096
@@ -51,15 +55,38 @@ def read(files: Mapping[str, str]) -> dict[str, str]:
     return parts
 
 
+def write(parts: Mapping[str, str]) -> dict[str, str]:
+    """Return `push.toml` as `read` takes it."""
+    known = [part.name for part in PUSH.parts]
+    lines = [f"{name} = {_toml(parts[name])}" for name in known if name in parts]
+    data = {name.removeprefix(_DATA): text for name, text in parts.items() if name.startswith(_DATA)}
+    lines += ["", "[data]", *(f"{_toml(key)} = {_toml(text)}" for key, text in data.items())] if data else []
+    return {"push.toml": "\n".join(lines) + "\n"} if lines else {}
+
+
 def content(parts: Mapping[str, str]) -> Content:
-    """Return the message."""
-    return Content(
-        title=parts["title"].strip(),
-        body=parts["body"].strip(),
-        image=parts.get("image", "").strip(),
-        url=parts.get("url", "").strip(),
-        data={name.removeprefix(_DATA): text for name, text in parts.items() if name.startswith(_DATA)},
-    )
+    """Return the message, its body shortened if the whole is larger than providers take.
+
+    A link that would run something is left out: a message is worth more than a link that somebody smuggled in.
+
+    Raises:
+        ValueError: it is too large even without its body.
+    """
+    texts = {name: plain(text) for name, text in parts.items()}
+    title, image, url = one_line(texts["title"]), _link(texts.get("image", "")), _link(texts.get("url", ""))
+    data = {name.removeprefix(_DATA): text for name, text in texts.items() if name.startswith(_DATA)}
+    body = fit_body(title, texts["body"].strip(), image, url, data)
+    return Content(title=title, body=body, image=image, url=url, data=data)
+
+
+def _link(text: str) -> str:
+    url = text.strip()
+    return url if is_safe_link(url) else ""
+
+
+def _toml(text: str) -> str:
+    """Return a basic string of TOML, which JSON's is but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 PUSH = ChannelSpec(
@@ -70,4 +97,5 @@ PUSH = ChannelSpec(
     mask=mask,
     read=read,
     content=content,
+    write=write,
 )

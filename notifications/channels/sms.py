@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import phonenumbers
 
 from ..enums import Channel
 from ..messages import Content
+from ..rules.rendering import plain
+from ..rules.sms_segments import MOST_SEGMENTS, count_segments, with_plain_spaces
 from .base import ChannelSpec, Part
 
 
@@ -29,6 +33,19 @@ def mask(address: str) -> str:
     return f"{address[:3]}…{address[-2:]}" if len(address) > 6 else "…"
 
 
+def content(parts: Mapping[str, str]) -> Content:
+    """Return the message.
+
+    Raises:
+        ValueError: it takes more segments than anybody should pay for.
+    """
+    text = with_plain_spaces(plain(parts["text"]).strip())
+    segments = count_segments(text)
+    if segments.parts > MOST_SEGMENTS:
+        raise ValueError(f"takes {segments.parts} segments of {segments.encoding}; {MOST_SEGMENTS} are allowed")
+    return Content(text=text)
+
+
 SMS = ChannelSpec(
     channel=Channel.SMS,
     parts=(Part("text", required=True),),
@@ -36,5 +53,6 @@ SMS = ChannelSpec(
     normalise=normalise,
     mask=mask,
     read=lambda files: {"text": files["sms.txt"].strip()} if "sms.txt" in files else {},
-    content=lambda parts: Content(text=parts["text"].strip()),
+    content=content,
+    write=lambda parts: {"sms.txt": f"{parts['text']}\n"} if "text" in parts else {},
 )

@@ -14,14 +14,16 @@ from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
 from ..enums import Channel
 from ..flows.compose import compile_parts
 from ..flows.declare import FOLDER, Words, find_words
+from ..flows.words import LINKS
 from ..rules.data import problems_with
+from ..rules.email_safety import problem_in
 from ..rules.rendering import RenderError, render_part
 from .base import error, routed_channels, usable, warning
 
-BUILT_IN = frozenset({"carillon-trial"})
+BUILT_IN = frozenset({"carillon-trial", "carillon-digest", "carillon-layout"})
 CORRECT = "correct the file that the message names"
 _MISSING = re.compile(r"variable (\S+) is missing")
-_WITHOUT_EFFECT = ("throttle", "digest", "retention")
+_WITHOUT_EFFECT = ("retention",)
 
 
 def check_declarations(**_: object) -> list[CheckMessage]:
@@ -123,9 +125,12 @@ def _render_problems(template: TemplateDeclaration, words: Words) -> Iterator[Ch
                 continue
             try:
                 if covered:
-                    render_part(compiled[name], template.sample, locale, None)
+                    render_part(compiled[name], {**LINKS, **template.sample}, locale, None)
             except RenderError as problem:
                 yield _unfilled(template, file, str(problem))
+            said = problem_in(source) if name == "html" else ""
+            if said:
+                yield error(45, f"{file}: {said}.", CORRECT)
 
 
 def _unfilled(template: TemplateDeclaration, file: str, problem: str) -> CheckMessage:

@@ -28,6 +28,7 @@ ALWAYS: tuple[Check, ...] = (
     declared.check_sensitive,
     declared.check_words,
     words.check_places,
+    words.check_email_extra,
     database.check_engine,
 )
 ON_DEPLOY: tuple[Check, ...] = (deployment.check_guest_list, deployment.check_far_ends)

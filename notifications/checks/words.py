@@ -11,13 +11,23 @@ from django.core.checks import CheckMessage
 from ..channels import SPECS
 from ..enums import Channel
 from ..flows.declare import FOLDER, word_folders, word_roots
+from ..rules.email_style import CAN_INLINE
+from ..rules.email_text import CAN_LAY_OUT
 from ..rules.locales import usable_locale
-from .base import error, warning
+from .base import error, routed_channels, warning
 
 
 def check_places(**_: object) -> list[CheckMessage]:
     """E044, W055, W056: folders that are no language tag, words that another app's hide, files that nobody reads."""
     return [*_foreign_folders(), *_hidden_words(), *_stray_files()]
+
+
+def check_email_extra(**_: object) -> list[CheckMessage]:
+    """W057: emails go out, but nothing is there to write their styles into elements and to lay out their text."""
+    if Channel.EMAIL not in routed_channels() or (CAN_INLINE and CAN_LAY_OUT):
+        return []
+    what = "Emails go out with their styles in a style sheet, which many clients do not read, and with plainer text."
+    return [warning(57, what, "pip install 'django-carillon[email]' (css-inline and inscriptis)")]
 
 
 def _foreign_folders() -> Iterator[CheckMessage]:

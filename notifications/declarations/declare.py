@@ -21,8 +21,9 @@ from .kinds import (
     CategoryDeclaration,
     TemplateDeclaration,
 )
+from .limits import parse_digest, parse_throttle
 from .registry import keep, place, registry
-from .values import bind, channel_list, duration, need, need_mapping, need_slug, one_of
+from .values import bind, duration, first_and_later, need, need_mapping, need_slug, one_of, shaped
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -66,10 +67,14 @@ def category(  # noqa: PLR0913 - the public contract
     digest: str | None = None,
     uncertain: str = "resend",
     retention: timedelta | int | None = None,
+    label: str = "",
+    description: str = "",
 ) -> CategoryDeclaration:
     """Declare a category of messages and return its handle.
 
-    Durations are timedeltas or seconds. `mandatory` overrides preference and quiet hours, never suppression.
+    Durations are timedeltas or seconds. `mandatory` overrides preference and quiet hours, never suppression. `label`
+    and `description` are what recipients read on their preference page, translated by your own catalogues (mark them
+    with `gettext_noop`).
 
     Raises:
         ConfigurationError: a value is impossible; the text names the category, the value and where it stands.
@@ -79,9 +84,7 @@ def category(  # noqa: PLR0913 - the public contract
     level = Priority(one_of(where, "priority", priority, Priority.values))
     lifetime = duration(where, "ttl", ttl)
     wait = duration(where, "patience", patience) or FIRST_PATIENCE.get(level, USUAL_PATIENCE)
-    first, later = channel_list(where, "channels", channels), channel_list(where, "fallback", fallback)
-    need(first, where, "name at least one channel")
-    need(not set(first) & set(later), where, "a fallback channel is already in channels")
+    first, later = first_and_later(where, channels, fallback)
     return registry.add_category(
         CategoryDeclaration(
             slug=slug,
@@ -92,10 +95,12 @@ def category(  # noqa: PLR0913 - the public contract
             patience=min(wait, lifetime / 2) if lifetime else wait,
             fallback_after=duration(where, "fallback_after", fallback_after),
             ttl=lifetime,
-            throttle=throttle or "",
-            digest=digest or "",
+            throttle=shaped(where, "throttle", throttle, parse_throttle),
+            digest=shaped(where, "digest", digest, parse_digest),
             uncertain=UncertainPolicy(one_of(where, "uncertain", uncertain, UncertainPolicy.values)),
             retention=duration(where, "retention", retention),
+            label=str(label),
+            description=str(description),
         )
     )
 

@@ -37,6 +37,8 @@ class CategoryDeclaration:
     digest: str = ""
     uncertain: UncertainPolicy = UncertainPolicy.RESEND
     retention: timedelta | None = None
+    label: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from ..conf import did_you_mean
@@ -45,6 +45,16 @@ def channel_list(where: str, name: str, values: Sequence[str]) -> tuple[Channel,
     return tuple(Channel(value) for value in values)
 
 
+def first_and_later(
+    where: str, channels: Sequence[str], fallback: Sequence[str]
+) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
+    """Return a category's primary channels, at least one, and its fallbacks, none of them primary too."""
+    first, later = channel_list(where, "channels", channels), channel_list(where, "fallback", fallback)
+    need(first, where, "name at least one channel")
+    need(not set(first) & set(later), where, "a fallback channel is already in channels")
+    return first, later
+
+
 def duration(where: str, name: str, value: object) -> timedelta | None:
     """Return a timedelta, given as one or as whole seconds; none may be 0 or less."""
     if value is None:
@@ -56,6 +66,18 @@ def duration(where: str, name: str, value: object) -> timedelta | None:
         what = f"{name} must be a timedelta or whole seconds, more than 0, not {value!r}"
         raise ConfigurationError(f"{where}: {what}")
     return found
+
+
+def shaped(where: str, name: str, value: object, parse: Callable[[str], object]) -> str:
+    """Return a text that `parse` must be able to read; none is empty."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {name} {error}, not {value!r}") from None
+    return text
 
 
 def need_slug(slug: object, where: str) -> None:

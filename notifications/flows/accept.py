@@ -38,7 +38,7 @@ def accept(request: Request, present: Callable[[Notification, list[Delivery]], o
             if earlier is not None:
                 return Accepted(earlier.notification_id, earlier.response, replayed=True)
         now = Delivery.objects.database_now()
-        notification = _make(request, template, person, now)
+        notification = draft(request, template, person, now)
         notification.data = public
         notification.secrets = encrypt(secret) if secret else None
         notification.save(force_insert=True)
@@ -50,14 +50,15 @@ def accept(request: Request, present: Callable[[Notification, list[Delivery]], o
     return Accepted(notification.pk, response)
 
 
-def _make(request: Request, template: Template, person: Person, now: datetime) -> Notification:
+def draft(request: Request, template: Template, person: Person, now: datetime) -> Notification:
+    """Return the notification that a request makes, unsaved and without its variables."""
     ttl = request.ttl or template.category.ttl
     start = max(now, request.send_at) if request.send_at else now
     return Notification(
         recipient=person.recipient,
         template=template.slug,
         category=template.category.slug,
-        version_id=published(template),
+        version_id=request.version_id or published(template),
         channels=list(request.channels),
         tags=list(request.tags),
         addresses={} if user_key(person.recipient) else {item.channel: item.address for item in person.targets},

@@ -6,6 +6,8 @@ import logging
 
 from django.db import connection
 
+from ..rules.masking import redacted
+
 logger = logging.getLogger("notifications.alerts")
 _UPSERT = """
     INSERT INTO carillon_alert (kind, subject, detail, count, first_at, last_at)
@@ -22,4 +24,5 @@ def raise_alert(kind: str, subject: str, detail: str) -> None:
         cursor.execute(_UPSERT, [kind, subject[:80], detail])
         count = cursor.fetchone()[0]
     if count == 1:
-        logger.error("%s: %s: %s", kind, subject, detail)
+        # A provider's words may quote an address; the row keeps them as they are, for those who may see them.
+        logger.error("%s: %s: %s", kind, subject, redacted(detail))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from .. import conf
-from ..breakers import Permit
 from ..enums import Channel, Reason, State
 from ..models import Claim, Delivery
 from ..models.delivery_queries import stand_at, standing_of
 from ..providers.base import Adapter
+from ..rules.breaking import Permit
 from ..rules.doubt import resumed
 from ..rules.pacing import Turn, claim_size
 from ..rules.routing import candidates, choose, in_order
@@ -23,8 +23,10 @@ from ..rules.standing import Change, Standing
 from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
 from .behind import Behind, split, with_patience
+from .collapse import collapse
 from .recheck import Facts, load_facts, recheck
 from .record import record
+from .throttle import throttle
 from .turns import is_urgent, leave, report
 
 _AGAIN = timedelta(seconds=2)
@@ -71,7 +73,9 @@ def claim(
         now = Delivery.objects.database_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
-        routes = _Routes(channel, rows[0].lane, facts)
+        for decide in (collapse, throttle):
+            settled |= decide([row for row in rows if row.pk not in settled], facts)
+        routes = Routes(channel, rows[0].lane, facts)
         sendable = []
         for row in rows:
             if row.pk in settled:
@@ -98,11 +102,26 @@ def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None,
     return [row for row in rows if not goes_alone(standing_of(row))]
 
 
-class _Routes:
-    """Which provider each row goes through; asks hold and breaker once per provider."""
+def _leave(alias: str, urgent: bool) -> tuple[Permit, Turn]:  # noqa: FBT001 - as a dry run's stand-in takes it
+    return leave(alias, urgent=urgent)
 
-    def __init__(self, channel: Channel, lane: int, facts: Facts) -> None:
+
+class Routes:
+    """Which provider each row goes through; asks hold and breaker once per provider.
+
+    A dry run asks otherwise: `ask` and `held_until` are then those that change nothing.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        lane: int,
+        facts: Facts,
+        ask: Callable[[str, bool], tuple[Permit, Turn]] = _leave,
+        held_until: Callable[[str, str], datetime | None] = gate.held_until,
+    ) -> None:
         self.lane = lane
+        self.ask, self.held_until = ask, held_until
         self.route_entries = conf.get().routes.get(channel, ())
         self.facts = facts
         self.permits: dict[str, Permit] = {}
@@ -126,13 +145,13 @@ class _Routes:
         return alias, None
 
     def _is_open(self, alias: str, platform: str) -> bool:
-        if gate.held_until(alias, platform) is not None:
+        if self.held_until(alias, platform) is not None:
             return False
         if self.taken and alias not in self.permits:
             # One claim serves one provider: asking for a second permit could take a probe that nobody would use.
             return True
         if alias not in self.permits:
-            self.permits[alias], turn = leave(alias, urgent=is_urgent(self.lane))
+            self.permits[alias], turn = self.ask(alias, is_urgent(self.lane))
             self.behind[alias] = Behind(alias, turn, self.facts)
         if self.permits[alias].allowed:
             self.taken = self.taken or alias
@@ -160,7 +179,7 @@ class _Routes:
         return going
 
     def _park(self, row: Delivery, alias: str, platform: str) -> Standing:
-        permit, behind, held = self.permits.get(alias), self.behind.get(alias), gate.held_until(alias, platform)
+        permit, behind, held = self.permits.get(alias), self.behind.get(alias), self.held_until(alias, platform)
         if behind is not None and behind.turn.paused and held is None:
             return behind.park(row).after
         wait = max(_SHORTEST_WAIT, timedelta(seconds=permit.retry_after)) if permit else _AGAIN
@@ -168,7 +187,7 @@ class _Routes:
         return with_patience(waiting, row, self.facts)
 
 
-def _take(rows: list[Delivery], routes: _Routes, worker: str) -> Batch | None:
+def _take(rows: list[Delivery], routes: Routes, worker: str) -> Batch | None:
     """Put the rows of one provider under a claim; the others stay due and are claimed next."""
     alias = routes.taken
     if not rows:

@@ -36,11 +36,25 @@ def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data
     chosen = choose_locale(locale, settings.LANGUAGE_CODE, by_locale)
     if chosen is None:
         raise RenderError(f"no words for {channel}")
-    parts = {name: render_part(part, data, chosen, zone(time_zone)) for name, part in by_locale[chosen].items()}
+    return render(channel, chosen, by_locale[chosen], data, time_zone)
+
+
+def render(
+    channel: Channel, locale: str, compiled: Mapping[str, CompiledTemplate], data: Mapping[str, object], time_zone: str
+) -> Content:
+    """Return the message that a language's compiled words make.
+
+    Raises:
+        RenderError: a variable is missing, a part cannot be rendered, or the whole is more than the channel carries.
+    """
+    parts = {name: render_part(part, data, locale, zone(time_zone)) for name, part in compiled.items()}
     missing = [name for name in SPECS[channel].required if name not in parts]
     if missing:
-        raise RenderError(f"{channel} in {chosen} lacks {', '.join(missing)}")
-    return SPECS[channel].content(parts)
+        raise RenderError(f"{channel} in {locale} lacks {', '.join(missing)}")
+    try:
+        return SPECS[channel].content(parts)
+    except ValueError as error:
+        raise RenderError(f"{channel} {error}") from None
 
 
 def channels_with_words(version_id: int) -> frozenset[Channel]:
@@ -54,8 +68,17 @@ def words(version_id: int) -> Mapping[Channel, Words]:
     found: dict[Channel, dict[str, Mapping[str, CompiledTemplate]]] = {}
     for row in Translation.objects.filter(version_id=version_id):
         channel = Channel(row.channel)
-        found.setdefault(channel, {})[row.locale] = compile_parts(channel, row.parts)
+        found.setdefault(channel, {})[row.locale] = compile_words(channel, row.locale, row.parts)
     return {channel: Words(by_locale) for channel, by_locale in found.items()}
+
+
+def compile_words(channel: Channel, locale: str, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:
+    """Return the compiled words of one language as messages are made of them.
+
+    Raises:
+        RenderError: a part is not valid; the text names it.
+    """
+    return compile_parts(channel, SPECS[channel].prepare(parts, locale))
 
 
 def compile_parts(channel: Channel, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:
@@ -64,7 +87,7 @@ def compile_parts(channel: Channel, parts: Mapping[str, str]) -> dict[str, Compi
     Raises:
         RenderError: a part is not valid; the text names it.
     """
-    escaped = {part.name for part in SPECS[channel].parts if part.escape}
+    escaped = SPECS[channel].escaped
     compiled = {}
     for name, source in parts.items():
         try:

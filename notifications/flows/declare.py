@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from django.apps import apps
@@ -17,12 +17,12 @@ from ..enums import Channel, Source
 from ..exceptions import ConfigurationError
 from ..models import Category, Template, TemplateVersion, Translation
 from ..rules.identity import UserKey
-from ..rules.rendering import RenderError
-from .compose import compile_parts
 from .hash_key import hash_key_is_lost
+from .layout import LAYOUT, Words, layouts, required_parts, with_layout, words_of
+from .words import refuse_unusable
 
+__all__ = ["FOLDER", "Words", "find_words", "load_declarations", "publish", "save_draft", "words_of"]
 FOLDER = "notification_templates"
-Words = dict[tuple[Channel, str], dict[str, str]]
 
 
 def load_declarations() -> None:
@@ -35,7 +35,8 @@ def load_declarations() -> None:
     files = find_words()
     with transaction.atomic():
         categories = {slug: _save_category(item) for slug, item in registry.categories.items()}
-        for slug, declared in registry.templates.items():
+        # The layout first: the words that come after it are published with it.
+        for slug, declared in sorted(registry.templates.items(), key=lambda item: item[0] != LAYOUT):
             template = _save_template(declared, categories[declared.category.slug])
             if slug in files:
                 publish(template, files[slug], Source.CODE)
@@ -60,7 +61,7 @@ def find_words(refused: list[str] | None = None) -> dict[str, Words]:
     found: dict[str, Words] = {}
     for slug, locale, folder in word_folders():
         try:
-            words = _read(folder, locale)
+            words = read_folder(slug, folder, locale)
         except ConfigurationError as problem:
             if refused is None:
                 raise
@@ -95,46 +96,84 @@ def publish(
     published is kept as a conflict, not used until someone decides.
 
     Raises:
-        ConfigurationError: a part cannot be compiled.
+        ConfigurationError: a part cannot be compiled, or renders without end.
     """
-    checksum = _checksum(words)
-    latest = template.versions.order_by("-number").first()
+    checksum = checksum_of(words)
     from_code = template.versions.filter(source=Source.CODE).order_by("-number").first()
     if source == Source.CODE and from_code is not None and from_code.checksum == checksum:
         return None
-    for (channel, locale), parts in words.items():
-        try:
-            compile_parts(channel, parts)
-        except RenderError as error:
-            raise ConfigurationError(f"template {template.slug!r}, {locale}: {error}") from error
+    refuse_unusable(template, words)
     current = template.current
     conflict = source == Source.CODE and current is not None and current.source == Source.CONSOLE
-    version = TemplateVersion.objects.create(
-        template=template,
-        number=latest.number + 1 if latest else 1,
-        source=source,
-        checksum=checksum,
-        conflict=conflict,
-        created_by_id=author_id,
+    made = TemplateVersion(
+        template=template, source=source, checksum=checksum, conflict=conflict, created_by_id=author_id
     )
+    store(made, words, layouts())
+    if not conflict:
+        if source == Source.CONSOLE:
+            template.versions.filter(conflict=True).update(conflict=False)  # somebody has decided
+        _use(template, made)
+    return made
+
+
+def save_draft(template: Template, words: Words, *, author_id: UserKey | None = None) -> TemplateVersion:
+    """Keep words as a version that is not published.
+
+    Raises:
+        ConfigurationError: a part cannot be compiled, or renders without end.
+    """
+    refuse_unusable(template, words)
+    made = TemplateVersion(
+        template=template, source=Source.CONSOLE, checksum=checksum_of(words), draft=True, created_by_id=author_id
+    )
+    store(made, words, layouts())
+    return made
+
+
+def store(version: TemplateVersion, words: Words, known: Mapping[str, str]) -> None:
+    """Write a version with its words under the template's next number, each email with the layout around it."""
+    latest = version.template.versions.order_by("-number").first()
+    version.number = latest.number + 1 if latest else 1
+    version.save(force_insert=True)
     Translation.objects.bulk_create(
         [
             Translation(version=version, channel=channel, locale=locale, parts=parts)
-            for (channel, locale), parts in sorted(words.items())
+            for (channel, locale), parts in sorted(with_layout(version.template.slug, words, known).items())
         ]
     )
-    if not conflict:
-        template.current = version
-        template.save(update_fields=["current"])
-    return version
 
 
-def words_of(version: TemplateVersion) -> Words:
-    """Return a version's words."""
-    return {(Channel(row.channel), row.locale): dict(row.parts) for row in version.translations.all()}
+def _use(template: Template, version: TemplateVersion) -> None:
+    template.current = version
+    template.save(update_fields=["current"])
+    if template.slug == LAYOUT:
+        _frame_anew()
 
 
-def _read(folder: Path, locale: str) -> Words:
+def _frame_anew() -> None:
+    """Publish whatever stands in another layout once more in this one: the same words, from the same hand."""
+    known = layouts()
+    for template in Template.objects.exclude(slug=LAYOUT).exclude(current=None).select_related("current"):
+        old = template.current
+        if old is None:
+            continue
+        words = words_of(old)
+        framed = {(Channel(row.channel), row.locale): row.parts for row in old.translations.all()}
+        if with_layout(template.slug, words, known) == framed:
+            continue
+        made = TemplateVersion(
+            template=template, source=old.source, checksum=old.checksum, created_by_id=old.created_by_id
+        )
+        store(made, words, known)
+        _use(template, made)
+
+
+def read_folder(slug: str, folder: Path, locale: str) -> Words:
+    """Return the words in one language's folder.
+
+    Raises:
+        ConfigurationError: a file is not valid; the text says which.
+    """
     texts = {item.name: _text(item) for item in sorted(folder.iterdir()) if item.is_file()}
     known = {name for spec in SPECS.values() for name in spec.files}
     unknown = sorted(set(texts) - known)
@@ -147,7 +186,7 @@ def _read(folder: Path, locale: str) -> Words:
             parts = spec.read(texts)
         except ValueError as error:
             raise ConfigurationError(f"{folder}: {error}") from error
-        missing = [name for name in spec.required if name not in parts]
+        missing = [name for name in required_parts(slug, channel) if name not in parts]
         if parts and missing:
             raise ConfigurationError(f"{folder}: {channel} needs {', '.join(missing)}")
         if parts:
@@ -175,6 +214,8 @@ def _save_category(item: CategoryDeclaration) -> Category:
         "digest": item.digest,
         "uncertain": item.uncertain,
         "retention": item.retention,
+        "label": item.label,
+        "description": item.description,
         "source": Source.CODE,
     }
     return Category.objects.update_or_create(slug=item.slug, defaults=values)[0]
@@ -191,6 +232,7 @@ def _save_template(item: TemplateDeclaration, category: Category) -> Template:
     return Template.objects.update_or_create(slug=item.slug, defaults=values)[0]
 
 
-def _checksum(words: Words) -> str:
+def checksum_of(words: Words) -> str:
+    """Return what tells these words from others."""
     ordered = sorted((channel.value, locale, sorted(parts.items())) for (channel, locale), parts in words.items())
     return hashlib.sha256(json.dumps(ordered, ensure_ascii=False).encode()).hexdigest()

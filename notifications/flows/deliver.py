@@ -21,6 +21,7 @@ from .compose import compose
 from .outcomes import Outcomes
 from .recheck import PAUSED_FOR
 from .turns import Turns
+from .unsubscribe import headers_of, links_of
 
 logger = logging.getLogger("notifications.deliver")
 
@@ -151,7 +152,8 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         secrets = decrypt(bytes(notification.secrets)) if notification.secrets else {}
     except ValueError as error:
         raise RenderError(str(error)) from error
-    data = {**notification.data, **secrets, **(row.data or {})}
+    links = links_of(row, category)
+    data = {**links, **notification.data, **secrets, **(row.data or {})}
     alias = batch.adapter.alias
     return OutboundMessage(
         delivery_id=row.pk,
@@ -166,6 +168,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         expires_at=row.expires_at,
         high_priority=category.priority in ("critical", "high"),
         tags=tuple(notification.tags),
+        headers=headers_of(row, category, links["unsubscribe_url"]),
         keyed=batch.adapter.idempotency_key_lifetime is not None,
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )

@@ -12,11 +12,13 @@ from ..models import (
     Delivery,
     DeliveryEvent,
     Device,
+    Digest,
     Notification,
     Preference,
     Receipt,
     RefusedRequest,
     Suppression,
+    ThrottleWindow,
     TopicSubscription,
 )
 from ..rules.identity import UserKey, user_recipient
@@ -38,6 +40,8 @@ def erase(user_key: UserKey, *, actor: str) -> dict[str, int]:
         "topics": TopicSubscription.objects.filter(user=user_key).delete()[0],
         "preferences": Preference.objects.filter(pk=recipient).delete()[0],
         "refused_requests": RefusedRequest.objects.filter(recipient=recipient).delete()[0],
+        "digests": Digest.objects.filter(recipient=recipient).delete()[0],
+        "throttles": ThrottleWindow.objects.filter(recipient=recipient).delete()[0],
         "deliveries": _erase_deliveries(Delivery.objects.filter(recipient=recipient)),
         "notifications": Notification.objects.filter(recipient=recipient).delete()[0],
     }

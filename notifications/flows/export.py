@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from ..models import Delivery, DeliveryEvent, Device, Notification, RefusedRequest, Suppression, TopicSubscription
+from ..models import (
+    Delivery,
+    DeliveryEvent,
+    Device,
+    Digest,
+    Notification,
+    RefusedRequest,
+    Suppression,
+    ThrottleWindow,
+    TopicSubscription,
+)
 from ..rules.identity import UserKey, user_recipient
 from .people import load_people
 from .preferences import read_preferences
@@ -24,6 +34,8 @@ def export(user_key: UserKey) -> dict[str, object]:
         "topics": sorted(TopicSubscription.objects.filter(user=user_key).values_list("topic__slug", flat=True)),
         "suppressions": _suppressions(user_key, devices),
         "notifications": _notifications(deliveries),
+        "digests": _digests(recipient),
+        "throttle_windows": _windows(recipient),
         "refused_requests": [
             {"template": row.template, "reason": row.reason, "detail": row.detail, "created_at": row.created_at}
             for row in RefusedRequest.objects.filter(recipient=recipient).order_by("pk")
@@ -58,8 +70,29 @@ def _suppressions(user_key: UserKey, devices: list[Device]) -> list[Mapping[str,
     return list(
         Suppression.objects.filter(address_hash__in=hashes)
         .order_by("pk")
-        .values("channel", "cause", "created_at", "lifted_at")
+        .values("channel", "cause", "source", "created_at", "expires_at", "lifted_at", "lifted_reason")
     )
+
+
+def _digests(recipient: str) -> list[dict[str, object]]:
+    """Return what was or is being gathered, by the ids under which it is among the notifications."""
+    return [
+        {
+            "category": row.category,
+            "channel": row.channel,
+            "due_at": row.due_at,
+            "notification": row.notification_id,
+            "gathered": [item.notification_id for item in row.items.all()],
+        }
+        for row in Digest.objects.filter(recipient=recipient).order_by("pk").prefetch_related("items")
+    ]
+
+
+def _windows(recipient: str) -> list[dict[str, object]]:
+    return [
+        {"category": row.category, "channel": row.channel, "ends_at": row.ends_at, "admitted": list(row.admitted)}
+        for row in ThrottleWindow.objects.filter(recipient=recipient).order_by("pk")
+    ]
 
 
 def _notifications(deliveries: list[Delivery]) -> list[dict[str, object]]:

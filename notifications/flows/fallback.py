@@ -8,18 +8,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..enums import Channel, Reason, State
+from ..enums import Reason, State
 from ..models import Category, Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.doubt import is_doubted
 from ..rules.fallback import judge
-from ..rules.identity import user_key
-from ..rules.planning import Person
-from ..rules.quiet_hours import zone
 from ..rules.standing import Change
 from ..rules.transitions import ended
 from ..wakeups import wake_on_commit
-from .people import address_target, load_people
+from .people import person_of
 from .plan import plan, steps_of
 from .record import record
 
@@ -55,7 +52,7 @@ def fall_back(delivery_id: UUID) -> bool:
         )
         if go:
             personal = {row.recipient: row.data for row in rows if row.data}
-            people = [person] if (person := _person(first["recipient"], notification)) else []
+            people = [person] if (person := person_of(first["recipient"], notification)) else []
             made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
             if any(row.state == State.PENDING for row in made):
                 _take_over(current, made)
@@ -85,16 +82,3 @@ def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:
     ]
     record(changes)
     wake_on_commit(row.channel for row in made if row.state == State.PENDING)
-
-
-def _person(recipient: str, notification: Notification) -> Person | None:
-    """Return the recipient as they can be reached now; somebody without an account as they were addressed."""
-    if user_key(recipient) is not None:
-        return next(iter(load_people([recipient])), None)
-    targets = [address_target(Channel(channel), address) for channel, address in notification.addresses.items()]
-    return Person(
-        recipient,
-        targets=tuple(target for target in targets if target is not None),
-        locale=notification.locale,
-        zone=zone(notification.time_zone),
-    )

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from django.db import connection
 from django.db.models.functions import Now
-from pybreaker import STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
+from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
 from .. import conf
 from ..breakers import KEY as BREAKER_KEY
@@ -22,7 +22,7 @@ from ..models import ProviderHold
 from ..pacing import Pace
 from ..providers.base import GRACE_SECONDS, Adapter
 from ..providers.registry import adapter_for
-from ..rules.breaking import BreakerPolicy
+from ..rules.breaking import BreakerPolicy, Permit
 from ..rules.doubt import Key
 from ..wakeups import connection as redis_of
 from .alerts import raise_alert
@@ -103,6 +103,13 @@ def known_hold(alias: str, platform: str) -> datetime | None:
 def held_until(alias: str, platform: str = "") -> datetime | None:
     """Return when the provider's hold ends, its own or that of one platform's devices; None if it is not held."""
     return _holds.get(alias, platform)
+
+
+def foresee(alias: str, at: datetime, now: datetime) -> Permit:
+    """Return the leave that the breaker as it stands now would give at a moment; asks for none and changes nothing."""
+    seen = breaker(alias).look()
+    wait = max(0.0, seen.retry_after - (at - now).total_seconds())
+    return Permit(allowed=seen.state == STATE_CLOSED or not wait, retry_after=wait, state=seen.state)
 
 
 def can_serve(alias: str, platform: str, token_type: str) -> bool:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ..cipher import address_hash
 from ..enums import Channel, Source, SuppressionCause
 from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
 from . import gate
-from .declare import Words, publish, words_of
+from .declare import Words, publish, save_draft, words_of
 from .devices import prune, restorable, restore
 from .keys import revoke_key
 from .prune import Pruned, undo, would_restore
@@ -91,11 +90,10 @@ def undo_pruning(pruned: Pruned, by: By) -> int:
     return done
 
 
-def suppress_by_hand(channel: Channel, address: str, by: By) -> Suppression:
+def suppress_by_hand(channel: Channel, address: str, by: By, *, expires_at: datetime | None = None) -> Suppression:
     """Suppress a normalised address; it is kept as a hash and a masked hint."""
     with transaction.atomic():
-        suppress(channel, address, SuppressionCause.MANUAL, by.actor)
-        row = Suppression.objects.get(channel=channel, address_hash=address_hash(channel, address), lifted_at=None)
+        row = suppress(channel, address, SuppressionCause.MANUAL, by.actor, expires_at=expires_at)
         audit(by, "suppress", subject=f"{channel} {row.hint}", done=1)
     return row
 
@@ -167,3 +165,25 @@ def publish_words(template: Template, words: Words, base: object, author_id: obj
         if version is not None:
             audit(by, "publish", subject=f"{template.slug} v{version.number}")
     return version
+
+
+def draft_words(template: Template, words: Words, author_id: object, by: By) -> TemplateVersion:
+    """Keep words for later, as a version that is not published."""
+    with transaction.atomic():
+        locked = Template.objects.select_for_update(of=("self",)).get(pk=template.pk)
+        version = save_draft(locked, words, author_id=author_id)
+        audit(by, "draft", subject=f"{template.slug} v{version.number}")
+    return version
+
+
+def roll_back(version: TemplateVersion, base: object, author_id: object, by: By) -> TemplateVersion | None:
+    """Publish the words of an earlier version anew, on top of version `base`; None if they are in use already.
+
+    Raises:
+        Outdated: somebody else has published since `base`.
+    """
+    with transaction.atomic():
+        made = publish_words(version.template, words_of(version), base, author_id, by)
+        if made is not None:
+            audit(by, "roll_back", subject=f"{version.template.slug} v{made.number}", to=version.number)
+    return made

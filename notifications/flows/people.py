@@ -12,7 +12,7 @@ from .. import conf
 from ..channels import SPECS
 from ..cipher import address_hash
 from ..enums import Channel, TokenType
-from ..models import Device, Preference
+from ..models import Device, Notification, Preference
 from ..rules.identity import UserKey, user_key, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
@@ -62,7 +62,7 @@ def wishes_of(row: Preference) -> Wishes:
         windows = parse_windows(row.quiet_hours)
     except ValueError:
         windows = ()
-    return Wishes(row.channels, row.categories, windows, row.locale, row.time_zone)
+    return Wishes(row.channels, row.categories, row.devices, windows, row.locale, row.time_zone)
 
 
 def address_target(channel: Channel, address: str) -> Target | None:
@@ -72,6 +72,19 @@ def address_target(channel: Channel, address: str) -> Target | None:
     except ValueError:
         return None
     return Target(channel, normal, address_hash(channel, normal))
+
+
+def person_of(recipient: str, notification: Notification) -> Person | None:
+    """Return a notification's recipient as they can be reached now; without an account, as they were addressed."""
+    if user_key(recipient) is not None:
+        return next(iter(load_people([recipient])), None)
+    targets = [address_target(Channel(channel), address) for channel, address in notification.addresses.items()]
+    return Person(
+        recipient,
+        targets=tuple(target for target in targets if target is not None),
+        locale=notification.locale,
+        zone=zone(notification.time_zone),
+    )
 
 
 def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[Target]:

@@ -32,8 +32,23 @@ def plan(
     Who cannot be reached at all in one step is planned for the next (the fallback channels) at once.
     `personal` gives variables of single recipients. Planning the same people again changes nothing.
     """
-    suppressed = _suppressed([target for person in people for target in person.targets])
-    written: list[Delivery] = []
+    made = foresee(notification, category, people, now, first_step=first_step, personal=personal)
+    insert(made)
+    return made
+
+
+def foresee(
+    notification: Notification,
+    category: Category,
+    people: Sequence[Person],
+    now: datetime,
+    *,
+    first_step: int = 0,
+    personal: Mapping[str, Mapping[str, object]] | None = None,
+) -> list[Delivery]:
+    """Return the deliveries that `plan` would write at a moment, without writing them."""
+    suppressed = _suppressed([target for person in people for target in person.targets], now)
+    made: list[Delivery] = []
     for number, channels in enumerate(steps_of(notification, category)):
         if number < first_step or not people:
             continue
@@ -44,12 +59,11 @@ def plan(
                 person, rules, lambda target: (target.channel, target.address_hash) in suppressed, conf.get().allows
             )
             own = (personal or {}).get(person.recipient)
-            written += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
+            made += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
             if is_unreachable((planned.state, planned.reason) for planned in decided):
                 unreached.append(person)
         people = unreached
-    insert(written)
-    return written
+    return made
 
 
 def steps_of(notification: Notification, category: Category) -> list[list[Channel]]:
@@ -74,8 +88,8 @@ def _rules(notification: Notification, category: Category, channels: Sequence[Ch
     )
 
 
-def _suppressed(targets: Sequence[Target]) -> set[tuple[str, str]]:
-    return Suppression.objects.active_among({target.address_hash for target in targets})
+def _suppressed(targets: Sequence[Target], now: datetime) -> set[tuple[str, str]]:
+    return Suppression.objects.active_among({target.address_hash for target in targets}, now)
 
 
 def _row(

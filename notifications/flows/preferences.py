@@ -11,10 +11,11 @@ from django.db import transaction
 from ..conf import did_you_mean
 from ..enums import Channel
 from ..exceptions import InvalidData, Problem
-from ..models import Category, Preference
+from ..models import Category, Device, Preference
+from ..rules.identity import user_key
 from ..rules.quiet_hours import parse_windows, zone
 
-FIELDS = ("locale", "time_zone", "quiet_hours", "channels", "categories")
+FIELDS = ("locale", "time_zone", "quiet_hours", "channels", "categories", "devices")
 _LONGEST_LOCALE, _LONGEST_ZONE = 16, 64
 _MOST_WINDOWS = 20
 _WINDOW_FIELDS = ("days", "start", "end")
@@ -43,6 +44,7 @@ def change_preferences(recipient: str, changes: Mapping[str, object]) -> dict[st
     windows = _checked_windows(changes.get("quiet_hours", []), problems)
     channels = _checked_switches(changes.get("channels", {}), "/channels", problems)
     categories = _checked_categories(changes.get("categories", {}), problems)
+    devices = _checked_devices(recipient, changes.get("devices", {}), problems)
     if problems:
         raise InvalidData("The preferences cannot be changed.", *problems)
     with transaction.atomic():
@@ -56,6 +58,7 @@ def change_preferences(recipient: str, changes: Mapping[str, object]) -> dict[st
         for slug, switches in categories.items():
             row.categories[slug] = _merged(row.categories.get(slug, {}), switches) if switches is not None else {}
         row.categories = {slug: switches for slug, switches in row.categories.items() if switches}
+        row.devices = _merged(row.devices, devices)
         row.save()
     return _as_values(row)
 
@@ -67,6 +70,7 @@ def _as_values(row: Preference) -> dict[str, object]:
         "quiet_hours": row.quiet_hours,
         "channels": row.channels,
         "categories": row.categories,
+        "devices": row.devices,
     }
 
 
@@ -144,6 +148,22 @@ def _checked_categories(value: object, problems: list[Problem]) -> dict[str, dic
             problems.append(Problem(pointer, "mandatory", "messages of this category cannot be switched off"))
         found[slug] = checked if switches is not None else None
     return found
+
+
+def _checked_devices(recipient: str, value: object, problems: list[Problem]) -> dict[str, bool | None]:
+    if not isinstance(value, dict) or not all(switch is None or isinstance(switch, bool) for switch in value.values()):
+        if value is not None:
+            problems.append(Problem("/devices", "wrong_type", "must be an object of device ids to true, false or null"))
+        return {}
+    known = {
+        str(key) for key in Device.objects.filter(user_id__in=[user_key(recipient) or 0]).values_list("pk", flat=True)
+    }
+    problems += [
+        Problem(f"/devices/{_escaped(name)}", "unknown_device", "is none of this user's devices")
+        for name, switch in value.items()
+        if name not in known and switch is not None
+    ]
+    return value
 
 
 def _merged(old: Switches, new: Mapping[str, bool | None]) -> Switches:

@@ -13,7 +13,7 @@ from ..enums import BroadcastStatus, Reason, State
 from ..models import Broadcast, Category, Delivery, Device, Notification, Suppression
 from ..models.delivery_queries import standing_of
 from ..rules.identity import user_recipient
-from ..rules.preferences import Wishes, is_wanted
+from ..rules.preferences import Wishes, is_wanted, is_wanted_on
 from ..rules.quiet_hours import first_allowed, zone
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, parked
@@ -56,7 +56,7 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
         broadcasts=dict(Broadcast.objects.filter(notification_id__in=ids).values_list("notification_id", "status")),
         devices=Device.objects.in_bulk([row.device_id for row in rows if row.device_id]),
         wishes=load_wishes([row.recipient for row in rows]),
-        suppressed=frozenset(Suppression.objects.active_among(hashes)),
+        suppressed=frozenset(Suppression.objects.active_among(hashes, now)),
     )
 
 
@@ -95,9 +95,13 @@ def _wishes_verdict(row: Delivery, before: Standing, facts: Facts) -> Standing |
     wishes = facts.wishes.get(row.recipient)
     if wishes is None:
         return None
-    if not is_wanted(wishes, category.slug, row.channel, mandatory=category.mandatory):
+    mandatory = category.mandatory
+    if not (
+        is_wanted(wishes, category.slug, row.channel, mandatory=mandatory)
+        and is_wanted_on(wishes, row.device_id, mandatory=mandatory)
+    ):
         return ended(before, State.SKIPPED, Reason.PREFERENCE, facts.now)
-    if category.mandatory or not wishes.quiet_hours:
+    if mandatory or not wishes.quiet_hours:
         return None
     where = zone(row.time_zone) or ZoneInfo("UTC")
     allowed = first_allowed(facts.now, wishes.quiet_hours, where)

@@ -14,7 +14,7 @@ from ..rules.undelivered import LEFT_ALONE, Limit, limit_of
 from . import gate
 from .devices import Gone
 from .prune import Answers, prune_gone
-from .suppress import lift, suppress
+from .suppress import lift_as_asked, suppress
 
 _REACHED = frozenset(str(state) for state in REACHED_STATES)
 _FINAL = _REACHED | {ReceiptKind.UNDELIVERED, ReceiptKind.BOUNCED}
@@ -50,7 +50,7 @@ def act_on_receipts(receipts: Sequence[Receipt], sent_at: Mapping[UUID, datetime
 
 def _note(said: _Said, receipt: Receipt, sent_at: datetime | None) -> None:
     if receipt.kind == ReceiptKind.RESUBSCRIBED and receipt.address_hash:
-        lift(said.channel, receipt.address_hash, "START from the recipient")
+        lift_as_asked(said.channel, receipt.address_hash, "START from the recipient")
     elif receipt.suppress and receipt.address:
         suppress(said.channel, receipt.address, SuppressionCause(receipt.suppress), receipt.provider)
     said.final += receipt.kind in _FINAL

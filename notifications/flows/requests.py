@@ -18,7 +18,10 @@ MOST_TAGS = 20
 
 @dataclass(frozen=True)
 class Request:
-    """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key."""
+    """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key.
+
+    `version_id` is a version other than the published one: for trying a draft.
+    """
 
     recipient: object
     template: str
@@ -32,6 +35,7 @@ class Request:
     owner: str = PYTHON
     request_id: str = ""
     resend_of: UUID | None = None
+    version_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,7 @@ def check_request(
         InvalidData: a variable or an option is wrong; every problem is listed.
     """
     problems = problems_with(request.data, template.variables, per_recipient)
-    known = [*template.category.channels, *template.category.fallback]
-    problems += [
-        Problem("/channels", "unknown_channel", f"{channel} is not one of the category's: {', '.join(known)}")
-        for channel in request.channels
-        if channel not in known
-    ]
+    problems += channel_problems(request, template)
     problems += _time_problems(request.send_at, request.ttl)
     key: object = request.idempotency_key
     if key is not None and not isinstance(key, str):
@@ -72,6 +71,16 @@ def check_request(
     sensitive = set(template.sensitive)
     public = {name: value for name, value in request.data.items() if name not in sensitive}
     return public, {name: value for name, value in request.data.items() if name in sensitive}
+
+
+def channel_problems(request: Request, template: Template) -> list[Problem]:
+    """Return what is wrong with the channels that a request asks for."""
+    known = [*template.category.channels, *template.category.fallback]
+    return [
+        Problem("/channels", "unknown_channel", f"{channel} is not one of the category's: {', '.join(known)}")
+        for channel in request.channels
+        if channel not in known
+    ]
 
 
 def _time_problems(send_at: object, ttl: object) -> list[Problem]:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from .. import conf
 from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, UncertainPolicy
-from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest
+from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
 from ..models.delivery_queries import standing_of
 from ..models.partitions import ensure_partitions
 from ..rules.fallback import has_failed
@@ -26,6 +26,7 @@ from ..wakeups import RECONCILE_JOB, waiting, wake
 from . import gate
 from .alerts import raise_alert
 from .control import unpark
+from .digest import close_digests
 from .fallback import fall_back
 from .hash_key import watch_hash_key
 from .launch import wake_planner
@@ -208,6 +209,9 @@ def keep_tidy() -> None:
     _tidied_at = time.monotonic()
     watch_hash_key()
     ensure_partitions(connection.alias, Delivery.objects.database_now())
+    ThrottleWindow.objects.filter(
+        pk__in=list(ThrottleWindow.objects.filter(ends_at__lt=Now()).values_list("pk", flat=True)[: 10 * _BATCH])
+    ).delete()
     old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
     RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()
 
@@ -246,12 +250,13 @@ def _categories(rows: list[Delivery]) -> dict[object, Category]:
     return {key: item for key, item in found.items() if item is not None}
 
 
-_REPAIRS = (
+_REPAIRS: tuple[Callable[[], object], ...] = (
     expire_leases,
     adopt_orphans,
     settle_uncertain,
     expire_pending,
     consider_fallbacks,
+    close_digests,
     wake_due,
     continue_broadcasts,
     continue_replays,

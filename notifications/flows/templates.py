@@ -6,6 +6,7 @@ from ..conf import did_you_mean
 from ..declarations import SLUG, registry
 from ..exceptions import Problem, UnknownTemplate
 from ..models import Template
+from .layout import LAYOUT
 
 
 def find_template(slug: str) -> Template:
@@ -21,6 +22,9 @@ def find_template(slug: str) -> Template:
         if slug in registry.templates:
             hint = "it is declared, but not loaded yet: run `manage.py migrate` or `manage.py carillon templates sync`"
         raise UnknownTemplate(f"There is no template {slug[:63]!r}.", Problem("/template", "unknown_template", hint))
+    if slug == LAYOUT:
+        hint = "it is the frame around emails; send one of your own templates"
+        raise UnknownTemplate(f"Nothing is sent with {slug!r}.", Problem("/template", "unknown_template", hint))
     published(template)
     return template
 

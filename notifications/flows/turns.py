@@ -12,12 +12,11 @@ from redis.commands.core import Script
 from redis.exceptions import NoScriptError, RedisError
 
 from .. import conf
-from ..breakers import Permit
 from ..enums import BreakerEffect, Lane
 from ..exceptions import ProviderError
 from ..messages import SendResult
 from ..providers.base import Adapter
-from ..rules.breaking import BreakerState
+from ..rules.breaking import BreakerState, Permit
 from ..rules.pacing import Report, Turn, group_size
 from ..rules.retries import account_pause
 from ..wakeups import connection as redis_of

@@ -6,6 +6,7 @@ from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
 from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
+from .throttle import Digest, DigestItem, ThrottleWindow
 
 __all__ = [
     "AddressTrouble",
@@ -19,6 +20,8 @@ __all__ = [
     "Delivery",
     "DeliveryEvent",
     "Device",
+    "Digest",
+    "DigestItem",
     "IdempotencyKey",
     "Lease",
     "Mark",
@@ -32,6 +35,7 @@ __all__ = [
     "Suppression",
     "Template",
     "TemplateVersion",
+    "ThrottleWindow",
     "Topic",
     "TopicSubscription",
     "Translation",

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..enums import Channel, Priority, Source, UncertainPolicy
@@ -17,6 +18,8 @@ class Category(models.Model):
     """A kind of message: what it may override, how urgent it is and where it goes."""
 
     slug = models.SlugField(max_length=63, unique=True)
+    label = models.CharField(max_length=100, blank=True, help_text=_("What recipients read on their preference page."))
+    description = models.CharField(max_length=300, blank=True)
     mandatory = models.BooleanField(
         default=False, help_text=_("Overrides preference and quiet hours, never suppression.")
     )
@@ -39,6 +42,11 @@ class Category(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def name(self) -> str:
+        """What recipients read: the label in their language, or the slug as words."""
+        return gettext(self.label) if self.label else self.slug.replace("-", " ").replace("_", " ").capitalize()
 
     @property
     def all_channels(self) -> list[Channel]:
@@ -80,6 +88,7 @@ class TemplateVersion(models.Model):
         default=False,
         help_text=_("Came with a deploy after the console had published; not used until someone decides."),
     )
+    draft = models.BooleanField(default=False, help_text=_("Written, and never published."))
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

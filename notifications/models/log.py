@@ -42,6 +42,7 @@ class Notification(models.Model):
     expires_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)
     resend_of = models.UUIDField(null=True)
+    digest_id = models.UUIDField(null=True, help_text=_("The digest that it is, if it is one."))
     owner = models.CharField(max_length=80, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -76,6 +76,7 @@ class Preference(models.Model):
     quiet_hours = models.JSONField(default=list, blank=True)
     channels = models.JSONField(default=dict, blank=True)
     categories = models.JSONField(default=dict, blank=True)
+    devices = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -89,13 +90,13 @@ class Preference(models.Model):
 class SuppressionQuerySet(models.QuerySet["Suppression"]):
     """Suppressions, by what they are asked."""
 
-    def in_force(self) -> SuppressionQuerySet:
-        """Those that hold now: neither lifted nor run out, by the database's clock."""
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), lifted_at=None)
+    def in_force(self, at: datetime | None = None) -> SuppressionQuerySet:
+        """Those that hold now, by the database's clock, or at a moment: neither lifted nor run out."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=at or Now()), lifted_at=None)
 
-    def active_among(self, hashes: Collection[str]) -> set[tuple[str, str]]:
-        """Return (channel, address hash) of those addresses that must not be written to now."""
-        return set(self.in_force().filter(address_hash__in=hashes).values_list("channel", "address_hash"))
+    def active_among(self, hashes: Collection[str], at: datetime | None = None) -> set[tuple[str, str]]:
+        """Return (channel, address hash) of those addresses that must not be written to now, or at a moment."""
+        return set(self.in_force(at).filter(address_hash__in=hashes).values_list("channel", "address_hash"))
 
 
 class Suppression(models.Model):

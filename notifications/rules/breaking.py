@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pybreaker import STATE_CLOSED
+
 #: Seconds between the leave for a probe and its report that are not the send: claiming, composing, recording.
 _BESIDE_THE_SEND = 4.0
 
@@ -46,3 +48,19 @@ class BreakerState:
     retry_after: float = 0.0
     opened_at: datetime | None = None
     reachable: bool = True
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Whether a group of sends may start.
+
+    With `probe` set, send exactly one message and report it: nobody else may send until then. A permit that is not
+    allowed says in how many seconds to ask again. Report every allowed permit, if only with zeros.
+    """
+
+    allowed: bool
+    probe: bool = False
+    retry_after: float = 0.0
+    state: str = STATE_CLOSED
+    generation: str = ""
+    token: str = ""

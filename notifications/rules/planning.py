@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from ..enums import Channel, Reason, State
-from .preferences import Wishes, is_wanted
+from .preferences import Wishes, is_wanted, is_wanted_on
 from .quiet_hours import first_allowed
 
 
@@ -114,6 +114,8 @@ def _channel_refusal(person: Person, plan: Plan, channel: Channel) -> Reason | N
 
 def _decide_target(person: Person, plan: Plan, target: Target, suppressed: bool, guest: bool) -> Planned:  # noqa: FBT001
     zone = target.zone or person.zone or plan.default_zone
+    if not is_wanted_on(person.wishes, target.device_id, mandatory=plan.mandatory):
+        return Planned(target.channel, target, State.SKIPPED, Reason.PREFERENCE, plan.now, zone)
     if not guest:
         return Planned(target.channel, target, State.SKIPPED, Reason.GUEST_LIST, plan.now, zone)
     if suppressed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from .quiet_hours import Window
 
@@ -14,6 +15,7 @@ class Wishes:
 
     channels: Mapping[str, bool] = field(default_factory=dict)
     categories: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    devices: Mapping[str, bool] = field(default_factory=dict)
     quiet_hours: tuple[Window, ...] = ()
     locale: str = ""
     time_zone: str = ""
@@ -27,6 +29,11 @@ def is_wanted(wishes: Wishes, category: str, channel: str, *, mandatory: bool) -
     if mandatory:
         return True
     return _is_on(wishes.channels, channel) and _is_on(_entry(wishes.categories, category), channel)
+
+
+def is_wanted_on(wishes: Wishes, device_id: UUID | None, *, mandatory: bool) -> bool:
+    """Whether this very device may get messages: its owner has not switched it off; a mandatory category overrides."""
+    return mandatory or device_id is None or _is_on(wishes.devices, str(device_id))
 
 
 def _is_on(switches: object, channel: str) -> bool:

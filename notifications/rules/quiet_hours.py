@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LONGEST = timedelta(days=8)  # a week, and what the clocks may add to it
@@ -58,11 +58,20 @@ def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo
     current = moment
     while current - moment <= _LONGEST:
         local = current.astimezone(where)
-        covering = [window for window in windows if window.covers(local)]
-        if not covering:
+        covering = next((window for window in windows if window.covers(local)), None)
+        if covering is None:
             return current
-        current = max(_end_of(window, local, where, current) for window in covering)
+        current = _end_of(covering, local, where, current)
     return moment + timedelta(days=7)
+
+
+def first_at(day: date, clock: time, where: ZoneInfo) -> datetime:
+    """Return the first instant at which the wall shows a time of a day; if the clocks skip it, when they do."""
+    wall = datetime.combine(day, clock, tzinfo=where)
+    instant = wall.astimezone(UTC)
+    if instant.astimezone(where).replace(tzinfo=None, fold=0) != wall.replace(tzinfo=None, fold=0):
+        return _skip(day, clock, where)
+    return instant
 
 
 def _end_of(window: Window, local: datetime, where: ZoneInfo, current: datetime) -> datetime:
@@ -84,12 +93,12 @@ def _end_of(window: Window, local: datetime, where: ZoneInfo, current: datetime)
     return min(ahead) if ahead else current + timedelta(minutes=1)
 
 
-def _skip(day: object, end: time, where: ZoneInfo) -> datetime:
+def _skip(day: date, end: time, where: ZoneInfo) -> datetime:
     """Return the instant at which the clocks jump over the wall time `end` of a day."""
-    wall = datetime.combine(day, end)  # type: ignore[arg-type]
+    wall = datetime.combine(day, end)
     low = wall.replace(tzinfo=UTC) - timedelta(hours=26)
     high = low + timedelta(hours=52)
-    while high - low > timedelta(seconds=1):
+    for _ in range(18):  # halved so often, 52 hours are less than a second
         middle = low + (high - low) / 2
         if middle.astimezone(where).replace(tzinfo=None) < wall:
             low = middle

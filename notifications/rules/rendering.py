@@ -9,10 +9,13 @@ from django.template import Template
 from django.template.exceptions import TemplateSyntaxError
 from django.utils import timezone, translation
 
-from .template_engine import LARGEST, BoundedContext, RenderError, SandboxedEngine
+from .template_engine import LARGEST, BoundedContext, RenderError, SandboxedEngine, TooMuch
 
-__all__ = ["LARGEST", "RenderError", "compile_part", "one_line", "render_part"]
+__all__ = ["LARGEST", "RenderError", "TooMuch", "compile_part", "one_line", "plain", "render_part"]
 
+_OVERRIDES = ("\u202d", "\u202e")
+_CONTROLS = (number for number in (*range(0x20), *range(0x7F, 0xA0)) if not chr(number).isspace())
+_UNSEEN = dict.fromkeys((*_CONTROLS, 0x202A, 0x202B, 0x202C, 0x2066, 0x2067, 0x2068, 0x2069))
 _ENGINES = {escape: SandboxedEngine(escape=escape) for escape in (True, False)}
 
 
@@ -26,6 +29,8 @@ def compile_part(source: str, *, escape: bool) -> Template:
         return _ENGINES[escape].from_string(source)
     except TemplateSyntaxError as error:
         raise RenderError(str(error)) from error
+    except RecursionError:
+        raise TooMuch("is nested too deeply") from None
 
 
 def render_part(part: Template, data: Mapping[str, object], locale: str, zone: tzinfo | None) -> str:
@@ -45,5 +50,13 @@ def render_part(part: Template, data: Mapping[str, object], locale: str, zone: t
 
 
 def one_line(text: str) -> str:
-    """Return a header-safe single line."""
-    return " ".join(text.split())
+    """Return a header-safe single line, without controls and without marks that turn round the words after them."""
+    return " ".join(plain(text).translate(_UNSEEN).split())
+
+
+def plain(text: str) -> str:
+    """Return a text without overrides of direction: with one, a value could spell other words than it is made of."""
+    for override in _OVERRIDES:
+        if override in text:
+            text = text.replace(override, "")
+    return text

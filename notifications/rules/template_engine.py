@@ -25,6 +25,10 @@ class RenderError(Exception):
     """The words could not be rendered; the text names the part and the variable, never a value."""
 
 
+class TooMuch(RenderError):
+    """Rendering took more work or grew larger than any message may."""
+
+
 class BoundedContext(Context):
     """A context that counts what rendering costs."""
 
@@ -39,13 +43,13 @@ class BoundedContext(Context):
         """
         self.nodes += 1
         if self.nodes > MOST_NODES:
-            raise RenderError(f"needs more than {MOST_NODES} steps to render")
+            raise TooMuch(f"needs more than {MOST_NODES} steps to render")
         before = self.size
         text = cast("str", type(node).render_annotated(node, self))
         # What its children added is part of `text`: it counts once.
         self.size = max(self.size, before + len(text))
         if self.size > LARGEST:
-            raise RenderError(f"is larger than {LARGEST // 1024} KiB when rendered")
+            raise TooMuch(f"is larger than {LARGEST // 1024} KiB when rendered")
         return text
 
 
@@ -96,7 +100,7 @@ class _BoundedExpression(FilterExpression):
         except Missing as error:
             raise RenderError(f"variable {error.params[0]} is missing") from None
         if isinstance(value, str | list | tuple) and len(value) > LARGEST:
-            raise RenderError(f"{self.token.split('|')[0].strip()} grows beyond {LARGEST // 1024} KiB")
+            raise TooMuch(f"{self.token.split('|')[0].strip()} grows beyond {LARGEST // 1024} KiB")
         return value
 
 
@@ -162,8 +166,15 @@ def _inside(current: object, bit: str) -> object:
 
 def _counted(node: Node) -> Node:
     if "render_annotated" not in vars(node):
-        vars(node)["render_annotated"] = lambda context: context.spend(node)
+        vars(node)["render_annotated"] = lambda context: _rendered(node, context)
     return node
+
+
+def _rendered(node: Node, context: Context) -> str:
+    """Render a node within the bounds; `verbatim` renders plain text while it is compiled, without any."""
+    if isinstance(context, BoundedContext):
+        return context.spend(node)
+    return cast("str", type(node).render_annotated(node, context))
 
 
 def _check_places(node: BlockTranslateNode) -> None:

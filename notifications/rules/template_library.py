@@ -16,6 +16,8 @@ from django.templatetags.tz import register as tz
 from django.utils.dateparse import parse_date, parse_datetime, parse_time
 from django.utils.timezone import is_naive, localtime
 
+from .money import money
+
 ALLOWED_TAGS = (
     "comment",
     "cycle",
@@ -100,3 +102,4 @@ for _names, _bounded in (
     (("join",), _of_bounded_length),
 ):
     register.filters.update({name: _bounded(django_filters.filters[name]) for name in _names})
+register.filters["money"] = money

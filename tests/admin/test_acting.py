@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 
 from notifications.cipher import address_hash
@@ -87,6 +89,19 @@ def test_suppress_by_hand_keeps_a_hash_and_lifting_needs_a_reason(browser: Clien
     assert row.lifted_at
     assert row.lifted_reason == "a mistake"
     assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == ["suppress", "lift_suppression"]
+
+
+def test_suppress_by_hand_for_some_days(browser: Client) -> None:
+    form = {"channel": "email", "address": "bob@example.com", "reason": "on holiday"}
+    assert browser.post(url("suppression_add"), {**form, "days": "0"}).context["adminform"].errors
+    assert browser.post(url("suppression_add"), {**form, "days": "7"}).status_code == 302
+    row = Suppression.objects.get()
+    assert row.expires_at is not None
+    assert timedelta(days=6) < row.expires_at - timezone.now() < timedelta(days=8)
+    assert row.source == "root"
+    Suppression.objects.update(expires_at=timezone.now())
+    assert browser.post(url("suppression_add"), form).status_code == 302, "one that ran out is no obstacle"
+    assert AuditEntry.objects.filter(action="suppress", reason="on holiday").count() == 2
 
 
 def test_suppressing_is_refused_without_the_permission(staff: Callable[..., Client]) -> None:

@@ -12,8 +12,8 @@ from django.urls import reverse
 from notifications import notify
 from notifications.enums import Channel, Source
 from notifications.flows.compose import compose
-from notifications.flows.declare import load_declarations, words_of
-from notifications.models import AuditEntry, Template
+from notifications.flows.declare import load_declarations, publish, words_of
+from notifications.models import AuditEntry, Delivery, Template
 
 TEXT = "sms|en|text"
 
@@ -121,3 +121,90 @@ def test_reading_and_publishing_are_two_permissions(staff: Callable[..., Client]
     assert staff().get(page_of(template)).status_code == 403
     assert reader.post(page_of(template), data).status_code == 403
     assert editor.post(page_of(template), data).status_code == 302
+
+
+def test_a_draft_is_kept_found_again_and_published(browser: Client, template: Template) -> None:
+    data = filled(browser, template, **{TEXT: "Draft {{ code }}", "do": "draft", "reason": ""})
+    page = browser.post(page_of(template), data, follow=True)
+    draft = template.versions.get(draft=True)
+    template.refresh_from_db()
+    assert template.current is not None
+    assert (template.current.number, page.context["start"]) == (1, draft)
+    assert "There is a draft, version 2" in browser.get(page_of(template)).content.decode()
+    shown = browser.get(f"{page_of(template)}?from={draft.pk}")
+    [part] = shown.context["diff"]
+    assert (part.channel, part.locale, part.part) == ("sms", "en", "text")
+    assert ("added", "Draft {{ code }}") in part.lines
+    form = {field.name: str(field.value() or "") for field in shown.context["form"]}
+    browser.post(f"{page_of(template)}?from={draft.pk}", {**form, "reason": "good", "do": "publish"})
+    template.refresh_from_db()
+    assert words_of(template.current)[Channel.SMS, "en"]["text"] == "Draft {{ code }}"
+
+
+def test_roll_back_takes_the_words_of_the_version_that_is_open(browser: Client, template: Template) -> None:
+    first = template.current
+    assert first is not None
+    browser.post(page_of(template), filled(browser, template, **{TEXT: "New {{ code }}"}))
+    data = filled(browser, template, do="roll_back", reason="")
+    page = f"{page_of(template)}?from={first.pk}"
+    assert browser.post(page, data).status_code == 200  # why is asked for
+    assert browser.post(page, {**data, "reason": "worse"}).status_code == 302
+    template.refresh_from_db()
+    assert template.current is not None
+    assert (template.current.number, words_of(template.current)) == (3, words_of(first))
+
+
+def test_words_of_a_deploy_are_compared_with_those_in_use(browser: Client, template: Template) -> None:
+    browser.post(page_of(template), filled(browser, template, **{TEXT: "Ours {{ code }}"}))
+    template.refresh_from_db()
+    made = publish(template, {(Channel.SMS, "en"): {"text": "Theirs {{ code }}"}}, Source.CODE)
+    assert made is not None
+    assert f"?from={made.pk}" in browser.get(page_of(template)).content.decode()
+    text = browser.get(f"{page_of(template)}?from={made.pk}").content.decode()
+    assert "− Ours {{ code }}" in text
+    assert "+ Theirs {{ code }}" in text
+
+
+def test_a_preview_is_of_what_is_written_and_may_run_nothing(browser: Client, template: Template) -> None:
+    data = filled(
+        browser, template, **{TEXT: "Now {{ code }} €", "show-locale": "en", "show-values": '{"code": "777"}'}
+    )
+    response = browser.post(f"{page_of(template)}preview/", data)
+    text = response.content.decode()
+    assert "Now 777 €" in text
+    assert "1 segment, GSM-7, 10 units" in text
+    assert "sandbox" in text
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+    assert response["X-Frame-Options"] == "SAMEORIGIN"
+    assert template.versions.count() == 1
+    german = browser.get(f"{page_of(template)}preview/?show-locale=de-CH").content.decode()
+    assert "Ihr Code" in german
+    wrong = browser.post(f"{page_of(template)}preview/", {**data, TEXT: "{{ cod }}", "show-values": "[1]"})
+    assert "cod is missing" in wrong.content.decode()
+    assert "Write names and values" in wrong.content.decode()
+
+
+def test_a_test_send_is_on_its_way_to_who_pressed(browser: Client, template: Template, root: Any) -> None:
+    data = filled(browser, template, **{"email|en|text": "Try {{ code }}", "do": "test:email", "show-locale": "en"})
+    page = browser.post(page_of(template), data, follow=True)
+    assert "On its way to you" in page.content.decode()
+    row = Delivery.objects.get()
+    assert (row.address, row.channel, row.locale) == ("root@example.com", "email", "en")
+    assert template.versions.get(draft=True).pk == row.notification.version_id
+    nothing = browser.post(page_of(template), {**data, "do": "test:sms"}, follow=True)
+    assert "Nothing was sent: You have no sms address" in nothing.content.decode()
+
+
+@pytest.mark.parametrize("do", ["publish", "draft", "roll_back", "test:email", "nonsense"])
+def test_nothing_is_done_without_the_permission(staff: Callable[..., Client], template: Template, do: str) -> None:
+    reader = staff("view_template")
+    data = filled(reader, template, **{TEXT: "New {{ code }}", "do": do})
+    assert reader.post(page_of(template), data).status_code == 403
+    assert reader.post(f"{page_of(template)}preview/", data).status_code == 200
+    assert staff().get(f"{page_of(template)}preview/").status_code == 403
+    assert template.versions.count() == 1
+
+
+def test_what_a_text_message_costs_can_stop_it(browser: Client, template: Template) -> None:
+    response = browser.post(page_of(template), filled(browser, template, **{TEXT: "{{ code }}" + "ж" * 700}))
+    assert "takes 11 segments of UCS-2; 10 are allowed" in str(response.context["form"].errors[TEXT])

@@ -107,6 +107,7 @@ def test_preferences_begin_empty_and_merge(call: Caller, person: Any, django_ass
             "quiet_hours": [],
             "channels": {},
             "categories": {},
+            "devices": {},
         }
     window = {"days": [4, 0], "start": "22:00", "end": "07:00"}
     change = {
@@ -116,7 +117,7 @@ def test_preferences_begin_empty_and_merge(call: Caller, person: Any, django_ass
         "channels": {"sms": True},
         "categories": {"social": {"push": False}},
     }
-    stored = {**change, "quiet_hours": [{**window, "days": [0, 4]}]}
+    stored = {**change, "quiet_hours": [{**window, "days": [0, 4]}], "devices": {}}
     assert call("PATCH", path, change).json() == stored
     assert call("GET", path).json() == stored
     merged = call("PATCH", path, {"channels": {"email": False}, "categories": {"news": {"push": False}}}).json()

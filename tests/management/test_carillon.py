@@ -393,3 +393,31 @@ def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
 
     assert b"sandbox listening on http://127.0.0.1:" in first
     assert process.returncode == 0
+
+
+def test_explain_prints_a_table_and_writes_nothing(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    user = person("token-explain-01", email="explain@example.com")
+    status, out, err = run("explain", str(user.pk), "price-alert", "--channel", "push", "--at", "2199-12-01T03:00")
+    assert (status, Delivery.objects.count()) == (0, 0)
+    assert "as of 2199-12-01 03:00 Europe/Berlin" in err
+    assert "push to …" in out
+    assert "sending through fcm" in out
+    for rule in ("Preference", "Quiet hours", "Throttle and digest", "Provider"):
+        assert f"ok    {rule}" in out
+    assert "explain@" not in out
+    _, out, _ = run("explain", "guest@example.com", "order-shipped")
+    assert "email to g…@example.com: sending through email" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody", "price-alert"], "no such user"),
+        (["+4915112345678", "nonsense"], "no template"),
+        (["+4915112345678", "login-code", "--at", "2001-01-01T00:00"], "timeline"),
+        (["+4915112345678", "login-code", "--at", "soon"], "write 2026-12-01T03:00"),
+    ],
+)
+def test_explain_says_what_is_wrong(person: Callable[..., User], words: list[str], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        run("explain", *words)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from datetime import timedelta
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
 from notifications import Address, broadcast, notify
 from notifications.cipher import address_hash
 from notifications.enums import OPEN_STATES
-from notifications.models import Broadcast, Delivery, Device
+from notifications.exceptions import InvalidData
+from notifications.flows import gate
+from notifications.models import Broadcast, Delivery, Device, Notification, Template, TemplateVersion, Translation
 from project.shop.models import Follow, Profile
 from project.shop.notifications import followers
 
@@ -86,3 +92,36 @@ def outcomes_of(*addresses: str) -> None:
     """Print state and reason of the newest delivery to each of these addresses."""
     rows = Delivery.objects.filter(address__in=addresses).order_by("pk")
     print(json.dumps({row.address: [row.state, row.reason] for row in rows}))
+
+
+def console_session() -> None:
+    """Print the session key of a superuser who is logged in to the console."""
+    root = User.objects.create_superuser("root", "root@example.com", "secret")
+    session = SessionStore()
+    session.update({SESSION_KEY: str(root.pk), BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0]})
+    session[HASH_SESSION_KEY] = root.get_session_auth_hash()
+    session.save()
+    print(session.session_key)
+
+
+def sensitive_rows() -> None:
+    """Print how many notifications still hold sensitive variables, encrypted."""
+    print(Notification.objects.exclude(secrets=None).count())
+
+
+def hold(alias: str, seconds: int) -> None:
+    """Hold a provider."""
+    gate.hold(alias, "a test", by="test", lasting=timedelta(seconds=seconds))
+
+
+def break_words(code: str) -> None:
+    """Ask for a code in words that cannot be rendered, and for one whose variables are refused."""
+    template = Template.objects.get(slug="login-code")
+    version = TemplateVersion.objects.create(template=template, number=99, checksum="broken")
+    parts = {"text": "{{ code|date:code }}{{ code.nothing }}"}
+    Translation.objects.create(version=version, channel="sms", locale="en", parts=parts)
+    Template.objects.filter(pk=template.pk).update(current=version)
+    notify(User.objects.get(username="u2"), "login-code", {"code": code})
+    for data in ({"code": code, code: code}, {"code": [code]}):
+        with contextlib.suppress(InvalidData):
+            notify(User.objects.get(username="u2"), "login-code", data)

@@ -14,13 +14,14 @@ from notifications.exceptions import ConfigurationError
 from notifications.management.carillon.api_key import ApiKeys
 from notifications.management.carillon.base import Console, Subcommand
 from notifications.management.carillon.broadcast import Broadcasts
+from notifications.management.carillon.explain import Explain
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
 from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
 from notifications.management.carillon.trial import Trial
 
 SUBCOMMANDS: dict[str, Subcommand] = {
-    item.name: item for item in (ApiKeys(), Broadcasts(), Sandbox(), Sweep(), Templates(), Trial())
+    item.name: item for item in (ApiKeys(), Broadcasts(), Explain(), Sandbox(), Sweep(), Templates(), Trial())
 }
 
 

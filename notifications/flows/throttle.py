@@ -1,0 +1,157 @@
+"""Throttle: at first claim, decide who goes out now, who waits for the next throttle window and who joins a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from ..declarations.limits import Schedule, Throttle, parse_digest, parse_throttle
+from ..enums import Reason, State
+from ..models import Delivery, Digest, DigestItem, ThrottleWindow
+from ..models.delivery_queries import standing_of
+from ..models.throttle import Place, hold_digests, hold_windows, peek_digests, peek_windows
+from ..rules.quiet_hours import zone
+from ..rules.standing import Change, Standing
+from ..rules.throttling import Admission, admit, digest_at, throttle_window
+from ..rules.transitions import ended, parked
+from .recheck import Facts
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """One delivery that asks for its place in a throttle window."""
+
+    row: Delivery
+    category: str
+    throttle: Throttle | None
+    schedule: Schedule | None
+    where: ZoneInfo
+    window: Place | None
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What was decided, and what there is to write: windows that admit more, and what digests gather."""
+
+    changes: dict[UUID, Change]
+    admitting: list[ThrottleWindow]
+    items: list[DigestItem]
+
+
+def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
+    """Return the changes of those deliveries that do not go out now, by id; runs inside the claim's transaction.
+
+    Counted are notifications, not devices: all deliveries of one share its place. What is claimed again is let
+    through, and so is a digest itself. Throttle windows and digests are locked in one order for everybody.
+    """
+    asking = [item for row in rows if (item := _asking(row, facts)) is not None]
+    if not asking:
+        return {}
+    decided = _decide(asking, facts.now, hold_windows, hold_digests)
+    if decided.admitting:
+        ThrottleWindow.objects.bulk_update(decided.admitting, ["admitted"], batch_size=500)
+    DigestItem.objects.bulk_create(decided.items, ignore_conflicts=True)
+    return decided.changes
+
+
+def foresee(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
+    """Return what `throttle` would decide about these deliveries as windows and digests stand; writes nothing."""
+    asking = [item for row in rows if (item := _asking(row, facts)) is not None]
+    return _decide(asking, facts.now, peek_windows, peek_digests).changes
+
+
+def standing_window(row: Delivery, facts: Facts) -> ThrottleWindow | None:
+    """Return the throttle window in which a delivery would ask for its place, as it stands, or None if it need not."""
+    asking = _asking(row, facts)
+    return peek_windows([asking.window])[asking.window] if asking is not None and asking.window else None
+
+
+def _decide(
+    asking: Sequence[_Asking],
+    now: datetime,
+    windows: Callable[[Sequence[Place]], dict[Place, ThrottleWindow]],
+    digests: Callable[[Sequence[Place]], dict[Place, Digest]],
+) -> _Decided:
+    verdicts, admitting = _admit(asking, windows([item.window for item in asking if item.window is not None]))
+    changes, items = _gather([item for item in asking if verdicts[item.row.pk] is Admission.DIGEST], now, digests)
+    for item in asking:
+        if verdicts[item.row.pk] is Admission.DEFER and item.window is not None:
+            changes[item.row.pk] = _change(item.row, _deferred(item, item.window.at, now))
+    return _Decided(changes, admitting, items)
+
+
+def _asking(row: Delivery, facts: Facts) -> _Asking | None:
+    category = facts.category_of(row)
+    notification = facts.notifications[row.notification_id]
+    if row.attempt or not (category.throttle or category.digest) or notification.digest_id is not None:
+        return None
+    limit = parse_throttle(category.throttle)
+    where = zone(row.time_zone) or ZoneInfo("UTC")
+    ends = throttle_window(limit, facts.now, where).end if limit else None
+    window = Place(row.recipient, category.slug, row.channel, ends) if ends else None
+    # What is sensitive is never gathered: it would outlive its use.
+    schedule = parse_digest(category.digest) if notification.secrets is None else None
+    return _Asking(row, category.slug, limit, schedule, where, window)
+
+
+def _admit(
+    asking: Sequence[_Asking], windows: Mapping[Place, ThrottleWindow]
+) -> tuple[dict[UUID, Admission], list[ThrottleWindow]]:
+    """Return the verdicts, and the windows that thereby admit more than before."""
+    verdicts: dict[UUID, Admission] = {}
+    changed: dict[Place, ThrottleWindow] = {}
+    for item in asking:
+        held = windows[item.window] if item.window is not None else None
+        admitted = held.admitted if held is not None else []
+        verdict = admit(item.row.notification_id, admitted, item.throttle, item.schedule)
+        if verdict is Admission.SEND and item.window is not None and item.row.notification_id not in admitted:
+            admitted.append(item.row.notification_id)
+            changed[item.window] = windows[item.window]
+        verdicts[item.row.pk] = verdict
+    return verdicts, list(changed.values())
+
+
+def _gather(
+    gathered: Sequence[_Asking], now: datetime, take: Callable[[Sequence[Place]], dict[Place, Digest]]
+) -> tuple[dict[UUID, Change], list[DigestItem]]:
+    """Let deliveries join their digests; where one has just become a notification, the one after it."""
+    changes: dict[UUID, Change] = {}
+    wanted = {item.row.pk: (item, _digest_place(item, now)) for item in gathered}
+    items: list[DigestItem] = []
+    while wanted:
+        digests = take([place for _, place in wanted.values()])
+        later = {}
+        for key, (item, place) in wanted.items():
+            if item.row.expires_at is not None and place.at >= item.row.expires_at:
+                changes[key] = _change(item.row, ended(standing_of(item.row), State.EXPIRED, Reason.TTL, now))
+            elif digests[place].notification_id is not None:
+                later[key] = (item, _digest_place(item, place.at))
+            else:
+                items.append(
+                    DigestItem(digest=digests[place], notification_id=item.row.notification_id, delivery_id=key)
+                )
+                changes[key] = _change(item.row, ended(standing_of(item.row), State.DIGESTED, Reason.NONE, now))
+        wanted = later
+    return changes, items
+
+
+def _digest_place(item: _Asking, after: datetime) -> Place:
+    """Return the digest that gathers after a moment."""
+    row, schedule = item.row, item.schedule
+    if schedule is None:
+        raise AssertionError("only what has a schedule is gathered")
+    return Place(row.recipient, item.category, row.channel, digest_at(schedule, after, item.where))
+
+
+def _deferred(item: _Asking, until: datetime, now: datetime) -> Standing:
+    before = standing_of(item.row)
+    if item.row.expires_at is not None and until >= item.row.expires_at:
+        return ended(before, State.EXPIRED, Reason.TTL, now)
+    return parked(before, Reason.THROTTLED, until)
+
+
+def _change(row: Delivery, after: Standing) -> Change:
+    return Change(row.pk, standing_of(row), after)

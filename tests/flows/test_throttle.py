@@ -1,0 +1,243 @@
+"""Throttle and digest: a busy recipient gets so many messages and one digest of the rest, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from notifications import broadcast, notify
+from notifications.enums import Channel, Reason, State
+from notifications.flows.broadcast import plan_page
+from notifications.flows.digest import close_digests
+from notifications.models import Category, Delivery, Digest, DigestItem, Notification, Preference, ThrottleWindow
+from notifications.sandbox.process import SandboxProcess
+from tests.live import work
+
+pytestmark = pytest.mark.django_db
+Person = Callable[..., User]
+
+
+def limit(throttle: str = "", digest: str = "") -> None:
+    """Let the shop's social messages be throttled and digested so."""
+    Category.objects.filter(slug="social").update(throttle=throttle, digest=digest)
+
+
+def follow(user: User, count: int, key: str = "") -> None:
+    """Notify somebody so many times."""
+    for number in range(count):
+        notify(user, "new-follower", {"name": f"Ada {number}"}, collapse_key=key)
+
+
+def states() -> Counter[str]:
+    """Count deliveries by state and reason."""
+    return Counter(":".join(filter(None, pair)) for pair in Delivery.objects.values_list("state", "reason"))
+
+
+def close() -> int:
+    """Let every digest's window be over, and close it."""
+    Digest.objects.filter(notification_id=None).update(due_at=Now() - timedelta(seconds=1))
+    return close_digests()
+
+
+def test_so_many_go_out_and_the_rest_is_one_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit("2/hour", "hourly")
+    user = person("token-busy-0001")
+    follow(user, 5)
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 3}
+    assert close() == 1
+    work(Channel.PUSH)
+    assert states() == {"sent": 3, "digested": 3}
+    newest = sandbox.client.messages(to="token-busy-0001")[0]
+    assert newest.content["title"] == "3 new notifications"
+    assert close_digests() == 0
+
+
+def test_devices_are_not_counted_but_notifications(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/hour", "hourly")
+    user = person("token-phone-001", "token-tablet-01")
+    follow(user, 2)
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 2}
+    assert DigestItem.objects.count() == 1
+    close()
+    work(Channel.PUSH)
+    assert states() == {"sent": 4, "digested": 2}
+
+
+def test_without_a_digest_the_rest_waits_for_the_next_window(sandbox: SandboxProcess, person: Person) -> None:
+    limit("2/hour")
+    follow(person("token-later-001"), 3)
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "pending:throttled": 1}
+    waiting = Delivery.objects.get(reason=Reason.THROTTLED)
+    assert waiting.due_at == ThrottleWindow.objects.get().ends_at
+
+
+def test_what_would_expire_before_the_next_window_is_expired_now(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/day")
+    user = person("token-expires-1")
+    follow(user, 1)
+    notify(user, "new-follower", {"name": "Late"}, ttl=1)
+    Delivery.objects.filter(expires_at__isnull=False).update(expires_at=Now() + timedelta(seconds=30))
+    ThrottleWindow.objects.all().delete()
+    work(Channel.PUSH)
+    assert sorted(states()) == ["expired:ttl", "sent"]
+
+
+def test_a_digest_alone_gathers_everything(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="daily 09:00")
+    follow(person("token-daily-001"), 3)
+    work(Channel.PUSH)
+    assert states() == {"digested": 3}
+
+
+def test_alike_messages_are_one_line_of_the_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="hourly")
+    user = person("token-alike-001")
+    follow(user, 3, key="followers")
+    follow(user, 1)
+    work(Channel.PUSH)
+    close()
+    made = Notification.objects.get(digest_id__isnull=False)
+    lines = made.data["items"]
+    assert [line["count"] for line in lines] == [1, 3]
+    assert (made.data["count"], made.data["more"]) == (4, 0)
+
+
+def test_the_digest_is_never_throttled_itself(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/hour", "hourly")
+    follow(person("token-itself-01"), 3)
+    work(Channel.PUSH)
+    close()
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 2}
+
+
+def test_the_categorys_own_words_are_used(sandbox: SandboxProcess, person: Person) -> None:
+    """A template named after the category wins over the built-in one."""
+    from_builtin = Category.objects.get(slug="carillon-digest").templates.get()
+    limit(digest="hourly")
+    own = type(from_builtin).objects.create(
+        slug="social-digest", category=Category.objects.get(slug="social"), current=from_builtin.current
+    )
+    follow(person("token-words-001"), 2)
+    work(Channel.PUSH)
+    close()
+    assert Notification.objects.get(digest_id__isnull=False).template == own.slug
+
+
+def test_what_joins_as_the_window_closes_goes_to_the_next(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="hourly")
+    user = person("token-closing-1")
+    follow(user, 1)
+    work(Channel.PUSH)
+    first = Digest.objects.get()
+    # It became a notification although, by this process's clock, it still gathers.
+    Digest.objects.update(notification_id=first.pk)
+    follow(user, 1)
+    work(Channel.PUSH)
+    later = Digest.objects.get(notification_id=None)
+    assert later.due_at == first.due_at + timedelta(hours=1)
+    assert later.items.count() == 1
+
+
+def test_what_was_cancelled_meanwhile_is_not_in_the_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="hourly")
+    user = person("token-cancelled")
+    follow(user, 2)
+    work(Channel.PUSH)
+    Notification.objects.filter(pk=Notification.objects.first().pk).update(cancelled_at=Now())  # type: ignore[union-attr]
+    close()
+    assert Notification.objects.get(digest_id__isnull=False).data["count"] == 1
+
+
+def test_who_opted_out_meanwhile_gets_no_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="hourly")
+    user = person("token-optedout1")
+    follow(user, 2)
+    work(Channel.PUSH)
+    Preference.objects.update_or_create(recipient=f"u:{user.pk}", defaults={"categories": {"social": {"push": False}}})
+    close()
+    assert states() == {"digested": 2, "skipped:preference": 1}
+
+
+def test_a_broadcast_is_throttled_as_well(sandbox: SandboxProcess, person: Person) -> None:
+    Category.objects.filter(slug="news").update(throttle="1/day", digest="hourly")
+    user = person("token-broadcast")
+    for _ in range(3):
+        made = broadcast("new-post", {"users": [str(user.pk)]}, {"title": "Bells"})
+        while plan_page(made.pk):
+            pass
+    work(Channel.PUSH)
+    assert states() == {"sent": 1, "digested": 2}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_workers_at_once_admit_exactly_so_many(
+    sandbox: SandboxProcess, person: Person, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr("notifications.conf.CLAIM_SIZE", 7)
+    limit("5/hour", "hourly")
+    users = [person(f"token-many-{number:04}") for number in range(3)]
+    for user in users:
+        follow(user, 60)
+
+    def drain() -> None:
+        try:
+            work(Channel.PUSH)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=drain) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    work(Channel.PUSH)
+    assert states() == {"sent": 15, "digested": 165}
+    assert DigestItem.objects.count() == 165
+    assert close() == 3
+    work(Channel.PUSH)
+    assert states() == {"sent": 18, "digested": 165}
+    counts = sorted(item.data["count"] for item in Notification.objects.filter(digest_id__isnull=False))
+    assert counts == [55, 55, 55]
+    assert State.DEAD not in states()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_that_notify_the_same_people_in_opposite_order_do_not_wait_for_each_other(
+    sandbox: SandboxProcess, person: Person
+) -> None:
+    limit("1/hour", "hourly")
+    one, other = person("token-order-001"), person("token-order-002")
+    both_have_notified_one = threading.Barrier(2, timeout=60)
+    problems: list[BaseException] = []
+
+    def call(first: User, second: User) -> None:
+        try:
+            with transaction.atomic():
+                notify(first, "new-follower", {"name": "A"}, collapse_key="same")
+                both_have_notified_one.wait()
+                notify(second, "new-follower", {"name": "B"}, collapse_key="same")
+        except BaseException as error:  # noqa: BLE001 - it is looked at below, in the test's own thread
+            problems.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=call, args=pair) for pair in ((one, other), (other, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert problems == []
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 2}
