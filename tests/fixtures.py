@@ -31,7 +31,9 @@ def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 
 @pytest.fixture
-def sandbox(running_sandbox: SandboxProcess, settings: Any, tmp_path_factory: pytest.TempPathFactory) -> SandboxProcess:
+def sandbox(
+    running_sandbox: SandboxProcess, settings: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SandboxProcess]:
     """The sandbox, with every provider of the settings pointing at it and no fault set."""
     running_sandbox.client.reset()
     key_file = tmp_path_factory.getbasetemp() / "service-account.json"
@@ -41,7 +43,11 @@ def sandbox(running_sandbox: SandboxProcess, settings: Any, tmp_path_factory: py
     gate.pace.cache_clear()
     for channel in ("push", "sms", "email"):
         connection(channel).flushdb()
-    return running_sandbox
+    yield running_sandbox
+    # The next test may have other settings: what was made with these must not outlive them.
+    registry.reset()
+    gate.breaker.cache_clear()
+    gate.pace.cache_clear()
 
 
 @pytest.fixture

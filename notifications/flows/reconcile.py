@@ -48,10 +48,12 @@ def reconcile() -> int:
         for receipt in receipts:
             if receipt.delivery_id is not None:
                 by_delivery[receipt.delivery_id].append(receipt)
-            else:
-                _close_unknown(receipt, now)
         rows = Delivery.objects.lock_ids(sorted(by_delivery))
+        # Before any verdict: one that has a verdict was acted on at an earlier look.
         act_on_receipts(receipts, {row.pk: row.sent_at for row in rows if row.sent_at is not None}, now)
+        for receipt in receipts:
+            if receipt.delivery_id is None:
+                _close_unknown(receipt, now)
         _drop_foreign(rows, by_delivery)
         retries = Retries(rows, by_delivery)
         merged = [_merge_all(row, by_delivery.pop(row.pk), now, retries) for row in rows]

@@ -77,17 +77,25 @@ def test_one_that_ran_out_holds_nothing_and_can_be_renewed(sandbox: SandboxProce
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "kept"), [(1, 2, 2), (2, 1, 2), (1, None, None), (None, 1, None), (None, None, None)]
+    ("first", "second", "kept"),
+    [
+        pytest.param(1, 2, "second", id="the later end"),
+        pytest.param(2, 1, "first", id="the earlier end changes nothing"),
+        pytest.param(1, None, "second", id="one without an end"),
+        pytest.param(None, 1, "first", id="none is shortened"),
+        pytest.param(None, None, "first", id="the first of two without an end"),
+    ],
 )
-def test_the_later_end_counts_and_the_first_cause_stays(
-    db: None, first: int | None, second: int | None, kept: int | None
+def test_one_that_runs_out_gives_way_to_a_longer_one(
+    db: None, first: int | None, second: int | None, kept: str
 ) -> None:
     now = timezone.now()
-    ends = {days: now + timedelta(days=days) if days else None for days in (first, second, kept)}
-    suppress("sms", NUMBER, SuppressionCause.HARD_BOUNCE, "a", expires_at=ends[first])
-    suppress("sms", NUMBER, SuppressionCause.COMPLAINT, "b", expires_at=ends[second])
-    row = Suppression.objects.get()
-    assert (row.cause, row.source, row.expires_at) == ("hard_bounce", "a", ends[kept])
+    ends = {days: now + timedelta(days=days) if days else None for days in (first, second)}
+    suppress("sms", NUMBER, SuppressionCause.HARD_BOUNCE, "first", expires_at=ends[first])
+    suppress("sms", NUMBER, SuppressionCause.COMPLAINT, "second", expires_at=ends[second])
+    row = Suppression.objects.in_force().get()
+    assert row.source == kept
+    assert row.expires_at == ends[first if kept == "first" else second]
 
 
 def test_unsubscribing_again_after_it_ran_out(
