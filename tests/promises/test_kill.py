@@ -9,7 +9,7 @@ from project.demo.stack import Stack
 from tests.live import wait_for
 from tests.promises.deployment import accepted, host
 
-RECIPIENTS = 5_000
+RECIPIENTS = 3_000
 SEND_WINDOW = 64
 RESULT_GROUP = 64
 
