@@ -75,8 +75,10 @@ class Killer(threading.Thread):
         while len(self.kills) < self._most and not self._over.is_set():
             if not self._pause():
                 return
-            kill = None
+            kill, deadline = None, time.monotonic() + _STANDSTILL_SECONDS
             while kill is None and not self._over.wait(0.02):
+                if time.monotonic() > deadline:
+                    return  # nothing to kill any more: what was killed so far is what the scenario has
                 kill = self.strike(self._draw.choices(list(self._kinds), list(self._kinds.values()))[0])
             self.kills += [kill] if kill else []
 

@@ -21,7 +21,7 @@ ENDS_SQL = """
 def run(run: Run) -> list[Figure]:
     """Kill workers in mid-send, then wait until all has moved on."""
     kills, every = run.size(8, 3), run.size(4, 2)
-    users = run.size(8_000, 1_200)
+    users = run.size(8_000, 2_500)
     with Deployment(run, latency=0.15) as deployment:
         deployment.begin(users=users, workers=3, web=False)
         deployment.stack.sandbox.client.fault("fcm", "slow", delay=0.5)
@@ -30,7 +30,8 @@ def run(run: Run) -> list[Figure]:
         wait_until(lambda: deployment.accepted_count() > 50, "the sending")
         killer = Killer(deployment, run.draw, kills=kills, every=every, kinds={"sender": 1})
         killer.start()
-        killer.join()
+        wait_until(lambda: not killer.is_alive() or deployment.accepted_count() >= users, "the kills")
+        killer.end()
         deployment.wait_quiet(run.size(180, 60))
         taken = deployment.accepted()
         ends = {str(key): float(at) for key, at in deployment.database.rows(ENDS_SQL)}
