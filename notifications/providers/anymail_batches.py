@@ -45,6 +45,10 @@ def addressed_to(email: EmailMultiAlternatives, messages: Sequence[OutboundMessa
     """Return the first message's email, for all of them: each gets one of its own, which carries its own id."""
     email.to = [message.address for message in messages]
     del email.metadata  # type: ignore[attr-defined]
+    if messages[0].headers:
+        # Each has its own, such as the link to unsubscribe by.
+        email.extra_headers = {}
+        email.merge_headers = {message.address: dict(message.headers) for message in messages}  # type: ignore[attr-defined]
     email.merge_metadata = {  # type: ignore[attr-defined]
         message.address: {"carillon_id": message.carillon_id} for message in messages
     }

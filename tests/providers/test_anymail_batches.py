@@ -92,6 +92,20 @@ def test_the_same_words_go_in_one_request(make: Make, server: ScriptedProvider) 
     }
 
 
+def test_each_has_its_own_link_to_unsubscribe_by(make: Make, server: ScriptedProvider) -> None:
+    messages = [
+        message(number, headers={"List-Unsubscribe": f"<https://example.com/{number}/>"}) for number in range(10)
+    ]
+    assert all(result.accepted for result in make(send_window=100).send_many(messages))
+    assert len(server.requests) < 10, "not one by one"
+    bodies = [json.loads(request.body) for request in server.requests]
+    emails = [email for body in bodies for email in (body if isinstance(body, list) else [body])]
+    links = {email["To"]: {item["Name"]: item["Value"] for item in email["Headers"]} for email in emails}
+    assert {to: named["List-Unsubscribe"] for to, named in links.items()} == {
+        item.address: item.headers["List-Unsubscribe"] for item in messages
+    }
+
+
 def test_at_most_half_a_send_window_goes_together(make: Make, server: ScriptedProvider) -> None:
     list(make(send_window=16).send_many(message(number) for number in range(64)))
     assert max(len(json.loads(request.body)) for request in server.requests) <= 8
