@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
+
 from project.demo.stack import Stack
 from tests.live import wait_for
 from tests.promises.deployment import accepted, host
@@ -14,6 +16,7 @@ SEND_WINDOW = 64
 RESULT_GROUP = 64
 
 
+@pytest.mark.long  # the kills of tests/chaos/test_small_seeds.py run every day
 def test_a_worker_killed_in_mid_broadcast_loses_and_silently_repeats_nothing(stack: Stack) -> None:
     host(stack, f"seed({RECIPIENTS})")
     stack.start_worker("first")
