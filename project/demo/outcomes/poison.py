@@ -7,9 +7,9 @@ from ..finding import Finding, findings
 from .base import Outcome, Seen, World, seen
 
 TEMPLATE = "invoice"
-BROKEN_WORDS = "Your invoice: {{ order.total }} €."
+BROKEN_WORDS = 'Your invoice: {{ order.total|money:"EUR" }}.'
 MENDED_WORDS = (
-    "{% if order.total %}Your invoice: {{ order.total }} €.{% else %}"
+    '{% if order.total %}Your invoice: {{ order.total|money:"EUR" }}.{% else %}'
     "Your invoice for order {{ order.number }} follows by letter.{% endif %}"
 )
 
