@@ -73,7 +73,9 @@ class Diary:
     def transition(self, to: str) -> None:
         """Note a transition that this process caused while it reported a call."""
         if self.doing is not None and to in ("open", "closed"):
-            self.write(to, after=time.monotonic(), **self.doing)
+            # Emptied since the call began: that closed it, not the report that found nothing.
+            emptied = self._shared.get(LIFE) != self.doing["life"]
+            self.write(to, after=time.monotonic(), **{**self.doing, **({"life": -1} if emptied else {})})
 
 
 class Listener(CircuitBreakerListener):

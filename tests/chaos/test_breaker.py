@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.breaker import run
-from tests.chaos.breaker_oracle import is_false, judge, most_at_once
+from tests.chaos.breaker_callers import LIFE, Diary, Shared
+from tests.chaos.breaker_oracle import is_false, judge, most_at_once, read
 from tests.chaos.figures import Run
 
 
@@ -43,3 +44,15 @@ def test_the_judge_knows_a_stale_success_from_a_fresh_one() -> None:
     assert is_false(close(began=0, before=3), [opening(1, 2)])
     assert is_false(close(began=2, before=3, probe=False), [opening(0, 1)])
     assert is_false(close(began=2, before=3, answer="bad"), [opening(0, 1)])
+
+
+def test_what_an_emptied_redis_closed_is_not_put_down_to_the_call_that_found_it_empty(tmp_path: Path) -> None:
+    shared = Shared()
+    diary = Diary(tmp_path, shared)
+    diary.doing = {"began": 0.0, "before": 1.0, "probe": True, "answer": "bad", "life": 0}
+    diary.transition("closed")
+    assert judge(read(tmp_path)).false_closes == 1
+    shared.put(LIFE, 2)
+    diary.transition("closed")
+    verdict = judge(read(tmp_path))
+    assert (verdict.false_closes, verdict.unsure) == (1, 1)
