@@ -14,11 +14,21 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from notifications import broadcast, notify
-from notifications.enums import Channel, Reason, State
+from notifications.enums import Channel, Reason, Source, State
 from notifications.flows import digest as digest_flow
 from notifications.flows.broadcast import plan_page
+from notifications.flows.declare import publish
 from notifications.flows.digest import close_digests
-from notifications.models import Category, Delivery, Digest, DigestItem, Notification, Preference, ThrottleWindow
+from notifications.models import (
+    Category,
+    Delivery,
+    Digest,
+    DigestItem,
+    Notification,
+    Preference,
+    Template,
+    ThrottleWindow,
+)
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
 
@@ -270,3 +280,15 @@ def test_a_digest_counts_all_and_renders_only_what_it_shows(
     data = Notification.objects.get(digest_id__isnull=False).data
     assert (data["count"], len(data["items"]), data["more"], len(rendered)) == (25, 10, 15, 10)
     assert "Ada 24" in data["items"][0]["text"] + data["items"][0]["title"]
+
+
+def test_a_line_of_a_digest_may_print_a_link(sandbox: SandboxProcess, person: Person) -> None:
+    template = Template.objects.get(slug="new-follower")
+    publish(template, {(Channel.PUSH, "en"): {"title": "New", "body": "{{ preferences_url }}"}}, Source.CONSOLE)
+    limit(digest="hourly")
+    user = person("token-linked-01")
+    follow(user, 1)
+    work(Channel.PUSH)
+    close()
+    line = Notification.objects.get(digest_id__isnull=False).data["items"][0]
+    assert line["text"].startswith("http://testserver/preferences/")
