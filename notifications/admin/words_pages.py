@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -21,6 +22,7 @@ from ..flows.operate import By, Outdated, draft_words, publish_words, roll_back
 from ..flows.preview import gaps, preview
 from ..flows.trials import send_test
 from ..models import Template, TemplateVersion
+from ..rules.locales import choose_locale
 from ..rules.word_diff import diff_words
 from .base import actor_of, as_key, without_nul
 from .markup import facts
@@ -103,7 +105,7 @@ class WordsPages(ConsoleAdmin):
         """Return what the page tells besides the words themselves."""
         current = words_of(template.current) if template.current else {}
         differs = start is not None and start.pk != template.current_id
-        locales = sorted({locale for _, locale in words})
+        locale = choose_locale("", settings.LANGUAGE_CODE, {locale for _, locale in words})
         return {
             "title": _("Words of %(template)s") % {"template": template.slug},
             "opts": self.opts,
@@ -117,7 +119,7 @@ class WordsPages(ConsoleAdmin):
             "draft": template.versions.filter(draft=True, number__gt=_number(template)).first(),
             "conflicts": template.versions.filter(conflict=True),
             "gaps": [(channel.label, ", ".join(names)) for channel, names in gaps(words).items()],
-            "asked": PreviewForm(initial={"locale": locales[0] if locales else ""}),
+            "asked": PreviewForm(initial={"locale": locale, "values": {}}),
             "preview_url": f"{self.words_url(template.pk)}preview/",
             "channels": () if template.slug == LAYOUT else sorted({channel for channel, _ in words}),
         }

@@ -39,6 +39,12 @@ def test_the_page_shows_every_part_of_the_words_in_use(browser: Client, template
     assert {TEXT, "sms|de|text", "email|en|subject", "email|de|text", "email|en|html"} <= names
 
 
+def test_the_preview_begins_in_the_language_of_the_project(browser: Client) -> None:
+    page = browser.get(page_of(Template.objects.get(slug="order-shipped")))  # in Arabic, German and English
+    form = page.context["asked"]
+    assert [form["locale"].value(), form["values"].value()] == ["en", "{}"]
+
+
 def test_publish_makes_a_new_version_that_is_used_from_then_on(browser: Client, template: Template, ada: Any) -> None:
     before = notify(ada, "login-code", {"code": "111111"})
     data = filled(browser, template, **{TEXT: "Code {{ code }}, quickly!"})
