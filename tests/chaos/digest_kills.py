@@ -53,7 +53,7 @@ _COUNT = re.compile(r"(\d+) new notifications")
 
 def run(run: Run) -> list[Figure]:
     """Kill while one person gets too much."""
-    return [digest_kills(run, messages=500, kills=run.size(60, 10), lasting=run.size(120, 12))]
+    return [digest_kills(run, messages=run.size(500, 300), kills=run.size(60, 8), lasting=run.size(120, 12))]
 
 
 def digest_kills(run: Run, *, messages: int, kills: int, lasting: int) -> Figure:
