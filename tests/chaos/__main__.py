@@ -15,15 +15,20 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.figures import QUICK, FellShort, Figure, Run
 from tests.chaos.ground import Ground
+from tests.chaos.lanes import LANE, lanes_of, run_lanes
 from tests.chaos.machine import machine
 from tests.chaos.registry import SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OUTPUT = ROOT / "build" / "chaos.json"
 FOLDER = ROOT / "build" / "chaos"
+if LANE in os.environ:
+    FOLDER = Path(os.environ[LANE])
+    OUTPUT = FOLDER / "chaos.json"
 SEED = 20_261_122
 
 
@@ -38,6 +43,19 @@ def main() -> int:
     FOLDER.mkdir(parents=True)
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
+    lanes = lanes_of(wanted) if QUICK and LANE not in os.environ else [wanted]
+    if len(lanes) > 1:
+        lines, status = run_lanes(lanes, FOLDER)
+        order = {name: place for place, name in enumerate(SCENARIOS, start=1)}
+        write(sorted(lines, key=lambda line: order.get(line["name"], 0)))
+    else:
+        status = run_in_turn(wanted, seed)
+    print(f"{OUTPUT.relative_to(ROOT)} written after {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return status
+
+
+def run_in_turn(wanted: list[str], seed: int) -> int:
+    """Run one scenario after the other on one ground and return the exit status."""
     with Ground.at(FOLDER) as ground:
         figures = [machine(ground)]
         broken = []
@@ -45,8 +63,7 @@ def main() -> int:
             found, error = carry_out(name, seed)
             figures += found
             broken += [name] if error else []
-            write(figures)
-    print(f"{OUTPUT.relative_to(ROOT)} written after {time.monotonic() - began:.0f} s", file=sys.stderr)
+            write([figure.as_json() for figure in figures])
     if broken:
         print(f"could not be carried out: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0
@@ -93,10 +110,10 @@ def carry_out(name: str, seed: int) -> tuple[list[Figure], bool]:
     return found, error
 
 
-def write(figures: list[Figure]) -> None:
+def write(lines: list[dict[str, Any]]) -> None:
     """Write the file anew, whole or not at all."""
     fresh = OUTPUT.with_suffix(".new")
-    fresh.write_text(json.dumps([figure.as_json() for figure in figures], indent=2, default=str) + "\n")
+    fresh.write_text(json.dumps(lines, indent=2, default=str) + "\n")
     fresh.replace(OUTPUT)
 
 

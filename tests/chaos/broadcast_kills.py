@@ -19,12 +19,12 @@ PAGE = 50
 
 def run(run: Run) -> list[Figure]:
     """Kill while it is planned and sent."""
-    users, devices = run.size(10_000, 1_500), 2
+    users, devices = run.size(10_000, 800), 2
     quiet = run.size(180, 45)
     with Deployment(run, latency=0.15, env={"CHAOS_PAGE_SIZE": str(PAGE)}) as deployment:
         deployment.stack.add_worker("forking-1", *FORKING)
         deployment.begin(users=users, devices=devices, workers=3)
-        killer = Killer(deployment, run.draw, kills=run.size(60, 12), every=run.size(100, 60) / 100, kinds=KINDS)
+        killer = Killer(deployment, run.draw, kills=run.size(60, 9), every=run.size(100, 60) / 100, kinds=KINDS)
         book = run.folder / "acknowledged.jsonl"
         deployment.host("launch", str(book), str(users), str(devices))
         wait_until(lambda: deployment.database.value("SELECT planned FROM carillon_broadcast"), "the first page")

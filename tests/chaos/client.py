@@ -102,7 +102,7 @@ class Client:
         }
         began, at = time.monotonic(), time.time()
         try:
-            connection.request("POST", "/api/v1/notifications/", json.dumps(message.body), headers)
+            connection.request("POST", f"/api/v1/{message.path}", json.dumps(message.body), headers)
             response = connection.getresponse()
             body = response.read()
             status = response.status
@@ -114,7 +114,7 @@ class Client:
 
     def _note(self, message: Message, body: bytes) -> None:
         answer = json.loads(body)
-        deliveries = [delivery["id"] for delivery in answer["deliveries"]]
+        deliveries = [delivery["id"] for delivery in answer.get("deliveries", ())]
         self._book.append(
             {
                 "key": message.key,

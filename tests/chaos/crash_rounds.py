@@ -24,7 +24,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tests.chaos.inside import STOPPED_WHILE_ENDING, SandboxFile, ended, fork, shorten_waits  # it sets Django up
+from tests.chaos.inside import (
+    STOPPED_WHILE_ENDING,
+    SandboxFile,
+    ended,
+    fork,
+    patient_redis,
+    shorten_waits,
+)  # it sets Django up
 
 from django.conf import settings
 from django.urls import get_resolver
@@ -37,7 +44,6 @@ from notifications.flows.reconcile import reconcile
 from notifications.flows.sweep import sweep
 from notifications.models import Claim, Delivery
 from notifications.sandbox.records import Accepted
-from notifications.wakeups import connection as redis_of
 from tests.chaos.crash_points import Crash, Hit, install
 from tests.chaos.crash_targets import SHORT_DOUBT, SHORT_LEASE, TARGETS, Scene, Target, make_scene
 
@@ -88,6 +94,7 @@ class Rounds:
         self._sandbox = SandboxFile(sandbox_file)
         self._first, self._stride = first, stride
         self._scene = make_scene(folder / f"acknowledged-{os.getpid()}.log", settings.NOTIFICATIONS["PUBLIC_URL"])
+        self._redis = patient_redis()
         self._number = (os.getpid() % 100) * 100_000
         ours, theirs = multiprocessing.get_context("fork").Pipe()
         self._healer_pid = fork(lambda: _heal_forever(ours, theirs))
@@ -130,7 +137,7 @@ class Rounds:
     def _round(self, target: Target, at: int) -> Round:
         self._number += 1
         scene = replace(self._scene, number=self._number)
-        redis_of("sms").flushdb()
+        self._redis.flushdb()
         target.prepare(scene)
         in_doubt: set[UUID] = set()
         if target.beforehand == "sent":

@@ -135,6 +135,7 @@ class Deployment:
         self._env = {
             "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
             "DJANGO_SECRET_KEY": SECRET_KEY,
+            "PYTHONDONTWRITEBYTECODE": "",  # whatever is killed here is started many times over
             **waits,
             **(env or {}),
         }

@@ -27,7 +27,7 @@ LANES = (
     ("notify in a host's transaction", "POST notifications/", "receive and reconcile", "drain push through FCM"),
     ("drain sms through Twilio", "drain email through Postmark", "drain email through Resend"),
 )
-QUICK_STRIDE = 23
+QUICK_STRIDE, QUICK_LONG_STRIDE = 23, 41
 WANT = (
     "a crash or stop before and after each database, Redis and HTTP step: lost 0; a duplicate only between 'accepted' "
     "and 'recorded', flagged; with a provider's key none"
@@ -40,17 +40,21 @@ SQL = (
 
 def run(run: Run) -> list[Figure]:
     """Crash everything everywhere."""
-    return [crash(run, LANES, run.size(1, QUICK_STRIDE))]
+    return [crash(run, LANES, run.size(1, QUICK_STRIDE), run.size(1, QUICK_LONG_STRIDE))]
 
 
-def crash(run: Run, lanes: Sequence[Sequence[str]], stride: int) -> Figure:
-    """Crash these targets at every boundary, or at every `stride`-th."""
+def crash(run: Run, lanes: Sequence[Sequence[str]], stride: int, long_stride: int = 0) -> Figure:
+    """Crash these targets at every boundary, or every `stride`-th; a lane's only target has more."""
     with ExitStack() as exits:
         stacks = [
             exits.enter_context(own_stack(run.folder.parent, run.folder / f"lane-{number}", number))
             for number in range(1, len(lanes) + 1)
         ]
-        orders = [(stack, lane, stride, run.seed) for stack, lane in zip(stacks, lanes, strict=True)]
+        strides = [stride if len(lane) > 1 else long_stride or stride for lane in lanes]
+        orders = [
+            (stack, lane, every, 1 + run.seed % stride)
+            for stack, lane, every in zip(stacks, lanes, strides, strict=True)
+        ]
         with ThreadPoolExecutor(len(lanes)) as pool:
             tallies = [tally for found in pool.map(_play, orders) for tally in found]
     kinds: Counter[str] = Counter()
@@ -68,6 +72,7 @@ def crash(run: Run, lanes: Sequence[Sequence[str]], stride: int) -> Figure:
         "violations": len(wrong),
         "the first of them": [re.sub(r"\s+", " ", text) for text in wrong[:20]],
         "every n-th point": stride,
+        "every n-th point of a lane's only target": long_stride or stride,
         "sql": SQL,
         "counted": "the log of what was acknowledged (synced), and the sandbox's file",
     }
@@ -78,7 +83,7 @@ def crash(run: Run, lanes: Sequence[Sequence[str]], stride: int) -> Figure:
 
 
 def _play(order: tuple[Stack, Sequence[str], int, int]) -> list[dict[str, Any]]:
-    stack, lane, stride, seed = order
+    stack, lane, stride, first = order
     resend = {
         "BACKEND": "notifications.providers.anymail.AnymailAdapter",
         "OPTIONS": {
@@ -95,7 +100,7 @@ def _play(order: tuple[Stack, Sequence[str], int, int]) -> list[dict[str, Any]]:
         file=str(stack.folder / "sandbox.jsonl"),
         targets=list(lane),
         stride=stride,
-        first=1 + seed % stride,
+        first=first,
         resend=resend,
     )
     return found

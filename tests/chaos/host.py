@@ -29,9 +29,7 @@ from notifications.models import Device  # noqa: E402
 from project.shop.models import Follow  # noqa: E402
 from project.shop.notifications import followers  # noqa: E402
 from tests.chaos.acknowledged import Book, read  # noqa: E402
-from tests.chaos.messages import message, token  # noqa: E402
-
-AUTHOR = 7
+from tests.chaos.messages import AUTHOR, message, tokens  # noqa: E402
 
 
 def prepare(users: str, devices: str = "1") -> None:
@@ -63,11 +61,6 @@ def prepare(users: str, devices: str = "1") -> None:
     scopes = [word for scope in ("send", "broadcast", "read") for word in ("--scope", scope)]
     call_command("carillon", "api-key", "create", "chaos", *scopes, stdout=out)
     print(out.getvalue().strip())
-
-
-def tokens(number: int, devices: int) -> list[str]:
-    """Return the tokens of a user's devices."""
-    return [token(number) + (f"-{device}" if device else "") for device in range(devices)]
 
 
 def launch(book: str, users: str, devices: str = "1", ttl: str = "") -> None:

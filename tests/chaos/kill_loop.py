@@ -20,7 +20,7 @@ EVENTS_SQL = "SELECT detail, count(*) FROM carillon_deliveryevent WHERE state = 
 
 def run(run: Run) -> list[Figure]:
     """Kill while messages go out."""
-    return [kill_loop(run, messages=run.size(10_000, 800), kills=run.size(300, 24))]
+    return [kill_loop(run, messages=run.size(10_000, 320), kills=run.size(300, 12))]
 
 
 def kill_loop(run: Run, *, messages: int, kills: int) -> Figure:

@@ -6,21 +6,29 @@ from dataclasses import dataclass
 from typing import Any
 
 CHANNELS = ("push", "sms", "email")
+AUTHOR = 7
+"""Whom all users of a deployment follow."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One request: its idempotency key, the address that must get it exactly once, and the body."""
+    """One request: its idempotency key, the address that must get it exactly once, the body, and where to."""
 
     key: str
     channel: str
     to: str
     body: dict[str, Any]
+    path: str = "notifications/"
 
 
 def token(number: int) -> str:
     """Return the push token of the user with this number."""
     return f"token-{number:06d}-{number:06d}"
+
+
+def tokens(number: int, devices: int) -> list[str]:
+    """Return the tokens of a user's devices."""
+    return [token(number) + (f"-{device}" if device else "") for device in range(devices)]
 
 
 def phone(number: int) -> str:

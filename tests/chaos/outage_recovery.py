@@ -23,7 +23,6 @@ WANT = (
 LATENCY = 0.02
 # What was under way when a breaker opened or a "slower" was answered may still arrive for so long.
 UNDER_WAY = 2 * LATENCY + 0.5
-RETRY_AFTER = 5
 
 
 class BreakerWatch(threading.Thread):
@@ -61,7 +60,8 @@ class BreakerWatch(threading.Thread):
 
 def run(run: Run) -> list[Figure]:
     """Let the provider fail, recover and pace."""
-    users, limit, outage = run.size(50_000, 1_500), run.size(300, 100), run.size(300, 10)
+    users, limit, outage = run.size(50_000, 480), run.size(300, 40), run.size(300, 5)
+    retry_after = run.size(5, 3)
     env = {"CHAOS_FCM_PER_SECOND": str(limit)}
     with Deployment(run, latency=LATENCY, env=env) as deployment:
         client = deployment.stack.sandbox.client
@@ -77,7 +77,7 @@ def run(run: Run) -> list[Figure]:
         well = time.time()
         client.reset("fcm")
         wait_until(lambda: deployment.accepted_count() > users // 3, "a third of them", 120 + users / limit)
-        client.fault("fcm", "rate_limited", retry_after=RETRY_AFTER, seconds=0.3)
+        client.fault("fcm", "rate_limited", retry_after=retry_after, seconds=0.3)
         quiet = deployment.wait_quiet(120 + 2 * users / limit)
         watch.end()
         verdict = judge_deployment([book], deployment.file, deployment.database)
@@ -86,13 +86,14 @@ def run(run: Run) -> list[Figure]:
     requests = sorted([*taken, *((moment(line["at"]), str(line["delivery"])) for line in turned_away)])
     moments = [at for at, _ in requests]
     second, ten = busiest(moments, 1.0), busiest(moments, 10.0)
-    early, too_early = before_retry_after(requests, turned_away)
+    early, too_early = before_retry_after(requests, turned_away, retry_after)
     while_open = sum(any(since + UNDER_WAY < at < last for since, last in watch.open) for at in moments)
     attempts = round(len(requests) / users, 4)
     detail = {
         "waiting": users,
         "outage_s": outage,
         "limit_per_second": limit,
+        "retry_after_s": retry_after,
         "busiest_second": second,
         "busiest_second_of_limit": round(second / limit, 3),
         "busiest_ten_seconds": ten,
@@ -139,12 +140,14 @@ def busiest(moments: Sequence[float], width: float) -> int:
     return most
 
 
-def before_retry_after(requests: Sequence[tuple[float, str]], turned_away: Sequence[dict[str, Any]]) -> tuple[int, int]:
+def before_retry_after(
+    requests: Sequence[tuple[float, str]], turned_away: Sequence[dict[str, Any]], retry_after: float
+) -> tuple[int, int]:
     """Return how many requests came before the Retry-After of their own delivery, and how many of the account's."""
     limited = [(moment(line["at"]), str(line["delivery"])) for line in turned_away if line["status"] == 429]
-    until = {delivery: at + RETRY_AFTER for at, delivery in limited}
-    own = sum(delivery in until and until[delivery] - RETRY_AFTER < at < until[delivery] for at, delivery in requests)
+    until = {delivery: at + retry_after for at, delivery in limited}
+    own = sum(delivery in until and until[delivery] - retry_after < at < until[delivery] for at, delivery in requests)
     if not limited:
         return own, 0
-    begin, end = min(limited)[0] + UNDER_WAY, max(limited)[0] + RETRY_AFTER
+    begin, end = min(limited)[0] + UNDER_WAY, max(limited)[0] + retry_after
     return own, sum(begin < at < end for at, _ in requests)

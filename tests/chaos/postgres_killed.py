@@ -40,7 +40,7 @@ class Killed:
 
 def run(run: Run) -> list[Figure]:
     """Kill PostgreSQL again and again under a steady load."""
-    kills, per_second, pause = run.size(20, 3), 40, run.size(4, 2)
+    kills, per_second, pause = run.size(20, 3), run.size(40, 25), run.size(4, 1)
     messages = per_second * kills * 3 * (pause + 3)  # more than are needed: the load lasts as long as the kills do
     with Deployment(run, latency=0.15) as deployment:
         key = deployment.begin(users=messages, workers=2)

@@ -9,6 +9,7 @@ SCENARIOS: dict[str, str] = {
     "textbook_sender_caught": "tests.chaos.textbook",
     "kill_loop": "tests.chaos.kill_loop",
     "broadcast_kills": "tests.chaos.broadcast_kills",
+    "digest_kills": "tests.chaos.digest_kills",
     "every_point_crash": "tests.chaos.every_point_crash",
     "rolling_restart": "tests.chaos.rolling_restart",
     "recovery_p99_s": "tests.chaos.recovery",

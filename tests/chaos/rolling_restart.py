@@ -20,10 +20,10 @@ EVENTS_SQL = "SELECT detail, reason, count(*) FROM carillon_deliveryevent WHERE 
 
 def run(run: Run) -> list[Figure]:
     """Roll."""
-    rounds, per_second = run.size(5, 1), 60
+    rounds, per_second, workers = run.size(5, 1), run.size(60, 15), run.size(3, 2)
     messages = per_second * run.size(300, 60)  # more than are needed: the load lasts as long as the rolling does
     with Deployment(run, latency=0.15) as deployment:
-        key = deployment.begin(users=messages, workers=3)
+        key = deployment.begin(users=messages, workers=workers)
         book = Book(run.folder / "acknowledged.jsonl")
         client = Client(deployment.stack.url, key, book)
         client.start((message(n) for n in range(messages)), per_second)
@@ -38,6 +38,8 @@ def run(run: Run) -> list[Figure]:
     slowest = max(seconds for name, seconds, _ in stops if name.startswith("worker"))
     detail = {
         "rounds": rounds,
+        "workers": workers,
+        "per_second": per_second,
         "stops": [
             {"process": name, "seconds": round(seconds, 2), "exit_status": status} for name, seconds, status in stops
         ],

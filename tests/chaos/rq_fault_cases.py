@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tests.chaos.inside import SandboxFile, ended, fork, shorten_waits  # it sets Django up
+from tests.chaos.inside import SandboxFile, ended, fork, patient_redis, shorten_waits  # it sets Django up
 
 import django_rq
 import psutil
@@ -38,7 +38,6 @@ from notifications.enums import OPEN_STATES, State
 from notifications.models import Delivery
 from notifications.sandbox.client import SandboxClient
 from notifications.wakeups import DRAIN_JOB, wake
-from notifications.wakeups import connection as redis_of
 
 LEASE = 20.0  # longer than the slowest send here, as a real one is
 PATIENCE_SECONDS = 60.0
@@ -55,12 +54,13 @@ class Cases:
         self._client = SandboxClient(order["sandbox"])
         self._performed = Path(order["answer"]).with_name("performed.log")
         self._phone = 0
+        self._redis = patient_redis()
         _count_performances(self._performed)
 
     @property
     def redis(self) -> Any:
         """Redis."""
-        return redis_of("sms")
+        return self._redis
 
     def queue(self, name: str = "sms") -> Queue:
         """Return one of the queues."""

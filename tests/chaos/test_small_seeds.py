@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.digest_kills import digest_kills
 from tests.chaos.figures import Run
 from tests.chaos.ground import Ground
 from tests.chaos.kill_loop import kill_loop
@@ -35,3 +36,9 @@ def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
     figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5)
     assert figure.passed, figure.detail
     assert figure.detail["sigkills"] == 5
+
+
+def test_kills_lose_nothing_that_is_gathered_and_repeat_nothing(ground: Path) -> None:
+    run = Run(ground / "digest-kills", SEED, quick=True)
+    figure = digest_kills(run, messages=150, kills=3, lasting=8)
+    assert figure.passed, figure.detail

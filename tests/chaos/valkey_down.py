@@ -26,8 +26,8 @@ _NEVER = 999.0
 
 def run(run: Run) -> list[Figure]:
     """Take Valkey away in both ways under a steady load."""
-    away, per_second = run.size(60, 5), 20
-    messages = per_second * (2 * away + run.size(180, 90))  # more than are needed
+    away, per_second = run.size(60, 4), 20
+    messages = per_second * (2 * away + run.size(180, 60))  # more than are needed
     with Deployment(run) as deployment:
         key = deployment.begin(users=messages, workers=2)
         book = Book(run.folder / "acknowledged.jsonl")
@@ -35,7 +35,7 @@ def run(run: Run) -> list[Figure]:
         client.start((message(n) for n in range(messages)), per_second)
         wait_until(lambda: deployment.accepted_count() > 20, "the first messages")
         before = time.time()
-        time.sleep(run.size(10, 4))
+        time.sleep(run.size(10, 3))
         usual = (before, time.time())
         down = lose(deployment, away, kill, revive)
         gone = [until_gone(deployment, book)]

@@ -18,7 +18,7 @@ WAITING_SQL = "SELECT count(*) FROM carillon_delivery WHERE state IN ('pending',
 
 def run(run: Run) -> list[Figure]:
     """Empty it before the first send, in mid-drain, and once more."""
-    users = run.size(25_000, 3_000)
+    users = run.size(25_000, 1_000)
     with Deployment(run, latency=0.1) as deployment:
         deployment.begin(users=users, workers=0, web=False)
         book = run.folder / "acknowledged.jsonl"
