@@ -50,11 +50,16 @@ def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     asking = [item for row in rows if (item := _asking(row, facts)) is not None]
     if not asking:
         return {}
-    decided = _decide(asking, facts.now, hold_windows, hold_digests)
+    had = Delivery.objects.gathered_or_begun([item.row for item in asking])
+    fresh = [item for item in asking if _whose(item.row) not in had]
+    decided = _decide(fresh, facts.now, hold_windows, hold_digests)
     if decided.admitting:
         ThrottleWindow.objects.bulk_update(decided.admitting, ["admitted"], batch_size=500)
     DigestItem.objects.bulk_create(decided.items, ignore_conflicts=True)
-    return decided.changes
+    # Another device's turn may have come before this one's window began: what was decided then holds for all.
+    joined = [item.row for item in asking if had.get(_whose(item.row))]
+    gathered = {row.pk: _change(row, ended(standing_of(row), State.DIGESTED, Reason.NONE, facts.now)) for row in joined}
+    return {**decided.changes, **gathered}
 
 
 def foresee(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
@@ -81,6 +86,10 @@ def _decide(
         if verdicts[item.row.pk] is Admission.DEFER and item.window is not None:
             changes[item.row.pk] = _change(item.row, _deferred(item, item.window.at, now))
     return _Decided(changes, admitting, items)
+
+
+def _whose(row: Delivery) -> tuple[UUID, str]:
+    return row.notification_id, row.recipient
 
 
 def _asking(row: Delivery, facts: Facts) -> _Asking | None:

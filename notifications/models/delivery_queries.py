@@ -141,6 +141,25 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         mine = self.filter(notification_id=notification_id, recipient=recipient)
         return list(mine.order_by("pk").select_for_update())
 
+    def gathered_or_begun(self, rows: Sequence[Delivery]) -> dict[tuple[UUID, str], bool]:
+        """Return of which of these rows' (notification, recipient) another device had its turn: whether a digest's.
+
+        True: a digest gathered it. False: it was claimed, and so had its place.
+        """
+        ids, recipients = {row.notification_id for row in rows}, {row.recipient for row in rows}
+        others = self.filter(
+            notification_id__in=ids, recipient__in=recipients, channel__in={row.channel for row in rows}
+        )
+        # Every delivery of a notification begins with its time, so that only the partitions of these are read.
+        low, high = min(item.int for item in ids), max(item.int for item in ids)
+        others = others.filter(pk__gte=UUID(int=low >> 80 << 80), pk__lte=UUID(int=high | (1 << 80) - 1))
+        begun = others.filter(Q(state__in=[State.DIGESTED, State.SENDING]) | Q(attempt__gt=0))
+        found: dict[tuple[UUID, str], bool] = {}
+        for notification_id, recipient, state in begun.values_list("notification_id", "recipient", "state"):
+            digested = found.get((notification_id, recipient), False) or state == State.DIGESTED
+            found[notification_id, recipient] = digested
+        return found
+
     def lock_some(self, condition: Q, limit: int) -> list[Delivery]:
         """Lock up to `limit` deliveries that fit, passing over locked ones."""
         # No order: with one, PostgreSQL may walk every partition's primary key instead of the partial index.

@@ -292,3 +292,42 @@ def test_a_line_of_a_digest_may_print_a_link(sandbox: SandboxProcess, person: Pe
     close()
     line = Notification.objects.get(digest_id__isnull=False).data["items"][0]
     assert line["text"].startswith("http://testserver/preferences/")
+
+
+def hold_back(token: str) -> None:
+    """Keep one device's deliveries for later."""
+    Delivery.objects.filter(address=token, state=State.PENDING).update(due_at=Now() + timedelta(hours=1))
+
+
+def let_go() -> None:
+    """Let everything that was kept be due."""
+    Delivery.objects.filter(state=State.PENDING).update(due_at=Now() - timedelta(seconds=1))
+
+
+def test_a_device_that_comes_after_its_window_joins_no_second_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest="hourly")
+    follow(person("token-early-001", "token-tardy-001"), 1)
+    hold_back("token-tardy-001")
+    work(Channel.PUSH)
+    close()
+    work(Channel.PUSH)
+    let_go()
+    work(Channel.PUSH)
+    assert states() == {"digested": 2, "sent": 2}
+    assert (Digest.objects.count(), DigestItem.objects.count()) == (1, 1)
+
+
+def test_a_device_that_comes_after_its_window_still_has_its_place(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/hour", "hourly")
+    user = person("token-early-002", "token-tardy-002")
+    follow(user, 1)
+    hold_back("token-tardy-002")
+    work(Channel.PUSH)
+    ThrottleWindow.objects.all().delete()  # its hour is over, and another message takes the place of the next one
+    follow(user, 1)
+    hold_back("token-tardy-002")
+    work(Channel.PUSH)
+    let_go()
+    work(Channel.PUSH)
+    assert states() == {"sent": 4}
+    assert [len(window.admitted) for window in ThrottleWindow.objects.all()] == [1]
