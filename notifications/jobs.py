@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from django.db import close_old_connections
@@ -43,18 +44,8 @@ def drain(channel: str) -> None:
 
 def plan_broadcast(broadcast_id: str) -> None:
     """Plan pages of a broadcast for a second, then make way."""
-    close_old_connections()
-    for channel in Channel:
-        forget(channel, PLAN_JOB, broadcast_id)
     key = UUID(broadcast_id)
-    began = time.monotonic()
-    while plan_page(key):
-        # A page takes a good part of a second: a login code must not wait for the next one.
-        serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
-        if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
-            if Broadcast.objects.filter(pk=key).exists():
-                wake(served[0] if served else Channel.PUSH, PLAN_JOB, broadcast_id, force=True)
-            return
+    _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
 
 
 def reconcile_receipts(channel: str) -> None:
@@ -67,14 +58,20 @@ def reconcile_receipts(channel: str) -> None:
 
 def act_on_dead_letters(entry_id: str) -> None:
     """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
+    key = int(entry_id)
+    _go_on(REPLAY_JOB, entry_id, lambda: work_on(key), lambda: any(entry.pk == key for entry in unfinished()))
+
+
+def _go_on(job: str, subject: str, page: Callable[[], bool], is_unfinished: Callable[[], bool]) -> None:
+    """Do page after page for a second, while there is another; then make way, and ask for the rest."""
     close_old_connections()
     for channel in Channel:
-        forget(channel, REPLAY_JOB, entry_id)
-    key = int(entry_id)
+        forget(channel, job, subject)
     began = time.monotonic()
-    while work_on(key):
+    while page():
+        # A page takes a good part of a second: a login code must not wait for the next one.
         serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
         if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
-            if any(entry.pk == key for entry in unfinished()):
-                wake(served[0] if served else Channel.PUSH, REPLAY_JOB, entry_id, force=True)
+            if is_unfinished():
+                wake(served[0] if served else Channel.PUSH, job, subject, force=True)
             return
