@@ -137,6 +137,13 @@ def test_what_may_still_change_stays(values: dict[str, Any]) -> None:
     assert held() == (1, 1, 1, 1)
 
 
+def test_the_next_channel_of_one_delivery_keeps_its_whole_notification() -> None:
+    made(90 * DAY, State.FAILED, State.SENT)
+    Delivery.objects.filter(state=State.FAILED).update(fallback_at=Now())
+    assert apply_retention() == 0
+    assert held() == (1, 2, 2, 2)
+
+
 def test_a_receipt_that_nobody_has_read_yet_is_read_first() -> None:
     made(90 * DAY)
     Receipt.objects.update(due_at=Now())
