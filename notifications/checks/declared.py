@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage
 from ..channels import SPECS
 from ..conf import did_you_mean
 from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
+from ..declarations.slugs import BUILT_IN
 from ..enums import Channel
 from ..flows.compose import compile_parts
 from ..flows.declare import FOLDER, Words, find_words
@@ -20,7 +21,6 @@ from ..rules.email_safety import problem_in
 from ..rules.rendering import RenderError, render_part
 from .base import error, routed_channels, usable, warning
 
-BUILT_IN = frozenset({"carillon-trial", "carillon-digest", "carillon-layout"})
 CORRECT = "correct the file that the message names"
 _MISSING = re.compile(r"variable (\S+) is missing")
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from ..declarations.slugs import DIGEST as BUILT_IN
 from ..enums import Channel, State
 from ..models import Category, Delivery, Digest, DigestItem, Notification, Template
 from ..rules.digests import Item, summary
@@ -16,7 +17,6 @@ from .people import person_of
 from .plan import plan
 from .templates import published
 
-BUILT_IN = "carillon-digest"
 SUFFIX = "-digest"
 MOST_GATHERED = 1_000
 _MOST_DIGESTS = 200
