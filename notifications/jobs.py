@@ -6,9 +6,10 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import wraps
 from uuid import UUID, uuid4
 
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
 
 from . import conf
 from .enums import Channel, Lane
@@ -18,6 +19,7 @@ from .flows.drain import serve_urgent, stopping
 from .flows.reconcile import reconcile
 from .flows.replay import unfinished, work_on
 from .models import Broadcast
+from .rules.masking import unquoted
 from .wakeups import PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
 
 served: list[Channel] = []
@@ -35,6 +37,20 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_START}"
 
 
+def _quoting_nobody(job: Callable[[str], None]) -> Callable[[str], None]:
+    """Let a job fail without the text of a database's error: RQ logs it and keeps it in Redis."""
+
+    @wraps(job)
+    def run(subject: str) -> None:
+        try:
+            job(subject)
+        except Error as error:
+            raise unquoted(error) from None
+
+    return run
+
+
+@_quoting_nobody
 def drain(channel: str) -> None:
     """Deliver what is due on a channel."""
     close_old_connections()
@@ -42,12 +58,14 @@ def drain(channel: str) -> None:
     drain_channel(own, worker_name(), served or [own])
 
 
+@_quoting_nobody
 def plan_broadcast(broadcast_id: str) -> None:
     """Plan pages of a broadcast for a second, then make way."""
     key = UUID(broadcast_id)
     _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
 
 
+@_quoting_nobody
 def reconcile_receipts(channel: str) -> None:
     """Reconcile stored receipts until none is due."""
     close_old_connections()
@@ -56,6 +74,7 @@ def reconcile_receipts(channel: str) -> None:
         pass
 
 
+@_quoting_nobody
 def act_on_dead_letters(entry_id: str) -> None:
     """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
     key = int(entry_id)

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from .. import conf
 from ..models import AddressTrouble, Delivery, PruningTally, Receipt
+from ..rules.masking import unquoted
 from ..rules.undelivered import UNREACHABLE_WITHIN, is_filtered_too_often
 from .alerts import raise_alert
 from .degraded import watch_degraded
@@ -37,8 +38,8 @@ def keep_watch() -> None:
             duty()
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
-            logger.exception("sweep: %s failed", duty.__name__)
+        except Exception as error:
+            logger.exception("sweep: %s failed", duty.__name__, exc_info=unquoted(error))
 
 
 def watch_filters() -> None:
