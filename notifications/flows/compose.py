@@ -17,12 +17,16 @@ from ..rules.locales import choose_locale
 from ..rules.quiet_hours import zone
 from ..rules.rendering import RenderError, compile_part, render_part
 
+#: The variables that every message has besides its template's own.
+LINK_NAMES = ("unsubscribe_url", "preferences_url")
+
 
 @dataclass(frozen=True)
 class Words:
-    """The compiled parts of one version on one channel, by locale."""
+    """The compiled parts of one version on one channel, by locale, and whether any of them prints a signed link."""
 
     by_locale: Mapping[str, Mapping[str, CompiledTemplate]]
+    has_links: bool
 
 
 def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data: Mapping[str, object]) -> Content:
@@ -62,14 +66,26 @@ def channels_with_words(version_id: int) -> frozenset[Channel]:
     return frozenset(words(version_id))
 
 
+def wants_links(version_id: int, channel: Channel) -> bool:
+    """Whether a message of these words needs its signed links made, which costs more than rendering a short text.
+
+    An email always does: they go into its headers too.
+    """
+    found = words(version_id).get(channel)
+    return channel == Channel.EMAIL or (found is not None and found.has_links)
+
+
 @lru_cache(maxsize=512)
 def words(version_id: int) -> Mapping[Channel, Words]:
     """Return a version's compiled words; versions never change, so they are kept."""
     found: dict[Channel, dict[str, Mapping[str, CompiledTemplate]]] = {}
+    linked: set[Channel] = set()
     for row in Translation.objects.filter(version_id=version_id):
         channel = Channel(row.channel)
         found.setdefault(channel, {})[row.locale] = compile_words(channel, row.locale, row.parts)
-    return {channel: Words(by_locale) for channel, by_locale in found.items()}
+        if any(name in source for source in row.parts.values() for name in LINK_NAMES):
+            linked.add(channel)
+    return {channel: Words(by_locale, channel in linked) for channel, by_locale in found.items()}
 
 
 def compile_words(channel: Channel, locale: str, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:

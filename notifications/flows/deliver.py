@@ -17,7 +17,7 @@ from ..rules.rendering import RenderError
 from ..rules.transitions import ended, parked
 from . import gate
 from .claim import Batch
-from .compose import compose
+from .compose import compose, wants_links
 from .outcomes import Outcomes
 from .recheck import PAUSED_FOR
 from .turns import Turns
@@ -152,23 +152,24 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         secrets = decrypt(bytes(notification.secrets)) if notification.secrets else {}
     except ValueError as error:
         raise RenderError(str(error)) from error
-    links = links_of(row, category)
+    channel = Channel(row.channel)
+    links = links_of(row, category) if wants_links(notification.version_id, channel) else {}
     data = {**links, **notification.data, **secrets, **(row.data or {})}
     alias = batch.adapter.alias
     return OutboundMessage(
         delivery_id=row.pk,
         attempt=row.attempt + 1,
         generation=row.generation,
-        channel=Channel(row.channel),
+        channel=channel,
         address=row.address,
-        content=compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data),
+        content=compose(notification.version_id, channel, row.locale, row.time_zone, data),
         platform=_platform(batch, row),
         token_type=device.token_type if device else "",
         collapse_key=notification.collapse_key,
         expires_at=row.expires_at,
         high_priority=category.priority in ("critical", "high"),
         tags=tuple(notification.tags),
-        headers=headers_of(row, category, links["unsubscribe_url"]),
+        headers=headers_of(row, category, links.get("unsubscribe_url", "")),
         keyed=batch.adapter.idempotency_key_lifetime is not None,
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -9,17 +10,18 @@ from django.db import transaction
 from ..declarations.slugs import DIGEST as BUILT_IN
 from ..enums import Channel, State
 from ..models import Category, Delivery, Digest, DigestItem, Notification, Template
-from ..rules.digests import Item, summary
+from ..rules.digests import Item, Line, summary
 from ..rules.rendering import RenderError
 from ..wakeups import wake_on_commit
 from .compose import channels_with_words, compose
 from .people import person_of
 from .plan import plan
 from .templates import published
+from .unsubscribe import links_of
 
 SUFFIX = "-digest"
-MOST_GATHERED = 1_000
 _MOST_DIGESTS = 200
+_BATCH = 1_000
 
 
 def close_digests() -> int:
@@ -40,24 +42,24 @@ def close_digests() -> int:
 
 def _close(digest: Digest) -> None:
     category = Category.objects.filter(slug=digest.category).first()
-    members = _members(digest)
-    if category is None or not members:
+    items = list(_gathered(digest))
+    if category is None or not items:
         digest.delete()
         return
     now = Delivery.objects.database_now()
     template = _template(digest)
-    newest = members[-1][0]
-    delivery = members[-1][1]
+    newest = Delivery.objects.get(pk=items[-1].id)
+    of_newest = Notification.objects.get(pk=newest.notification_id)
     notification = Notification(
         recipient=digest.recipient,
         template=template.slug,
         category=category.slug,
         version_id=published(template),
-        data=summary([_item(item, row, Channel(digest.channel)) for item, row in members]),
+        data=summary(items, lambda shown: _lines(shown, category)),
         channels=[digest.channel],
-        addresses=newest.addresses,
-        locale=newest.locale or delivery.locale,
-        time_zone=newest.time_zone or delivery.time_zone,
+        addresses=of_newest.addresses,
+        locale=of_newest.locale or newest.locale,
+        time_zone=of_newest.time_zone or newest.time_zone,
         expires_at=now + category.ttl if category.ttl else None,
         digest_id=digest.pk,
         owner="carillon",
@@ -71,17 +73,17 @@ def _close(digest: Digest) -> None:
     wake_on_commit(row.channel for row in rows if row.state == State.PENDING and row.due_at <= now)
 
 
-def _members(digest: Digest) -> list[tuple[Notification, Delivery]]:
-    """Return what the digest gathered, oldest first, without what was cancelled or erased since."""
-    items = list(DigestItem.objects.filter(digest=digest).order_by("pk")[:MOST_GATHERED])
-    notifications = Notification.objects.in_bulk([item.notification_id for item in items])
-    deliveries = Delivery.objects.in_bulk([item.delivery_id for item in items])
-    found = []
-    for item in items:
-        notification, row = notifications.get(item.notification_id), deliveries.get(item.delivery_id)
-        if notification is not None and row is not None and notification.cancelled_at is None:
-            found.append((notification, row))
-    return found
+def _gathered(digest: Digest) -> Iterator[Item[UUID]]:
+    """Yield what the digest gathered, oldest first and by delivery, without what was cancelled or erased since."""
+    rows, seen = DigestItem.objects.filter(digest=digest).order_by("pk"), 0
+    while page := list(rows.filter(pk__gt=seen).values_list("pk", "notification_id", "delivery_id")[:_BATCH]):
+        seen = page[-1][0]
+        notifications = Notification.objects.filter(pk__in=[row[1] for row in page], cancelled_at=None)
+        kinds = {key: kind for key, *kind in notifications.values_list("pk", "template", "collapse_key")}
+        there = set(Delivery.objects.filter(pk__in=[row[2] for row in page]).values_list("pk", flat=True))
+        for _, notification, delivery in page:
+            if notification in kinds and delivery in there:
+                yield Item(delivery, *kinds[notification])
 
 
 def _template(digest: Digest) -> Template:
@@ -92,19 +94,19 @@ def _template(digest: Digest) -> Template:
     return Template.objects.get(slug=BUILT_IN)
 
 
-def _item(notification: Notification, row: Delivery, channel: Channel) -> Item:
+def _lines(deliveries: Sequence[UUID], category: Category) -> dict[UUID, Line]:
+    """Return the lines of the notifications that these deliveries were made for."""
+    rows = Delivery.objects.in_bulk(deliveries)
+    notifications = Notification.objects.in_bulk([row.notification_id for row in rows.values()])
+    return {key: _line(notifications[row.notification_id], row, category) for key, row in rows.items()}
+
+
+def _line(notification: Notification, row: Delivery, category: Category) -> Line:
     """Return the line of one notification: its own words, shortened to a headline."""
-    data = {**notification.data, **(row.data or {})}
+    data = {**links_of(row, category), **notification.data, **(row.data or {})}
     try:
-        content = compose(notification.version_id, channel, row.locale, row.time_zone, data)
+        content = compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data)
     except RenderError:
         # It still counts; what is wrong with its words is told where the template is checked.
-        return Item("", "", "", notification.template, notification.collapse_key)
-    title = content.title or content.subject or content.text
-    return Item(title, content.body, content.url, notification.template, notification.collapse_key)
-
-
-def digest_of(notification_id: UUID) -> UUID | None:
-    """Return the notification that a digested one became part of, or None while its digest still gathers."""
-    item = DigestItem.objects.filter(notification_id=notification_id).select_related("digest").first()
-    return item.digest.notification_id if item else None
+        return Line()
+    return Line(content.title or content.subject or content.text, content.body, content.url)

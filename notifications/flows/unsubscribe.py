@@ -9,6 +9,7 @@ from ..models import Category, Delivery, Suppression
 from ..rules.identity import user_key
 from ..rules.links import Subscription, preferences_token, unsubscribe_token
 from ..rules.preferences import Wishes, is_wanted
+from .compose import LINK_NAMES
 from .people import load_wishes
 from .preferences import change_preferences
 from .suppress import lift, suppress_hash
@@ -26,13 +27,12 @@ def subscription_of(row: Delivery, category: Category) -> Subscription:
 def links_of(row: Delivery, category: Category) -> dict[str, str]:
     """Return the links that words may use; empty ones where there is nothing to link to."""
     base = get().public_url
-    is_user = user_key(row.recipient) is not None
-    unsubscribe = f"{base}/unsubscribe/{unsubscribe_token(subscription_of(row, category))}/"
-    preferences = f"{base}/preferences/{preferences_token(row.recipient)}/"
-    return {
-        "unsubscribe_url": unsubscribe if base and not category.mandatory else "",
-        "preferences_url": preferences if base and is_user else "",
-    }
+    links = dict.fromkeys(LINK_NAMES, "")
+    if base and not category.mandatory:
+        links["unsubscribe_url"] = f"{base}/unsubscribe/{unsubscribe_token(subscription_of(row, category))}/"
+    if base and user_key(row.recipient) is not None:
+        links["preferences_url"] = f"{base}/preferences/{preferences_token(row.recipient)}/"
+    return links
 
 
 def preferences_url(subscription: Subscription) -> str:

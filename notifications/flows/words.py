@@ -16,15 +16,12 @@ from ..rules.data import problems_with
 from ..rules.email_layout import has_slot
 from ..rules.email_safety import problem_in
 from ..rules.rendering import RenderError, TooMuch, compile_part, render_part
-from .compose import compile_parts, compile_words, render
+from .compose import LINK_NAMES, compile_parts, compile_words, render
 from .layout import Words, as_sent, layouts, required_parts
 
 Place = tuple[Channel, str, str]
 #: What every message has besides its template's own variables; empty where there is nothing to link to.
-LINKS = {
-    "unsubscribe_url": "https://example.com/unsubscribe/token/",
-    "preferences_url": "https://example.com/preferences/token/",
-}
+LINKS = {name: f"https://example.com/{name.removesuffix('_url')}/token/" for name in LINK_NAMES}
 
 
 def sample_of(template: Template) -> dict[str, object]:

@@ -14,10 +14,21 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from notifications import broadcast, notify
-from notifications.enums import Channel, Reason, State
+from notifications.enums import Channel, Reason, Source, State
+from notifications.flows import digest as digest_flow
 from notifications.flows.broadcast import plan_page
+from notifications.flows.declare import publish
 from notifications.flows.digest import close_digests
-from notifications.models import Category, Delivery, Digest, DigestItem, Notification, Preference, ThrottleWindow
+from notifications.models import (
+    Category,
+    Delivery,
+    Digest,
+    DigestItem,
+    Notification,
+    Preference,
+    Template,
+    ThrottleWindow,
+)
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
 
@@ -241,3 +252,43 @@ def test_callers_that_notify_the_same_people_in_opposite_order_do_not_wait_for_e
     assert problems == []
     work(Channel.PUSH)
     assert states() == {"sent": 2, "digested": 2}
+
+
+def test_an_email_digest_has_the_words_of_its_messages(sandbox: SandboxProcess, person: Person) -> None:
+    Category.objects.filter(slug="orders").update(digest="hourly")
+    user = person(email="digest@example.com")
+    for number in ("A-1", "A-2"):
+        notify(user, "order-shipped", {"number": number, "total": 2.5, "items": []})
+    work(Channel.EMAIL)
+    close()
+    lines = Notification.objects.get(digest_id__isnull=False).data["items"]
+    assert [("A-2" in line["title"], "A-1" in line["title"]) for line in lines] == [(True, False), (False, True)]
+
+
+def test_a_digest_counts_all_and_renders_only_what_it_shows(
+    sandbox: SandboxProcess, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest_flow, "_BATCH", 7)
+    limit(digest="hourly")
+    user = person("token-counting1")
+    follow(user, 25)
+    work(Channel.PUSH)
+    rendered: list[int] = []
+    real = digest_flow.compose
+    monkeypatch.setattr(digest_flow, "compose", lambda *given: rendered.append(1) or real(*given))
+    close()
+    data = Notification.objects.get(digest_id__isnull=False).data
+    assert (data["count"], len(data["items"]), data["more"], len(rendered)) == (25, 10, 15, 10)
+    assert "Ada 24" in data["items"][0]["text"] + data["items"][0]["title"]
+
+
+def test_a_line_of_a_digest_may_print_a_link(sandbox: SandboxProcess, person: Person) -> None:
+    template = Template.objects.get(slug="new-follower")
+    publish(template, {(Channel.PUSH, "en"): {"title": "New", "body": "{{ preferences_url }}"}}, Source.CONSOLE)
+    limit(digest="hourly")
+    user = person("token-linked-01")
+    follow(user, 1)
+    work(Channel.PUSH)
+    close()
+    line = Notification.objects.get(digest_id__isnull=False).data["items"][0]
+    assert line["text"].startswith("http://testserver/preferences/")

@@ -11,9 +11,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from notifications import Address, notify
-from notifications.enums import Channel
+from notifications.enums import Channel, Source
+from notifications.flows import deliver as deliver_flow
+from notifications.flows.declare import publish
 from notifications.flows.suppress import suppress
-from notifications.models import Category, Delivery, Preference, Suppression
+from notifications.models import Category, Delivery, Preference, Suppression, Template
 from notifications.rules.links import Subscription, preferences_token, read_unsubscribe_token, unsubscribe_token
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -139,3 +141,22 @@ def test_links_outlive_a_change_of_the_secret_key(settings: object) -> None:
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]  # type: ignore[attr-defined]
     settings.SECRET_KEY = "another-secret-key"  # type: ignore[attr-defined]
     assert read_unsubscribe_token(token) is not None
+
+
+def test_links_are_made_only_where_words_print_them(
+    sandbox: SandboxProcess, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    real = deliver_flow.links_of
+    monkeypatch.setattr(deliver_flow, "links_of", lambda row, category: made.append(row.channel) or real(row, category))
+    user = person("token-links-001")
+    notify(user, "new-follower", {"name": "Ada"})
+    work(Channel.PUSH)
+    assert made == []
+    template = Template.objects.get(slug="new-follower")
+    publish(template, {(Channel.PUSH, "en"): {"title": "New", "body": "{{ unsubscribe_url }}"}}, Source.CONSOLE)
+    notify(user, "new-follower", {"name": "Ada"})
+    work(Channel.PUSH)
+    assert made == [Channel.PUSH]
+    newest = sandbox.client.messages(to="token-links-001")[0]
+    assert newest.content["body"].startswith("http://testserver/unsubscribe/")

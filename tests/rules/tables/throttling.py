@@ -7,7 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from notifications.declarations.limits import Schedule, Throttle, parse_digest
-from notifications.rules.digests import Item, summary
+from notifications.rules.digests import Item, Line, summary
 from notifications.rules.throttling import admit, digest_at, throttle_window
 
 from .cases import at, table
@@ -157,8 +157,8 @@ ADMISSIONS = table("place in a throttle window", _admitted, [
 
 def _summed(keys: str) -> str:
     named = enumerate(keys.split(), 1)
-    items = [Item(str(number), "", "", "likes", "" if key == "-" else key) for number, key in named]
-    told = summary(items)
+    items = [Item(number, "likes", "" if key == "-" else key) for number, key in named]
+    told = summary(items, lambda shown: {number: Line(str(number)) for number in shown})
     shown = " ".join(f"{item['title']}x{item['count']}" for item in told["items"])  # type: ignore[attr-defined]
     return f"{told['count']}: {shown}, {told['more']} more"
 
@@ -178,7 +178,8 @@ SUMMARIES = table("words of a digest", _summed, [
 
 
 def _in_same_words(keys: str) -> str:
-    told = summary([Item("Somebody likes it", "", "", "likes", key) for key in keys.split()])
+    items = [Item("", "likes", key) for key in keys.split()]
+    told = summary(items, lambda shown: dict.fromkeys(shown, Line("Somebody likes it")))
     return " ".join(f"{item['key']}x{item['count']}" for item in told["items"])  # type: ignore[attr-defined]
 
 
