@@ -47,6 +47,8 @@ def code(**values: Any) -> Callable[[], object]:
         (login(channels=["smss"]), "unknown channel 'smss'; did you mean 'sms'?"),
         (login(channels="sms"), "channels must be a list, such as"),
         (login(channels=[]), "name at least one channel"),
+        (login(channels=["sms", "sms"]), "channels lists a channel twice: sms, sms"),
+        (login(fallback=["email", "email"]), "fallback lists a channel twice: email, email"),
         (login(fallback=["sms"]), "a fallback channel is already in channels"),
         (login(mandatry=True), "'mandatry' is not known; did you mean 'mandatory'?"),
         (lambda: category("login"), "missing a required argument: 'channels'"),

@@ -43,6 +43,7 @@ def channel_list(where: str, name: str, values: Sequence[str]) -> tuple[Channel,
     for value in values:
         hint = did_you_mean(str(value), tuple(Channel.values))
         need(value in Channel.values, where, f"unknown channel {value!r}; {hint}")
+    need(len(set(values)) == len(values), where, f"{name} lists a channel twice: {', '.join(values)}")
     return tuple(Channel(value) for value in values)
 
 
