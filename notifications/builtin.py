@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from .declarations import category, template
+from .declarations.slugs import DIGEST, LAYOUT, TRIAL
 
 # Mandatory, since somebody asked for it by hand: preferences and quiet hours do not keep it back, suppression does.
 trial = category(
-    "carillon-trial",
+    TRIAL,
     mandatory=True,
     priority="high",
     ttl=timedelta(minutes=10),
@@ -15,10 +16,10 @@ trial = category(
 )
 
 # Only the words are used: a digest goes out in the category whose messages it gathers.
-digest = category("carillon-digest", channels=["push", "sms", "email"])
+digest = category(DIGEST, channels=["push", "sms", "email"])
 
 digest_message = template(
-    "carillon-digest",
+    DIGEST,
     category=digest,
     variables={"count": int, "items": list, "more": int},
     sample={
@@ -32,7 +33,7 @@ digest_message = template(
 )
 
 trial_message = template(
-    "carillon-trial",
+    TRIAL,
     category=trial,
     variables={"installation": str},
     sample={"installation": "https://example.com"},
@@ -40,10 +41,10 @@ trial_message = template(
 
 # Nothing is sent with it: its email.html goes around that of other templates. An app that ships words for it, or an
 # editor in the console, replaces it.
-layout = category("carillon-layout", channels=["email"])
+layout = category(LAYOUT, channels=["email"])
 
 email_layout = template(
-    "carillon-layout",
+    LAYOUT,
     category=layout,
     variables={"content": str, "subject": str, "lang": str, "dir": str},
     sample={"content": "The words of an email.", "subject": "Its subject", "lang": "en", "dir": "ltr"},

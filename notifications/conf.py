@@ -42,7 +42,6 @@ PAGE_SIZE = 1_000
 BACKLOG_LIMIT = 20_000
 REFUSED_KEPT_DAYS = 30
 SHORTEST_STALE_DAYS = 30
-DEFAULT_PATIENCE = {"critical": 20, "high": 300, "normal": 300, "bulk": 300}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
+from functools import wraps
 from uuid import UUID, uuid4
 
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
 
 from . import conf
 from .enums import Channel, Lane
@@ -17,6 +19,7 @@ from .flows.drain import serve_urgent, stopping
 from .flows.reconcile import reconcile
 from .flows.replay import unfinished, work_on
 from .models import Broadcast
+from .rules.masking import unquoted
 from .wakeups import PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
 
 served: list[Channel] = []
@@ -34,6 +37,20 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_START}"
 
 
+def _quoting_nobody(job: Callable[[str], None]) -> Callable[[str], None]:
+    """Let a job fail without the text of a database's error: RQ logs it and keeps it in Redis."""
+
+    @wraps(job)
+    def run(subject: str) -> None:
+        try:
+            job(subject)
+        except Error as error:
+            raise unquoted(error) from None
+
+    return run
+
+
+@_quoting_nobody
 def drain(channel: str) -> None:
     """Deliver what is due on a channel."""
     close_old_connections()
@@ -41,22 +58,14 @@ def drain(channel: str) -> None:
     drain_channel(own, worker_name(), served or [own])
 
 
+@_quoting_nobody
 def plan_broadcast(broadcast_id: str) -> None:
     """Plan pages of a broadcast for a second, then make way."""
-    close_old_connections()
-    for channel in Channel:
-        forget(channel, PLAN_JOB, broadcast_id)
     key = UUID(broadcast_id)
-    began = time.monotonic()
-    while plan_page(key):
-        # A page takes a good part of a second: a login code must not wait for the next one.
-        serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
-        if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
-            if Broadcast.objects.filter(pk=key).exists():
-                wake(served[0] if served else Channel.PUSH, PLAN_JOB, broadcast_id, force=True)
-            return
+    _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
 
 
+@_quoting_nobody
 def reconcile_receipts(channel: str) -> None:
     """Reconcile stored receipts until none is due."""
     close_old_connections()
@@ -65,16 +74,23 @@ def reconcile_receipts(channel: str) -> None:
         pass
 
 
+@_quoting_nobody
 def act_on_dead_letters(entry_id: str) -> None:
     """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
+    key = int(entry_id)
+    _go_on(REPLAY_JOB, entry_id, lambda: work_on(key), lambda: any(entry.pk == key for entry in unfinished()))
+
+
+def _go_on(job: str, subject: str, page: Callable[[], bool], is_unfinished: Callable[[], bool]) -> None:
+    """Do page after page for a second, while there is another; then make way, and ask for the rest."""
     close_old_connections()
     for channel in Channel:
-        forget(channel, REPLAY_JOB, entry_id)
-    key = int(entry_id)
+        forget(channel, job, subject)
     began = time.monotonic()
-    while work_on(key):
+    while page():
+        # A page takes a good part of a second: a login code must not wait for the next one.
         serve_urgent(Lane.BULK, worker_name(), served or list(Channel))
         if time.monotonic() - began > conf.DRAIN_SECONDS or stopping.is_set():
-            if any(entry.pk == key for entry in unfinished()):
-                wake(served[0] if served else Channel.PUSH, REPLAY_JOB, entry_id, force=True)
+            if is_unfinished():
+                wake(served[0] if served else Channel.PUSH, job, subject, force=True)
             return

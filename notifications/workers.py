@@ -24,6 +24,7 @@ from . import conf, jobs
 from .enums import Channel
 from .flows.drain import stopping
 from .flows.sweep import sweep
+from .rules.masking import unquoted
 
 logger = logging.getLogger("notifications.workers")
 _POP_SECONDS = 5
@@ -124,7 +125,7 @@ class Sweeper(threading.Thread):
             except Error as error:
                 logger.warning("sweep: the database is away: %s", type(error).__name__)
                 connection.close()
-            except Exception:
-                logger.exception("sweep failed; it tries again")
+            except Exception as error:
+                logger.exception("sweep failed; it tries again", exc_info=unquoted(error))
             stopping.wait(max(0.1, conf.SWEEP_SECONDS - (time.monotonic() - began)))
         connection.close()

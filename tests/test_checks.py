@@ -269,12 +269,6 @@ TABLE: list[tuple[str, str, str, Change]] = [
         text("{{ code.number }}"),
     ),
     (
-        "W047",
-        "declares retention",
-        "remove retention=",
-        lambda host: host.declare(replace(LOGIN, retention=timedelta(1))),
-    ),
-    (
         "W048",
         "has no words for email",
         "email is skipped",

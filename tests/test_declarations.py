@@ -47,6 +47,8 @@ def code(**values: Any) -> Callable[[], object]:
         (login(channels=["smss"]), "unknown channel 'smss'; did you mean 'sms'?"),
         (login(channels="sms"), "channels must be a list, such as"),
         (login(channels=[]), "name at least one channel"),
+        (login(channels=["sms", "sms"]), "channels lists a channel twice: sms, sms"),
+        (login(fallback=["email", "email"]), "fallback lists a channel twice: email, email"),
         (login(fallback=["sms"]), "a fallback channel is already in channels"),
         (login(mandatry=True), "'mandatry' is not known; did you mean 'mandatory'?"),
         (lambda: category("login"), "missing a required argument: 'channels'"),
@@ -79,12 +81,18 @@ def test_durations_are_positive_timedeltas_or_whole_seconds(name: str, value: ob
         login(**{name: value})()
 
 
-@pytest.mark.parametrize("value", [600, timedelta(minutes=10)])
+@pytest.mark.parametrize("value", [604_800, timedelta(days=7)])
 def test_durations_are_kept_as_timedeltas(value: object) -> None:
     declared = login(ttl=value, fallback_after=value, retention=value, patience=value)()
 
     assert isinstance(declared, CategoryDeclaration)
-    assert declared.ttl == declared.fallback_after == declared.retention == timedelta(minutes=10)
+    assert declared.ttl == declared.fallback_after == declared.retention == timedelta(days=7)
+
+
+@pytest.mark.parametrize("value", [604_799, timedelta(days=6, hours=23)])
+def test_retention_is_long_enough_for_late_receipts(value: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"category\('login'\): retention must be at least 7 days, since "):
+        login(retention=value)()
 
 
 def test_a_slug_declared_differently_names_both_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,9 @@ class BroadcastAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("notification"))
     def notification_link(self, row: Broadcast) -> str:
-        """Its notification, and the list of its deliveries."""
+        """Its notification, and the list of its deliveries; only the id once they are past their retention."""
+        if row.outcome is not None:
+            return str(row.notification_id)
         site = self.admin_site.name
         return format_html(
             '<a href="{}">{}</a> · <a href="{}?q={}">{}</a>',

@@ -15,9 +15,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
+from ..declarations.slugs import LAYOUT
 from ..enums import Channel
 from ..exceptions import RequestRejected
-from ..flows.layout import LAYOUT, Words, words_of
+from ..flows.layout import Words, words_of
 from ..flows.operate import By, Outdated, draft_words, publish_words, roll_back
 from ..flows.preview import gaps, preview
 from ..flows.trials import send_test

@@ -64,7 +64,7 @@ class Broadcasts(ApiView):
             Notification.objects.filter(pk__in=[row.notification_id for row in rows]).values_list("pk", "template")
         )
         progress = progress_of(rows)
-        results = [present_broadcast(row, templates.get(row.notification_id, ""), progress[row.pk]) for row in rows]
+        results = [present_broadcast(row, _template(row, templates), progress[row.pk]) for row in rows]
         return Response({**links, "results": results})
 
     def _request(self, values: Mapping[str, Any], key: str) -> BroadcastRequest:
@@ -126,8 +126,14 @@ class ControlBroadcast(ApiView):
 
 
 def _presented(made: Broadcast) -> dict[str, object]:
-    template = Notification.objects.filter(pk=made.notification_id).values_list("template", flat=True).first()
-    return present_broadcast(made, template or "", progress_of([made])[made.pk])
+    templates = dict(Notification.objects.filter(pk=made.notification_id).values_list("pk", "template"))
+    return present_broadcast(made, _template(made, templates), progress_of([made])[made.pk])
+
+
+def _template(made: Broadcast, templates: Mapping[UUID, str]) -> str:
+    """Return a broadcast's template; after its retention, the one that it keeps."""
+    kept = (made.outcome or {}).get("template", "")
+    return templates.get(made.notification_id, kept)
 
 
 def _new(made: Broadcast) -> Progress:

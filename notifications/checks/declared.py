@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage
 from ..channels import SPECS
 from ..conf import did_you_mean
 from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
+from ..declarations.slugs import BUILT_IN
 from ..enums import Channel
 from ..flows.compose import compile_parts
 from ..flows.declare import FOLDER, Words, find_words
@@ -20,10 +21,8 @@ from ..rules.email_safety import problem_in
 from ..rules.rendering import RenderError, render_part
 from .base import error, routed_channels, usable, warning
 
-BUILT_IN = frozenset({"carillon-trial", "carillon-digest", "carillon-layout"})
 CORRECT = "correct the file that the message names"
 _MISSING = re.compile(r"variable (\S+) is missing")
-_WITHOUT_EFFECT = ("retention",)
 
 
 def check_declarations(**_: object) -> list[CheckMessage]:
@@ -32,7 +31,7 @@ def check_declarations(**_: object) -> list[CheckMessage]:
 
 
 def check_categories(**_: object) -> list[CheckMessage]:
-    """W040, W047: channels that nothing is routed on; declarations that this version only stores."""
+    """W040: channels that nothing is routed on."""
     messages = []
     routed = routed_channels()
     for slug, category in registry.categories.items():
@@ -41,10 +40,6 @@ def check_categories(**_: object) -> list[CheckMessage]:
             what = f"category({slug!r}) names {', '.join(lost)}, for which NOTIFICATIONS has no route."
             hint = f'"ROUTES": {{"{lost[0].value}": ["<provider>"], ...}}, or take it out of the category'
             messages.append(warning(40, what, hint))
-        for name in _WITHOUT_EFFECT:
-            if getattr(category, name):
-                what = f"category({slug!r}) declares {name}: this version stores it, but does not act on it yet."
-                messages.append(warning(47, what, f"remove {name}=..., or keep it and do not rely on it"))
     return messages
 
 

@@ -23,7 +23,7 @@ from .kinds import (
 )
 from .limits import parse_digest, parse_throttle
 from .registry import keep, place, registry
-from .values import bind, duration, first_and_later, need, need_mapping, need_slug, one_of, shaped
+from .values import bind, duration, first_and_later, long_enough, need, need_mapping, need_slug, one_of, shaped
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -98,7 +98,7 @@ def category(  # noqa: PLR0913 - the public contract
             throttle=shaped(where, "throttle", throttle, parse_throttle),
             digest=shaped(where, "digest", digest, parse_digest),
             uncertain=UncertainPolicy(one_of(where, "uncertain", uncertain, UncertainPolicy.values)),
-            retention=duration(where, "retention", retention),
+            retention=long_enough(where, retention),
             label=str(label),
             description=str(description),
         )

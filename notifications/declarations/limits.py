@@ -1,15 +1,17 @@
-"""How a category says how much of it one recipient gets: "5/hour", and "hourly" or "daily 09:00" for the rest."""
+"""How a category limits itself: "5/hour", "hourly" or "daily 09:00" for what is beyond, and how soon it may forget."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from functools import lru_cache
 
 _THROTTLE = re.compile(r"([1-9][0-9]{0,3})/(minute|hour|day)")
 _DAILY = re.compile(r"daily (([01][0-9]|2[0-3]):[0-5][0-9])")
 HOURLY = "hourly"
+#: A row is what a late receipt, a repeated plan and a question to support find: none goes before this is over.
+LEAST_RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True)

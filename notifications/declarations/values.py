@@ -10,6 +10,7 @@ from ..conf import did_you_mean
 from ..enums import Channel
 from ..exceptions import ConfigurationError
 from .kinds import SLUG
+from .limits import LEAST_RETENTION
 
 _LONGEST = timedelta(days=36_500).total_seconds()
 
@@ -42,6 +43,7 @@ def channel_list(where: str, name: str, values: Sequence[str]) -> tuple[Channel,
     for value in values:
         hint = did_you_mean(str(value), tuple(Channel.values))
         need(value in Channel.values, where, f"unknown channel {value!r}; {hint}")
+    need(len(set(values)) == len(values), where, f"{name} lists a channel twice: {', '.join(values)}")
     return tuple(Channel(value) for value in values)
 
 
@@ -65,6 +67,14 @@ def duration(where: str, name: str, value: object) -> timedelta | None:
     if not isinstance(found, timedelta) or found <= timedelta(0):
         what = f"{name} must be a timedelta or whole seconds, more than 0, not {value!r}"
         raise ConfigurationError(f"{where}: {what}")
+    return found
+
+
+def long_enough(where: str, retention: object) -> timedelta | None:
+    """Return a retention, which none may declare so short that what is still asked for would be gone."""
+    found = duration(where, "retention", retention)
+    least = f"retention must be at least {LEAST_RETENTION.days} days, since receipts come late, not {retention!r}"
+    need(found is None or found >= LEAST_RETENTION, where, least)
     return found
 
 

@@ -113,6 +113,9 @@ def _reached(users: QuerySet[Model], audience: Mapping[str, object], pointer: st
     except (Broadcast.DoesNotExist, ValidationError) as error:
         problem = Problem(f"{pointer}/broadcast", "unknown_broadcast", "there is no such broadcast")
         raise InvalidData("The audience is not understood.", problem) from error
+    if earlier.outcome is not None:
+        problem = Problem(f"{pointer}/broadcast", "past_retention", "its deliveries are past their retention")
+        raise InvalidData("Nobody knows any more whom that broadcast reached.", problem)
     rows = Delivery.objects.filter(notification_id=earlier.notification_id, state__in=TAKEN_STATES)
     keys = [item.removeprefix(USER_PREFIX) for item in rows.values_list("recipient", flat=True).distinct()]
     return users.filter(pk__in=keys)

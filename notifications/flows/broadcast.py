@@ -14,6 +14,7 @@ from .. import conf
 from ..enums import BroadcastStatus, State
 from ..models import Broadcast, Category, Delivery, Notification
 from ..rules.identity import user_recipient
+from ..rules.masking import unquoted
 from ..wakeups import wake_on_commit
 from .alerts import raise_alert
 from .audiences import members
@@ -37,7 +38,7 @@ def plan_page(broadcast_id: UUID) -> bool:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("broadcast %s: a page could not be planned", broadcast_id)
+        logger.exception("broadcast %s: a page could not be planned", broadcast_id, exc_info=unquoted(error))
         _note_failure(broadcast_id, type(error).__name__)
         return False
 

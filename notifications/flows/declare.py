@@ -13,12 +13,13 @@ from django.db import connections, router, transaction
 from ..channels import SPECS
 from ..conf import did_you_mean
 from ..declarations import CategoryDeclaration, TemplateDeclaration, registry
+from ..declarations.slugs import LAYOUT
 from ..enums import Channel, Source
 from ..exceptions import ConfigurationError
 from ..models import Category, Template, TemplateVersion, Translation
 from ..rules.identity import UserKey
 from .hash_key import hash_key_is_lost
-from .layout import LAYOUT, Words, layouts, required_parts, with_layout, words_of
+from .layout import Words, layouts, required_parts, with_layout, words_of
 from .words import refuse_unusable
 
 __all__ = ["FOLDER", "Words", "find_words", "load_declarations", "publish", "save_draft", "words_of"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from ..declarations.slugs import DIGEST as BUILT_IN
 from ..enums import Channel, State
 from ..models import Category, Delivery, Digest, DigestItem, Notification, Template
 from ..rules.digests import Item, Line, summary
@@ -18,7 +19,6 @@ from .plan import plan
 from .templates import published
 from .unsubscribe import links_of
 
-BUILT_IN = "carillon-digest"
 SUFFIX = "-digest"
 _MOST_DIGESTS = 200
 _BATCH = 1_000

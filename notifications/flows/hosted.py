@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from django.contrib.auth import get_user_model
 
 from ..channels import SPECS
+from ..declarations.slugs import BUILT_IN
 from ..enums import Channel
 from ..models import Category, Device, Preference
 from ..rules.identity import user_key
 from .people import load_wishes
 from .preferences import change_preferences, read_preferences
-
-BUILT_IN = ("carillon-trial", "carillon-digest", "carillon-layout")
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from ..channels import SPECS
+from ..declarations.slugs import LAYOUT
 from ..enums import Channel
 from ..models import Template, TemplateVersion, Translation
 from ..rules.email_layout import LAYOUT_PART, is_whole
 from ..rules.locales import choose_locale
 
-#: The template whose `email.html` is the layout; nothing is ever sent with it.
-LAYOUT = "carillon-layout"
 _ANY_WORDS = (
     "<h1>A heading</h1><p>Some words, and <a href='https://example.com/'>a link</a>.</p>"
     "<p><a class='button' href='https://example.com/'>A button</a></p><p class='quiet'>Words of less weight.</p>"

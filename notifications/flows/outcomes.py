@@ -19,6 +19,7 @@ from ..messages import SendResult
 from ..models import Claim, Delivery
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed, is_in_trouble, patience
+from ..rules.masking import unquoted
 from ..rules.outcomes import after_send
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned
@@ -148,8 +149,8 @@ class Outcomes:
             self._write(changes, results)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
-            logger.exception("claim %s: a group could not be recorded", self.batch.claim_id)
+        except Exception as error:
+            logger.exception("claim %s: a group could not be recorded", self.batch.claim_id, exc_info=unquoted(error))
             for change in changes:
                 self._write_alone(change, results)
 
@@ -158,8 +159,9 @@ class Outcomes:
             self._write([change], results)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
-            logger.exception("delivery %s: its result could not be recorded", change.delivery_id)
+        except Exception as error:
+            told = "delivery %s: its result could not be recorded"
+            logger.exception(told, change.delivery_id, exc_info=unquoted(error))
             record([replace(change, after=self._lost(change.before), keep=True)])
 
     def _write(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:

@@ -22,6 +22,7 @@ from ..enums import Channel, Reason, Refusal, State
 from ..models import AuditEntry, Delivery, Mark, Notification, Template
 from ..models.delivery_queries import standing_of
 from ..rules.dead_letters import Pace
+from ..rules.masking import unquoted
 from ..rules.standing import Change
 from ..rules.transitions import ended
 from ..wakeups import REPLAY_JOB, wake, wake_on_commit
@@ -126,7 +127,7 @@ def work_on(entry_id: int) -> bool:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
-        logger.exception("replay %s: a page failed", entry_id)
+        logger.exception("replay %s: a page failed", entry_id, exc_info=unquoted(error))
         _note_failure(entry_id, type(error).__name__)
         return False
 

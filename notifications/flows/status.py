@@ -14,9 +14,9 @@ from django.db.models import Count, Max, Min, Q
 from ..enums import REACHED_STATES, TAKEN_STATES, BroadcastStatus, NotificationStatus, Reason, State
 from ..models import Broadcast, Delivery, Notification
 from ..models.delivery_queries import DeliveryQuerySet
+from ..rules.identity import bounds_of
 
 _LATER = (Reason.SCHEDULED, Reason.QUIET_HOURS)
-_TIME_BITS_FROM = 80
 
 
 @dataclass(frozen=True)
@@ -62,28 +62,24 @@ def status_of(notification: Notification, deliveries: Sequence[Delivery]) -> Not
 
 
 def deliveries_of(notification_id: UUID) -> DeliveryQuerySet:
-    """Return a notification's deliveries; the bounds on the key let PostgreSQL read one partition, in key order.
-
-    All ids of a notification's deliveries begin with its own time, so that they lie side by side.
-    """
+    """Return a notification's deliveries; the bounds on the key let PostgreSQL read one partition, in key order."""
     return Delivery.objects.filter(_of(notification_id))
 
 
 def _of(notification_id: UUID) -> Q:
-    first = notification_id.int >> _TIME_BITS_FROM
-    return Q(
-        notification_id=notification_id,
-        pk__gte=UUID(int=first << _TIME_BITS_FROM),
-        pk__lt=UUID(int=(first + 1) << _TIME_BITS_FROM),
-    )
+    first, beyond = bounds_of([notification_id])
+    return Q(notification_id=notification_id, pk__gte=first, pk__lt=beyond)
 
 
 def progress_of(broadcasts: Iterable[Broadcast]) -> Mapping[UUID, Progress]:
-    """Return the progress of these broadcasts by id: one statement, however many they are."""
+    """Return the progress of these broadcasts by id: one statement, however many they are.
+
+    One whose deliveries are past their retention keeps the counts that it had before.
+    """
     made = list(broadcasts)
     rows = (
         Delivery.objects.filter(
-            reduce(or_, (_of(item.notification_id) for item in made), Q(pk__in=())),
+            reduce(or_, (_of(item.notification_id) for item in made if item.outcome is None), Q(pk__in=())),
         )
         .order_by()
         .values("notification_id")
@@ -113,6 +109,8 @@ _COUNTED = {
 
 
 def _progress(made: Broadcast, row: Mapping[str, object]) -> Progress:
+    if made.outcome is not None:
+        return Progress(Counts(**made.outcome["counts"]), made.outcome["per_second"])
     numbers = {name.removeprefix("n_"): row.get(name, 0) for name in _COUNTED}
     counts = Counts(members=made.members, **numbers)  # type: ignore[arg-type]
     first, last = row.get("first_sent"), row.get("last_sent")

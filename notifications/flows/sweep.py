@@ -19,6 +19,7 @@ from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt
 from ..models.delivery_queries import standing_of
 from ..models.partitions import ensure_partitions
 from ..rules.fallback import has_failed
+from ..rules.masking import unquoted
 from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
@@ -64,9 +65,9 @@ def sweep(holder: str) -> bool:
             repair()
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
+        except Exception as error:
             # One repair that fails must not keep the others from running; the next round tries again.
-            logger.exception("sweep: %s failed", repair.__name__)
+            logger.exception("sweep: %s failed", repair.__name__, exc_info=unquoted(error))
     return True
 
 
@@ -223,8 +224,8 @@ def _guarded(what: str, key: object) -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
-        logger.exception("sweep: %s of %s failed", what, key)
+    except Exception as error:
+        logger.exception("sweep: %s of %s failed", what, key, exc_info=unquoted(error))
 
 
 def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..conf import did_you_mean
 from ..declarations import SLUG, registry
+from ..declarations.slugs import LAYOUT
 from ..exceptions import Problem, UnknownTemplate
 from ..models import Template
-from .layout import LAYOUT
 
 
 def find_template(slug: str) -> Template:

@@ -1,4 +1,4 @@
-"""Watch: once a minute, what no single message tells: shares that fall or rise, and devices that nobody has seen."""
+"""Watch: once a minute, what no single message tells: shares that rise or fall, devices that nobody has seen, age."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from django.db.models.functions import Now
 
 from .. import conf
 from ..models import AddressTrouble, Delivery, PruningTally, Receipt
+from ..rules.masking import unquoted
 from ..rules.undelivered import UNREACHABLE_WITHIN, is_filtered_too_often
 from .alerts import raise_alert
 from .degraded import watch_degraded
 from .prune import prune_stale
+from .retention import apply_retention
 
 logger = logging.getLogger("notifications.sweep")
 _EVERY_SECONDS = 60.0
@@ -31,13 +33,13 @@ def keep_watch() -> None:
     if time.monotonic() - _watched_at < _EVERY_SECONDS:
         return
     _watched_at = time.monotonic()
-    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts):
+    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, apply_retention):
         try:
             duty()
         except (OperationalError, InterfaceError):
             raise
-        except Exception:
-            logger.exception("sweep: %s failed", duty.__name__)
+        except Exception as error:
+            logger.exception("sweep: %s failed", duty.__name__, exc_info=unquoted(error))
 
 
 def watch_filters() -> None:

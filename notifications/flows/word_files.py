@@ -10,12 +10,13 @@ from django.db import OperationalError, ProgrammingError, transaction
 from ..channels import SPECS
 from ..conf import did_you_mean
 from ..declarations import registry
+from ..declarations.slugs import LAYOUT
 from ..enums import Channel
 from ..exceptions import ConfigurationError
 from ..models import Template, TemplateVersion
 from ..rules.locales import usable_locale
 from .declare import FOLDER, find_words, read_folder
-from .layout import LAYOUT, Words, words_of
+from .layout import Words, words_of
 from .operate import By, publish_words
 from .words import problems_in
 

@@ -8,6 +8,7 @@ from django.template import Template as CompiledTemplate
 from django.utils.translation import gettext as _
 
 from ..channels import SPECS
+from ..declarations.slugs import LAYOUT
 from ..enums import Channel
 from ..exceptions import ConfigurationError
 from ..models import Template
@@ -16,7 +17,7 @@ from ..rules.email_layout import has_slot
 from ..rules.email_safety import problem_in
 from ..rules.rendering import RenderError, TooMuch, compile_part, render_part
 from .compose import LINK_NAMES, compile_parts, compile_words, render
-from .layout import LAYOUT, Words, as_sent, layouts, required_parts
+from .layout import Words, as_sent, layouts, required_parts
 
 Place = tuple[Channel, str, str]
 #: What every message has besides its template's own variables; empty where there is nothing to link to.

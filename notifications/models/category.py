@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..declarations.limits import LEAST_RETENTION
 from ..enums import Channel, Priority, Source, UncertainPolicy
 
 
@@ -32,7 +34,12 @@ class Category(models.Model):
     throttle = models.CharField(max_length=20, blank=True)
     digest = models.CharField(max_length=20, blank=True)
     uncertain = models.CharField(max_length=8, choices=UncertainPolicy.choices, default=UncertainPolicy.RESEND)
-    retention = models.DurationField(null=True, blank=True)
+    retention = models.DurationField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(LEAST_RETENTION)],
+        help_text=_("How long its messages are kept once they are over; empty: for ever."),
+    )
     source = models.CharField(max_length=8, choices=Source.choices, default=Source.CONSOLE, editable=False)
 
     class Meta:

@@ -6,17 +6,17 @@ Every primary key begins with a time, so that the key is the partition key as we
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import BroadcastStatus, Channel, Reason, ReceiptKind, State
+from ..enums import BroadcastStatus, Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet
+from .log_queries import DeliveryEventQuerySet, NotificationQuerySet, ReceiptQuerySet
 from .recipient import Device
 
 
@@ -47,11 +47,14 @@ class Notification(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
 
+    objects = NotificationQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("notification")
         verbose_name_plural = _("notifications")
         indexes: ClassVar = [
             models.Index(fields=["recipient", "-id"], name="carillon_ntf_recipient"),
+            models.Index(fields=["category", "id"], name="carillon_ntf_category"),
             models.Index(fields=["expires_at"], condition=Q(secrets__isnull=False), name="carillon_ntf_secrets"),
         ]
 
@@ -155,6 +158,8 @@ class DeliveryEvent(models.Model):
     detail = models.TextField(blank=True)
     actor = models.CharField(max_length=150, blank=True)
 
+    objects = DeliveryEventQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("delivery event")
         verbose_name_plural = _("delivery events")
@@ -181,6 +186,9 @@ class Broadcast(models.Model):
     started_at = models.DateTimeField(null=True)
     planned_at = models.DateTimeField(null=True, help_text=_("When the last page was planned."))
     finished_at = models.DateTimeField(null=True)
+    outcome = models.JSONField(
+        null=True, help_text=_("Its template and counts as they were when its deliveries began to be deleted.")
+    )
 
     class Meta:
         verbose_name = _("broadcast")
@@ -218,26 +226,6 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.worker}: {self.channel}"
-
-
-class ReceiptQuerySet(models.QuerySet["Receipt"]):
-    """Receipts, by what they are asked."""
-
-    #: Only so many of the newest are read: enough for a share, however many there are.
-    NEWEST = 10_000
-
-    def filtered_of_late(self, within: timedelta) -> list[tuple[str, int, int]]:
-        """Return (provider, stopped by a content filter, all that ended) of the latest receipts."""
-        oldest = self.order_by("-pk").values_list("pk", flat=True)[self.NEWEST : self.NEWEST + 1].first() or 0
-        ended = self.filter(
-            pk__gt=oldest,
-            received_at__gt=models.functions.Now() - within,
-            kind__in=[ReceiptKind.DELIVERED, ReceiptKind.UNDELIVERED],
-        )
-        counted = ended.values("provider").annotate(
-            filtered_out=models.Count("pk", filter=Q(filtered=True)), ended=models.Count("pk")
-        )
-        return list(counted.order_by("provider").values_list("provider", "filtered_out", "ended"))
 
 
 class Receipt(models.Model):

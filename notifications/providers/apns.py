@@ -9,7 +9,6 @@ import hashlib
 import json
 import ssl
 from collections.abc import Mapping
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 from uuid import uuid5
@@ -31,7 +30,7 @@ from ..exceptions import (
 from ..messages import OutboundMessage, SendResult
 from .answers import Answer, by_status, retry_after_seconds
 from .apns_token import ProviderToken, load_key
-from .background import Background
+from .background import Background, BackgroundAdapter
 from .base import Option, OptionProblem, PushAdapter, as_mapping
 from .http2 import Http2Pool
 from .http2_exchange import NoAnswer, NotSent, Response
@@ -98,7 +97,7 @@ ANSWERS: Mapping[str, Answer] = {
 MAX_COLLAPSE_BYTES = 64
 
 
-class APNsAdapter(PushAdapter):
+class APNsAdapter(BackgroundAdapter, PushAdapter):
     """Sends push to the devices of one app (the topic) straight through Apple. APNs reports no delivery."""
 
     OPTIONS = (
@@ -126,14 +125,6 @@ class APNsAdapter(PushAdapter):
         """Whether the device runs iOS and registered with a token of Apple's own."""
         return platform == Platform.IOS and token_type == TokenType.APNS
 
-    def start(self, message: OutboundMessage) -> Future[SendResult]:
-        """Begin one send on the pooled connection."""
-        return self._http.submit(message)
-
-    def send(self, message: OutboundMessage) -> SendResult:
-        """Send one message and return what became of it; never raises."""
-        return next(self.send_many([message]))
-
     def check(self) -> list[OptionProblem]:
         """Return what is wrong with the configuration, the files included."""
         problems = super().check()
@@ -152,11 +143,6 @@ class APNsAdapter(PushAdapter):
             except OSError:
                 problems.append(OptionProblem("ca_file holds no certificates", "a PEM file, or leave the option out"))
         return problems
-
-    def close(self) -> None:
-        """Let go of the connection and its thread."""
-        super().close()
-        self._http.close()
 
     async def _send(self, pool: Http2Pool, message: OutboundMessage) -> SendResult:
         error: ProviderError

@@ -13,6 +13,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..messages import OutboundMessage, SendResult
+from .base import Adapter
+
 #: Results are handed to the caller's thread in groups: each hand-over costs a switch between two threads, which is
 #: several times what a send costs (measured: 1,500 sends a second one by one, 2,350 in groups).
 GROUP_SECONDS = 0.002
@@ -57,6 +60,25 @@ class Background(Generic[Session, Given, Result]):
             loop, self._loop = self._loop, None
         if loop is not None and loop.pid == os.getpid():
             loop.stop()
+
+
+class BackgroundAdapter(Adapter):
+    """Base of adapters that send in the background; `PushAdapter` and the like stand beside it."""
+
+    _http: Background[Any, OutboundMessage, SendResult]
+
+    def start(self, message: OutboundMessage) -> Future[SendResult]:
+        """Begin one send on what all sends share."""
+        return self._http.submit(message)
+
+    def send(self, message: OutboundMessage) -> SendResult:
+        """Send one message and return what became of it; never raises."""
+        return next(self.send_many([message]))
+
+    def close(self) -> None:
+        """Let go of connections and their thread."""
+        super().close()
+        self._http.close()
 
 
 class _Loop(Generic[Session, Given, Result]):

@@ -5,15 +5,12 @@ https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-import aiohttp
 from pyfcm.errors import FCMError
 
 from ..enums import Platform, TokenType
@@ -22,17 +19,15 @@ from ..exceptions import (
     PermanentFailure,
     ProviderError,
     ProviderMisconfigured,
-    ProviderUnavailable,
     RateLimited,
     TemporaryFailure,
     UnknownOutcome,
 )
-from ..messages import OutboundMessage, SendResult
+from ..messages import OutboundMessage
 from .answers import Answer, by_status, retry_after_seconds
 from .base import Option, OptionProblem, PushAdapter, as_mapping
 from .google_oauth import AccessToken, ServiceAccount
-from .pooled import NOT_WRITTEN, PooledSession
-from .window import unforeseen
+from .pooled import PooledAdapter, Post
 
 FCM_URL = "https://fcm.googleapis.com"
 _CODES = "https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode"
@@ -78,29 +73,21 @@ MAX_COLLAPSE_BYTES = 64
 NOT_A_TOKEN = "The registration token is not a valid FCM registration token"
 
 
-class FCMAdapter(PushAdapter):
+class FCMAdapter(PooledAdapter, PushAdapter):
     """Sends push through FCM; the device's own token names Android, iOS or web. FCM reports no delivery."""
 
+    service = "FCM"
     OPTIONS = (Option("service_account_file", required=True, help="path of the service account's JSON key file"),)
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
-        super().__init__(alias, options)
+        super().__init__(alias, options, FCM_URL)
         key_file = self.text("service_account_file") or "missing"
         self._fcm = ServiceAccount(alias, key_file, self.base_url or FCM_URL, self.timeout)
         self._token = AccessToken(alias, self._fcm)
-        self._http = PooledSession(f"carillon-{alias}", self.base_url or FCM_URL, self.timeout, self._send)
 
     def can_serve(self, platform: str, token_type: str) -> bool:
         """Whether the device registered with an FCM token, on whatever platform."""
         return token_type in ("", TokenType.FCM)
-
-    def start(self, message: OutboundMessage) -> Future[SendResult]:
-        """Begin one send on the pooled session."""
-        return self._http.submit(message)
-
-    def send(self, message: OutboundMessage) -> SendResult:
-        """Send one message and return what became of it; never raises."""
-        return next(self.send_many([message]))
 
     def check(self) -> list[OptionProblem]:
         """Return what is wrong with the configuration, the key file included."""
@@ -116,42 +103,24 @@ class FCMAdapter(PushAdapter):
                 problems.append(OptionProblem("service_account_file is not a service account's key file", hint))
         return problems
 
-    def close(self) -> None:
-        """Let go of the session and its thread."""
-        super().close()
-        self._http.close()
+    async def post_for(self, message: OutboundMessage) -> Post:
+        """Return the request for one message.
 
-    async def _send(self, session: aiohttp.ClientSession, message: OutboundMessage) -> SendResult:
-        begun = False
+        Raises:
+            ProviderMisconfigured: the key file is of no use.
+        """
         try:
-            async with asyncio.timeout(self.timeout):
-                payload, headers = self.payload(message), await self._token.headers()
-                begun = True
-                async with session.post(
-                    self._fcm.fcm_end_point, data=payload, headers=headers, allow_redirects=False
-                ) as response:
-                    body = await response.read()
-                    name = self._accepted(response.status, response.headers.get("Retry-After"), body)
-                    return SendResult(message, provider_message_id=name)
-        except ProviderError as error:
-            if isinstance(error, ProviderMisconfigured) and error.code == THIRD_PARTY:
-                # The project's own credentials work, and so do its Android devices.
-                error.platforms = (message.platform,) if message.platform in THIRD_PLATFORMS else THIRD_PLATFORMS
-            return SendResult(message, error=error)
+            payload, headers = self.payload(message), await self._token.headers()
+            return Post(self._fcm.fcm_end_point, payload, headers)
         except FCMError:
-            misconfigured = ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.")
-            return SendResult(message, error=misconfigured)
-        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw never breaks the batch
-            return SendResult(message, error=self._no_answer(error, begun=begun))
+            raise ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.") from None
 
-    def _no_answer(self, error: Exception, *, begun: bool) -> ProviderError:
-        """Return what an error on the way means; `begun` says that the request was handed to aiohttp."""
-        kind = type(error).__name__
-        if not isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
-            return unforeseen(self.alias, error)
-        if begun and not isinstance(error, NOT_WRITTEN):
-            return UnknownOutcome(self.alias, kind, "FCM gave no whole answer.")
-        return ProviderUnavailable(self.alias, kind, "FCM could not be reached.")
+    def refused(self, message: OutboundMessage, error: ProviderError) -> ProviderError:
+        """Return a refusal with the platforms that it is about, where it is not about all of them."""
+        if isinstance(error, ProviderMisconfigured) and error.code == THIRD_PARTY:
+            # The project's own credentials work, and so do its Android devices.
+            error.platforms = (message.platform,) if message.platform in THIRD_PLATFORMS else THIRD_PLATFORMS
+        return error
 
     def payload(self, message: OutboundMessage) -> bytes:
         """Return the request's body for one message."""
@@ -180,7 +149,7 @@ class FCMAdapter(PushAdapter):
         )
         return cast("bytes", payload)
 
-    def _accepted(self, status: int, retry_after: str | None, body: bytes) -> str:
+    def accepted(self, status: int, retry_after: str | None, body: bytes) -> str:
         """Return FCM's name for a message that it took.
 
         Raises:

@@ -5,23 +5,18 @@ https://developer.vonage.com/en/api/sms
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from concurrent.futures import Future
 from datetime import UTC, datetime
 
-import aiohttp
-
-from ..exceptions import ProviderError, ProviderUnavailable, TemporaryFailure, UnknownOutcome
-from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
+from ..exceptions import TemporaryFailure, UnknownOutcome
+from ..messages import OutboundMessage, ReceiptEvent, WebhookRequest
 from .answers import by_status, retry_after_seconds
 from .base import Option, OptionProblem, SMSAdapter, as_mapping
-from .pooled import NOT_WRITTEN, PooledSession
+from .pooled import PooledAdapter, Post
 from .vonage_answers import ANSWERS
 from .vonage_receipts import parse, verify
-from .window import unforeseen
 
 VONAGE_URL = "https://rest.nexmo.com"
 #: Milliseconds; https://developer.vonage.com/en/api/sms#send-an-sms
@@ -35,9 +30,10 @@ _GSM_7 = frozenset(
 )
 
 
-class VonageAdapter(SMSAdapter):
+class VonageAdapter(PooledAdapter, SMSAdapter):
     """Sends SMS through one Vonage account; its signed callbacks report delivery, STOP and START."""
 
+    service = "Vonage"
     OPTIONS = (
         Option("api_key", required=True, help="the account's key, from https://dashboard.vonage.com"),
         Option("api_secret", required=True, secret=True, help="the account's secret"),
@@ -46,25 +42,10 @@ class VonageAdapter(SMSAdapter):
     )
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
-        super().__init__(alias, options)
-        base_url = self.base_url or VONAGE_URL
-        self._end_point = f"{base_url}/sms/json"
+        super().__init__(alias, options, VONAGE_URL)
+        self._end_point = f"{self.base_url or VONAGE_URL}/sms/json"
         credentials = f"{self.text('api_key')}:{self.text('api_secret')}".encode()
         self._headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
-        self._http = PooledSession(f"carillon-{alias}", base_url, self.timeout, self._send)
-
-    def start(self, message: OutboundMessage) -> Future[SendResult]:
-        """Begin one send on the pooled session."""
-        return self._http.submit(message)
-
-    def send(self, message: OutboundMessage) -> SendResult:
-        """Send one message and return what became of it; never raises."""
-        return next(self.send_many([message]))
-
-    def close(self) -> None:
-        """Let go of the session and its thread."""
-        super().close()
-        self._http.close()
 
     def verify(self, request: WebhookRequest) -> None:
         """Return if the callback carries Vonage's signature over all that it says, and is not an old one."""
@@ -99,32 +80,11 @@ class VonageAdapter(SMSAdapter):
             form["ttl"] = str(min(max(left, TTL[0]), TTL[1]))
         return form
 
-    async def _send(self, session: aiohttp.ClientSession, message: OutboundMessage) -> SendResult:
-        begun = False
-        try:
-            async with asyncio.timeout(self.timeout):
-                form, begun = self.form(message), True
-                async with session.post(
-                    self._end_point, data=form, headers=self._headers, allow_redirects=False
-                ) as response:
-                    body = await response.read()
-                    identity = self._accepted(response.status, response.headers.get("Retry-After"), body)
-                    return SendResult(message, provider_message_id=identity)
-        except ProviderError as error:
-            return SendResult(message, error=error)
-        except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw never breaks the batch
-            return SendResult(message, error=self._no_answer(error, begun=begun))
+    async def post_for(self, message: OutboundMessage) -> Post:
+        """Return the request for one message."""
+        return Post(self._end_point, self.form(message), self._headers)
 
-    def _no_answer(self, error: Exception, *, begun: bool) -> ProviderError:
-        """Return what an error on the way means; `begun` says that the request was handed to aiohttp."""
-        kind = type(error).__name__
-        if not isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
-            return unforeseen(self.alias, error)
-        if begun and not isinstance(error, NOT_WRITTEN):
-            return UnknownOutcome(self.alias, kind, "Vonage gave no whole answer.")
-        return ProviderUnavailable(self.alias, kind, "Vonage could not be reached.")
-
-    def _accepted(self, status: int, retry_after: str | None, body: bytes) -> str:
+    def accepted(self, status: int, retry_after: str | None, body: bytes) -> str:
         """Return Vonage's id of a message that it took.
 
         A text of several parts gets an answer for each part, and is one message all the same: its first part's id.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -14,6 +15,7 @@ UserKey: TypeAlias = Any
 
 USER_PREFIX = "u:"
 ADDRESS_PREFIX = "a:"
+_TIME_BITS_FROM = 80
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,19 +32,30 @@ def delivery_id(notification_id: UUID, recipient: str, channel: str, target: str
     """
     named = "\x1f".join((str(notification_id), recipient, channel, target)).encode()
     hashed = int.from_bytes(hashlib.blake2b(named, digest_size=10).digest())
-    time_bits = notification_id.int >> 80
-    value = time_bits << 80 | 0x8 << 76 | (hashed >> 62 & 0xFFF) << 64 | 0b10 << 62 | hashed & (1 << 62) - 1
+    time_bits = notification_id.int >> _TIME_BITS_FROM
+    value = (
+        time_bits << _TIME_BITS_FROM | 0x8 << 76 | (hashed >> 62 & 0xFFF) << 64 | 0b10 << 62 | hashed & (1 << 62) - 1
+    )
     return UUID(int=value)
 
 
 def first_id_at(moment: datetime) -> UUID:
     """Return the smallest id that can be made at or after a moment; partitions and time filters use it."""
-    return UUID(int=(moment - _EPOCH) // timedelta(milliseconds=1) << 80)
+    return UUID(int=(moment - _EPOCH) // timedelta(milliseconds=1) << _TIME_BITS_FROM)
+
+
+def bounds_of(notification_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
+    """Return the smallest id that a delivery of these notifications can have, and the first that none can have.
+
+    All ids of a notification's deliveries begin with its own time, so that they lie side by side.
+    """
+    times = [item.int >> _TIME_BITS_FROM for item in notification_ids]
+    return UUID(int=min(times) << _TIME_BITS_FROM), UUID(int=(max(times) + 1) << _TIME_BITS_FROM)
 
 
 def time_of(identifier: UUID) -> datetime:
     """Return when the id (or its notification's) was made, to the millisecond."""
-    return _EPOCH + timedelta(milliseconds=identifier.int >> 80)
+    return _EPOCH + timedelta(milliseconds=identifier.int >> _TIME_BITS_FROM)
 
 
 def user_recipient(primary_key: object) -> str:

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import re
 
+#: What PostgreSQL says of an error that names things of ours and never quotes a value.
+_NAMES = ("sqlstate", "table_name", "column_name", "constraint_name")
 _PERSONAL = re.compile(r"\S+@\S+|\+?\d[\d ()-]{5,}\d|\S{32,}")
 
 
 def redacted(text: str) -> str:
     """Return what a provider or a person wrote without whatever looks like an address, a number or a token."""
     return _PERSONAL.sub("…", text)
+
+
+class Unquoted(Exception):
+    """Stands in a log for an error whose own text may quote a row, an address or a token."""
+
+
+def unquoted(error: BaseException) -> Unquoted:
+    """Return an error as it may be logged: what it is and where it was raised, with no value and no cause.
+
+    Of a database's error only names are told: its text quotes the row that it is about.
+    """
+    source = error if hasattr(error, "diag") else error.__cause__
+    diagnosis = getattr(source, "diag", None)
+    if diagnosis is None:
+        said = redacted(str(error))
+    else:
+        said = " ".join(name for key in _NAMES if (name := getattr(diagnosis, key, None)))
+    return Unquoted(f"{type(error).__name__}: {said}").with_traceback(error.__traceback__)

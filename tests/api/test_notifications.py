@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import traceback
 import uuid
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from notifications.models import Delivery, Device, IdempotencyKey, Notification, RefusedRequest
+from notifications.rules.masking import Unquoted
 from tests.api.conftest import API, Caller, login_code, make_caller, order
 
 
@@ -39,6 +42,17 @@ def test_no_answer_carries_a_variable_or_an_address(call: Caller, person: Any) -
     for text in (answer.content.decode(), listed.content.decode()):
         assert "493021" not in text
         assert user.profile.phone not in text
+
+
+def test_an_error_of_the_database_goes_to_the_log_without_the_row(call: Caller, person: Any) -> None:
+    user = person()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE carillon_delivery ADD CONSTRAINT forbidden CHECK (state <> 'pending') NOT VALID")
+    with pytest.raises(Unquoted) as caught:
+        call.notify(login_code(user), "k1")
+    told = "".join(traceback.format_exception(caught.value))
+    assert "IntegrityError: 23514" in told
+    assert user.profile.phone not in told
 
 
 def test_an_address_without_an_account(call: Caller) -> None:

@@ -14,10 +14,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from notifications.declarations import registry
+from notifications.declarations.slugs import LAYOUT
 from notifications.enums import Channel
 from notifications.flows.compose import compile_words, render
 from notifications.flows.declare import find_words
-from notifications.flows.layout import LAYOUT, with_layout
+from notifications.flows.layout import with_layout
 from notifications.flows.words import LINKS
 from notifications.messages import Content
 

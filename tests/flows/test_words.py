@@ -10,12 +10,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from notifications import notify
+from notifications.declarations.slugs import LAYOUT
 from notifications.enums import Channel, Source, State
 from notifications.exceptions import ConfigurationError, RequestRejected, UnknownTemplate
 from notifications.flows.compose import compose
 from notifications.flows.declare import load_declarations, publish
 from notifications.flows.drain import drain
-from notifications.flows.layout import LAYOUT, Words, words_of
+from notifications.flows.layout import Words, words_of
 from notifications.flows.operate import By, Outdated, draft_words, publish_words, roll_back
 from notifications.flows.preview import gaps, preview
 from notifications.flows.trials import send_test

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.rules.identity import delivery_id, first_id_at, new_id, time_of, user_key, user_recipient
+from notifications.rules.identity import (
+    bounds_of,
+    delivery_id,
+    first_id_at,
+    new_id,
+    time_of,
+    user_key,
+    user_recipient,
+)
 
 NOTIFICATION = uuid.UUID("019aac00-1111-7abc-8def-0123456789ab")
 _MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -82,3 +90,10 @@ def test_new_ids_sort_by_age_and_know_their_time() -> None:
 def test_user_key(recipient: str, key: str | None) -> None:
     assert user_key(recipient) == key
     assert key is None or user_recipient(key) == recipient
+
+
+def test_the_deliveries_of_notifications_lie_within_their_times() -> None:
+    moment = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    earlier, later = (first_id_at(moment + timedelta(milliseconds=offset)) for offset in (0, 7))
+    assert bounds_of([later, earlier]) == (earlier, first_id_at(moment + timedelta(milliseconds=8)))
+    assert bounds_of([uuid.UUID(int=earlier.int + 5)]) == (earlier, first_id_at(moment + timedelta(milliseconds=1)))

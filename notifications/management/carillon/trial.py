@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from notifications import conf
 from notifications.channels import SPECS
 from notifications.cipher import address_hash
+from notifications.declarations.slugs import TRIAL
 from notifications.enums import TAKEN_STATES, Channel, Lane, Reason, State
 from notifications.exceptions import RequestRejected, UnknownRecipient, UnknownTemplate
 from notifications.flows.accept import accept
@@ -30,7 +31,6 @@ from notifications.rules.planning import Person, Target
 
 from .base import Console, Subcommand, text_of
 
-TEMPLATE = "carillon-trial"
 ACTOR = "carillon trial"
 _HINTS: Mapping[tuple[State, Reason], str] = {
     (State.SKIPPED, Reason.GUEST_LIST): 'add the address or its domain to NOTIFICATIONS["ONLY_TO"]',
@@ -109,8 +109,8 @@ def prepare(console: Console, person: Person, channel: Channel) -> tuple[list[Ba
     data = {"installation": conf.get().public_url or settings.ROOT_URLCONF.partition(".")[0]}
     batches = []
     with transaction.atomic():
-        accepted = accept(Request(person, TEMPLATE, data, channels=(channel,), owner=ACTOR))
-        console.step("accepted", f"notification {accepted.notification_id}, template {TEMPLATE}")
+        accepted = accept(Request(person, TRIAL, data, channels=(channel,), owner=ACTOR))
+        console.step("accepted", f"notification {accepted.notification_id}, template {TRIAL}")
         rows = list(Delivery.objects.filter(notification_id=accepted.notification_id).order_by("pk"))
         for row in rows:
             to = SPECS[channel].mask(row.address) if row.address else "nobody"

@@ -1,0 +1,7 @@
+"""The slugs of what Carillon brings along: each is its category's and its template's."""
+
+TRIAL = "carillon-trial"
+DIGEST = "carillon-digest"
+#: The template whose `email.html` goes around that of others; nothing is ever sent with it.
+LAYOUT = "carillon-layout"
+BUILT_IN = frozenset({TRIAL, DIGEST, LAYOUT})

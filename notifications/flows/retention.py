@@ -1,0 +1,147 @@
+"""Retention: delete what is over and older than its category keeps it, with all that hangs on it, batch by batch.
+
+Each batch is a transaction of its own, so that an interrupted turn leaves the rest to the next one. A notification's
+row goes last: while it is there, what is left of it is found again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from ..declarations.limits import LEAST_RETENTION
+from ..enums import OPEN_STATES, State
+from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, Notification, Receipt
+from ..models.log_queries import Outlived
+from ..rules.identity import bounds_of
+from .status import progress_of
+
+BATCH = 1_000
+#: Deliveries of one turn: some 14 million a day.
+MOST_A_TURN = 10_000
+# The sweeper's other repairs wait meanwhile, so a turn ends with the batch that is under way when this is over.
+_TURN_SECONDS = 2.0
+# Whatever changed so lately may still be told of: a letter that was replayed, a receipt that corrects another.
+_SETTLED_AFTER = timedelta(days=1)
+_FIRST = UUID(int=0)
+
+
+def apply_retention() -> int:
+    """Delete what outlived its category's retention, up to a turn's worth; return how many deliveries that were.
+
+    Retention counts from the request, or from the time that it asked to be sent at. Open deliveries, dead letters and
+    digests that still gather are waited for, and so is whatever else belongs to their notification.
+    """
+    now = Delivery.objects.database_now()
+    until = time.monotonic() + _TURN_SECONDS
+    turns = deque(_batches(category, now) for category in Category.objects.filter(retention__isnull=False))
+    done = 0
+    # Categories take turns, so that none waits for a large one to be through.
+    while turns and done < MOST_A_TURN and time.monotonic() < until:
+        batches = turns.popleft()
+        for deleted in islice(batches, 1):
+            done += deleted
+            turns.append(batches)
+    return done
+
+
+def _batches(category: Category, now: datetime) -> Iterator[int]:
+    """Delete batch after batch of a category, and yield how many deliveries each was."""
+    since, after = now - max(category.retention or LEAST_RETENTION, LEAST_RETENTION), _FIRST
+    while found := Notification.objects.outlived(category.slug, since, after, BATCH):
+        deleted = BATCH
+        while deleted == BATCH:
+            deleted = _delete_batch(found, category.slug, now)
+            yield deleted
+        after = found[-1].pk
+
+
+def _delete_batch(found: Sequence[Outlived], category: str, now: datetime) -> int:
+    """Delete one batch of the deliveries of these notifications; after the last, the notifications themselves."""
+    ids = [item.pk for item in found]
+    with transaction.atomic():
+        # Asked again under the lock: meanwhile a receipt may have led to another attempt.
+        rows = Delivery.objects.lock_some(_settled(ids, category, now), BATCH)
+        if rows:
+            _freeze(ids)
+            _delete_all_of(rows, category, now)
+        if len(rows) < BATCH:
+            _delete_empty(found)
+        return len(rows)
+
+
+def _settled(ids: Sequence[UUID], category: str, now: datetime) -> Q:
+    """Return which of the notifications' deliveries nobody acts on, waits for or is about to report on any more."""
+    gathering = DigestItem.objects.filter(
+        digest__notification_id=None,
+        digest__recipient=OuterRef("recipient"),
+        digest__category=category,
+        notification_id=OuterRef("notification_id"),
+    )
+    unread = Receipt.objects.filter(delivery_id=OuterRef("pk"), due_at__isnull=False)
+    waits = Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False)
+    settled = ~waits & Q(updated_at__lt=now - _SETTLED_AFTER) & ~Exists(unread)
+    return _deliveries_of(ids) & settled & (~Q(state=State.DIGESTED) | ~Exists(gathering))
+
+
+def _delete_all_of(rows: Sequence[Delivery], category: str, now: datetime) -> None:
+    keys = [row.pk for row in rows]
+    DeliveryEvent.objects.of(keys, now).delete()
+    Receipt.objects.filter(delivery_id__in=keys).delete()
+    if gathered := [row for row in rows if row.state == State.DIGESTED]:
+        DigestItem.objects.filter(
+            digest__recipient__in={row.recipient for row in gathered},
+            digest__category=category,
+            notification_id__in={row.notification_id for row in gathered},
+        ).delete()
+    Delivery.objects.filter(pk__in=keys).delete()
+
+
+def _freeze(ids: Sequence[UUID]) -> None:
+    """Keep what broadcasts came to before the first of their deliveries goes; whom they named goes with them."""
+    made = list(
+        Broadcast.objects.filter(notification_id__in=ids, outcome__isnull=True).order_by("pk").select_for_update()
+    )
+    if not made:
+        return
+    progress = progress_of(made)
+    templates = dict(Notification.objects.filter(pk__in=ids).values_list("pk", "template"))
+    for item in made:
+        kept = progress[item.pk]
+        item.outcome = {
+            "template": templates[item.notification_id],
+            "per_second": kept.per_second,
+            "counts": asdict(kept.counts),
+        }
+        item.audience = _without_names(item.audience)
+        item.exclude = _without_names(item.exclude) if item.exclude is not None else None
+    Broadcast.objects.bulk_update(made, ["outcome", "audience", "exclude"])
+
+
+def _without_names(audience: dict[str, object]) -> dict[str, object]:
+    return {**audience, "users": []} if "users" in audience else audience
+
+
+def _delete_empty(found: Sequence[Outlived]) -> None:
+    """Delete those of the notifications that have no delivery left, and the digests that they are."""
+    ids = [item.pk for item in found]
+    kept = set(
+        Delivery.objects.filter(_deliveries_of(ids)).order_by().values_list("notification_id", flat=True).distinct()
+    )
+    gone = [item for item in found if item.pk not in kept]
+    Notification.objects.filter(pk__in=[item.pk for item in gone]).delete()
+    if digests := [item.digest_id for item in gone if item.digest_id is not None]:
+        Digest.objects.filter(pk__in=digests).delete()
+
+
+def _deliveries_of(ids: Sequence[UUID]) -> Q:
+    first, beyond = bounds_of(ids)
+    return Q(notification_id__in=ids, pk__gte=first, pk__lt=beyond)

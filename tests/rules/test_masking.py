@@ -1,0 +1,54 @@
+"""What may be logged of an error, and of what others wrote."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from notifications.rules.masking import redacted, unquoted
+
+ROW = "Failing row contains (ada@example.com, +49 151 12345678)."
+
+
+class Refused(Exception):
+    """As a driver's error: a text that quotes the row, and names apart from it."""
+
+    diag = SimpleNamespace(sqlstate="23514", table_name="carillon_delivery", column_name=None, constraint_name="once")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("to ada@example.com: no", "to … no"),
+        ("to +49 151 12345678, no", "to …, no"),
+        ("token " + "a" * 32, "token …"),
+        ("token " + "a" * 31, "token " + "a" * 31),
+        ("error 30006", "error 30006"),
+    ],
+)
+def test_addresses_numbers_and_tokens_are_left_out(text: str, said: str) -> None:
+    assert redacted(text) == said
+
+
+def test_of_a_databases_error_only_names_are_told() -> None:
+    wrapped = ValueError(ROW)
+    wrapped.__cause__ = Refused(ROW)
+    assert str(unquoted(wrapped)) == "ValueError: 23514 carillon_delivery once"
+    own = Refused(ROW)
+    own.__cause__ = ValueError("something else")
+    assert str(unquoted(own)) == "Refused: 23514 carillon_delivery once"
+
+
+def test_of_any_other_error_the_text_is_told_without_what_is_personal() -> None:
+    assert str(unquoted(KeyError("ada@example.com"))) == "KeyError: …"
+    assert str(unquoted(ValueError("no such state"))) == "ValueError: no such state"
+
+
+def test_where_it_was_raised_stays_and_what_caused_it_does_not() -> None:
+    with pytest.raises(KeyError) as caught:
+        {}[ROW]
+    caught.value.__cause__ = Refused(ROW)
+    told = unquoted(caught.value)
+    assert told.__traceback__ is caught.value.__traceback__
+    assert told.__cause__ is told.__context__ is None
