@@ -9,7 +9,6 @@ needs a child that has not imported it yet; there are few of those.
 
 from __future__ import annotations
 
-import gc
 import importlib.abc
 import importlib.machinery
 import json
@@ -209,7 +208,7 @@ def _is_property(item: pytest.Item) -> bool:
 
 
 def _with_next(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    return zip(items, [*items[1:], None], strict=True)
+    return zip(items, [*items, None][1:], strict=True)
 
 
 def _failed(item: pytest.Item, following: pytest.Item | None) -> bool:
