@@ -87,3 +87,10 @@ def test_what_is_excused_is_still_there() -> None:
 )
 def test_how_conditions_are_changed(source: str, mutated: list[str]) -> None:
     assert [mutant.now for mutant in mutants_of(Path("rule.py"), source)] == mutated
+
+
+def test_a_changed_condition_changes_nothing_else() -> None:
+    source = "def f(a):\n    return not a\n\nb = 1 if c else 2\n"
+    *_, mutant = mutants_of(Path("rule.py"), source)
+    assert mutant.scope == "(module)"
+    assert mutant.code.co_consts[0] == compile(source, "rule.py", "exec").co_consts[0]
