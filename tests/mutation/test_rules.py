@@ -93,4 +93,4 @@ def test_a_changed_condition_changes_nothing_else() -> None:
     source = "def f(a):\n    return not a\n\nb = 1 if c else 2\n"
     *_, mutant = mutants_of(Path("rule.py"), source)
     assert mutant.scope == "(module)"
-    assert mutant.code.co_consts[0] == compile(source, "rule.py", "exec").co_consts[0]
+    assert mutant.code.co_consts[0] == compile(source, "rule.py", "exec", dont_inherit=True).co_consts[0]
