@@ -19,6 +19,7 @@ HINTS: dict[Reason, tuple[Hint, Promise]] = {
     Reason.RENDER_ERROR: (Hint.MEND, _("A replay takes the words that are published then.")),
     Reason.NO_ROUTE: (Hint.MEND, _("A replay takes the routes of then.")),
 }
+_ARRIVED = REACHED_STATES | {State.COMPLAINED}
 _PERMANENT = (Hint.PERMANENT, _("Their time to live is over, so a replay sends nothing: discard them."))
 
 
@@ -35,10 +36,7 @@ def overtaken(step: int, others: Iterable[tuple[int, State]]) -> Refusal | None:
     """
     trying = False
     for other, state in others:
-        if other == step:
-            continue
-        arrived = REACHED_STATES | {State.COMPLAINED}
-        if state in arrived or (other > step and state in TAKEN_STATES):
+        if (other < step and state in _ARRIVED) or (other > step and state in TAKEN_STATES):
             return Refusal.REACHED
         trying = trying or (other > step and state in OPEN_STATES)
     return Refusal.TRYING if trying else None

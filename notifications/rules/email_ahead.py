@@ -96,7 +96,7 @@ class _Hidden:
     def has_html(self, number: int) -> bool:
         """Whether a tag's own words hold markup, which a text part would show as it is."""
         tag = self.tags[number]
-        inner = tag.partition("%}")[2].rpartition("{%")[0] if tag.startswith("{%") and tag.count("%}") > 1 else ""
+        inner = tag.partition("%}")[2].rpartition("{%")[0]  # of a block; of any other tag it is empty
         return bool(_HTML_IN_WORDS.search(tag) or set(inner) & set("&<"))
 
     def as_comments(self) -> str:
@@ -125,7 +125,7 @@ class _Hidden:
 
     def without_lines_of_tags(self, text: str) -> str:
         """Return a text in which lines that hold only tags of structure leave no line behind."""
-        structure = "|".join(str(n) for n in range(len(self.tags)) if self.kind(n) != "prints") or "-"
+        structure = "|".join(str(n) for n in range(len(self.tags)) if self.kind(n) != "prints")
         return re.sub(rf"(?m)^[ \t]*((?:\ue000(?:{structure})\ue001[ \t]*)+)\n", r"\1", text)
 
     def restored(self, text: str) -> str:

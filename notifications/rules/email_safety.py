@@ -64,7 +64,7 @@ class _Safety(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _ACTIVE:
             self._say(f"<{tag}> is for no mail client: take it out")
-        if _VALUE in _QUOTED.sub("", self.get_starttag_text() or ""):
+        if _VALUE in _QUOTED.sub("", str(self.get_starttag_text())):
             self._say(f"<{tag}> has a variable outside of quotes: a value could add attributes of its own")
         for name, value in attrs:
             given = value or ""

@@ -20,10 +20,10 @@ def money(value: object, currency: object) -> str:
     Raises:
         ValueError: it is no amount, or not a currency's three letters. The text quotes neither.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if not isinstance(value, int | float | Decimal | str):
         raise ValueError("not an amount")  # noqa: TRY004 - one kind of mistake
     try:
-        amount = Decimal(str(value))
+        amount = Decimal(str(value))  # "True" is none
     except InvalidOperation:
         raise ValueError("not an amount") from None
     if not amount.is_finite() or abs(amount) >= _LARGEST:

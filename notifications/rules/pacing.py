@@ -89,13 +89,8 @@ def grown(first: float, seconds: float, limit: float | None) -> float | None:
 def wait_behind(position: float, rate: float | None, limit: float | None) -> float:
     """Return in how many seconds the message behind `position` others may go, at a rate that grows to the limit."""
     ceiling = limit or FULL_RATE
-    if rate is None or rate >= ceiling:
-        wait = position / ceiling
-    else:
-        growing = math.log2(ceiling / rate)
-        sent_growing = (ceiling - rate) / math.log(2)
-        if position <= sent_growing:
-            wait = math.log2(1.0 + position * math.log(2) / rate)
-        else:
-            wait = growing + (position - sent_growing) / ceiling
+    rate = ceiling if rate is None else min(rate, ceiling)
+    # What goes while the rate still doubles, and the rest behind it.
+    growing = min(position, (ceiling - rate) / math.log(2))
+    wait = math.log2(1.0 + growing * math.log(2) / rate) + (position - growing) / ceiling
     return min(LONGEST_WAIT, wait)

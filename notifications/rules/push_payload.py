@@ -44,14 +44,17 @@ def fit_body(title: str, body: str, image: str, url: str, data: Mapping[str, str
 
 
 def _shortened(text: str, most: int) -> str:
-    """Return the longest beginning of a text that takes at most so many bytes in JSON, and an ellipsis."""
+    """Return the longest beginning of a text that takes at most so many bytes in JSON, and an ellipsis.
+
+    The text takes more than that.
+    """
     used = end = 0
     for letter in text:
         used += len(json.dumps(letter, ensure_ascii=False).encode(errors="replace")) - 2
         if used > most:
             break
         end += 1
-    while 0 < end < len(text) and _continues(text, end):
+    while end > 0 and _continues(text, end):
         end -= 1
     return text[:end].rstrip() + ELLIPSIS
 

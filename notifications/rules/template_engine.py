@@ -69,7 +69,7 @@ class _PlainVariable(Variable):
 
     def _resolve_lookup(self, context: Any) -> object:
         current: Any = context
-        for bit in self.lookups or ():
+        for bit in cast("tuple[str, ...]", self.lookups):
             try:
                 current = current[bit]
             except (TypeError, KeyError, ValueError, IndexError):
@@ -179,6 +179,6 @@ def _rendered(node: Node, context: Context) -> str:
 
 def _check_places(node: BlockTranslateNode) -> None:
     """One such tag is one step, however many variables it prints: so they have a bound of their own."""
-    places = [token for token in (*node.singular, *(node.plural or ())) if token.token_type.name == "VAR"]
+    places = [token for token in (*node.singular, *node.plural) if token.token_type.name == "VAR"]
     if len(places) > _MOST_PLACES:
         raise TemplateSyntaxError(f"blocktranslate prints more than {_MOST_PLACES} variables")

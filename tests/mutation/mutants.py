@@ -6,6 +6,7 @@ Lines stay where they are, so that a mutant's functions can be told by name and 
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,8 @@ def mutants_of(path: Path, source: str) -> Iterator[Mutant]:
     for spot in list(_spots(tree, "")):
         node = spot.node
         for other in _changed(node, is_condition=spot.name in ("test", "ifs")):
-            ast.fix_missing_locations(ast.copy_location(other, node))
+            # A copy: what is placed anew may be a part of the rule, and would no longer be its code line by line.
+            other = ast.fix_missing_locations(ast.copy_location(copy.deepcopy(other), node))  # noqa: PLW2901
             spot.put(other)
             code = compile(tree, str(path), "exec", dont_inherit=True)
             spot.put(node)

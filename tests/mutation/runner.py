@@ -1,15 +1,14 @@
 """A plugin for pytest: runs the collected tests once as they are, then against each mutant until one fails.
 
 A mutant lives in a forked child: everything is imported and collected once, the child puts the mutant's code into the
-functions of the rule, and runs tests, the rule's own first. What a rule decides while it is imported needs a child
-that has not imported it yet; there are few of those.
+functions of the rule, and runs the tests that reach them, quick ones first. What a rule decides while it is imported
+needs a child that has not imported it yet; there are few of those.
 
     python -m pytest -s -n 0 -p tests.mutation.runner tests/rules --report=build/mutation.json [--mutants=REGEX]
 """
 
 from __future__ import annotations
 
-import gc
 import importlib.abc
 import importlib.machinery
 import json
@@ -23,7 +22,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, ModuleType
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -31,6 +30,7 @@ from hypothesis import Phase, settings
 
 from .equivalent import EQUIVALENT
 from .mutants import Mutant, all_mutants
+from .reach import Place, caches, called, changes, functions_in, place_of
 
 AT_ONCE = 2
 MEMORY = 3 * 1024**3  # a bomb whose fuse was mutated must not take the machine with it
@@ -102,17 +102,22 @@ class Run:
         self.mutants = [
             (number, mutant) for number, mutant in enumerate(all_mutants()) if re.search(wanted, mutant.name)
         ]
-        self.functions = _functions({str(mutant.path) for _, mutant in self.mutants})
+        self.paths = {str(mutant.path) for _, mutant in self.mutants}
+        self.functions = functions_in(self.paths)
+        self.caches = caches()
         self.took: dict[str, float] = {}
+        self.reach: dict[str, set[Place]] = {}
         self.killers: dict[Path, list[str]] = {}
 
     def run(self) -> dict[str, object]:
         """Return who killed which mutant ("" where nobody did)."""
         began = time.monotonic()
         for item, following in _with_next(self.items):
+            self._forget()
             before = time.process_time()
-            failed = _failed(item, following)
-            self.took[item.nodeid] = time.process_time() - before
+            with called(self.paths) as reached:
+                failed = _failed(item, following)
+            self.took[item.nodeid], self.reach[item.nodeid] = time.process_time() - before, reached
             if failed:
                 raise pytest.UsageError(f"fails without any mutant: {item.nodeid}")
         found: dict[int, str] = {}
@@ -149,31 +154,38 @@ class Run:
         code = 1
         try:
             _be_bounded()
-            if _swap(self.functions[str(mutant.path)], mutant.code):
-                self._hunt(mutant, told)
+            changed = list(changes(self.functions, mutant.code))
+            for function, other in changed:
+                function.__code__ = other
+            if changed:
+                self._forget()
+                self._hunt(mutant, told, {place_of(other) for _, other in changed})
             else:
                 _tell(told, _fresh(number, self.session.config.args))
             code = 0
         finally:
             os._exit(code)
 
-    def _hunt(self, mutant: Mutant, told: mmap.mmap) -> None:
-        """Run tests until one fails."""
-        for item, following in _with_next(self._in_order(mutant)):
+    def _forget(self) -> None:
+        for cache in self.caches:
+            cache.cache_clear()
+
+    def _hunt(self, mutant: Mutant, told: mmap.mmap, places: set[Place]) -> None:
+        """Run the tests that reach these places until one fails."""
+        for item, following in _with_next(self._in_order(mutant, places)):
             _tell(told, item.nodeid)
             signal.setitimer(signal.ITIMER_VIRTUAL, LEAST_SECONDS + PATIENCE * self.took[item.nodeid])
             if _failed(item, following):
                 return
         _tell(told, "")
 
-    def _in_order(self, mutant: Mutant) -> list[pytest.Item]:
-        """Return the tests, with those first that killed the rule's last mutants, and then the rule's own."""
+    def _in_order(self, mutant: Mutant, places: set[Place]) -> list[pytest.Item]:
+        """Return the tests that may notice, with those first that killed the rule's last mutants, then quick ones."""
         recent = self.killers.get(mutant.path, [])[::-1]
         rank = {nodeid: place for place, nodeid in enumerate(dict.fromkeys(recent))}
-        stem = f"test_{mutant.path.stem}.py"
         return sorted(
-            self.items,
-            key=lambda item: (rank.get(item.nodeid, len(rank)), _is_property(item), item.path.name != stem),
+            (item for item in self.items if places & self.reach[item.nodeid]),
+            key=lambda item: (rank.get(item.nodeid, len(rank)), _is_property(item), self.took[item.nodeid]),
         )
 
 
@@ -196,34 +208,11 @@ def _is_property(item: pytest.Item) -> bool:
 
 
 def _with_next(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    return zip(items, [*items[1:], None], strict=True)
+    return zip(items, [*items, None][1:], strict=True)
 
 
 def _failed(item: pytest.Item, following: pytest.Item | None) -> bool:
     return any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
-
-
-def _functions(paths: set[str]) -> dict[str, dict[tuple[str, int], list[FunctionType]]]:
-    """Return the living functions of these files, by name and line."""
-    found: dict[str, dict[tuple[str, int], list[FunctionType]]] = {path: {} for path in paths}
-    for function in gc.get_objects():
-        if isinstance(function, FunctionType) and function.__code__.co_filename in paths:
-            code = function.__code__
-            found[code.co_filename].setdefault((code.co_qualname, code.co_firstlineno), []).append(function)
-    return found
-
-
-def _swap(functions: dict[tuple[str, int], list[FunctionType]], code: CodeType) -> bool:
-    """Put a mutant's code into the functions it differs in; false if there is none, since it differs elsewhere."""
-    swapped = False
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            for function in functions.get((inner.co_qualname, inner.co_firstlineno), ()):
-                if function.__code__ != inner:
-                    function.__code__ = inner
-                    swapped = True
-            swapped = _swap(functions, inner) or swapped
-    return swapped
 
 
 def _fresh(number: int, args: Sequence[str]) -> str:

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from tests.rules.tables import deliveries, planning, quiet_hours, texts, throttling
+from tests.rules.tables import deliveries, emails, planning, providers, quiet_hours, texts, throttling, words
 from tests.rules.tables.cases import Case
 
-CASES: list[Case] = [case for table in (quiet_hours, planning, throttling, deliveries, texts) for case in table.CASES]
+TABLES = (quiet_hours, planning, throttling, deliveries, texts, words, emails, providers)
+CASES: list[Case] = [case for table in TABLES for case in table.CASES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -268,6 +268,10 @@ def _early(state: State, attempt: int) -> str:
     return "waits" if must_wait(at(state, attempt=2), Report(K.DELIVERED, attempt, NOW)) else "counts"
 
 
+def _doubt_of(state: State, reason: Reason) -> str:
+    return merge(at(state, reason, attempt=2), Report(K.SENT, 2, NOW)).state.value
+
+
 def _first_attempt(generation: int) -> str:
     return str(attempt_of(None, generation, 1, 1))
 
@@ -313,6 +317,12 @@ RECEIPTS = [
         ("names the older generation", None, 0, "2"),
         ("names the older generation and an attempt", 3, 0, "2"),
         ("names a generation to come", None, 2, "4"),
+    ]),
+    *table("a report that it was sent", _doubt_of, [
+        ("held in doubt", S.DEAD, R.HELD, "sent"),
+        ("its worker died", S.DEAD, R.WORKER_DIED, "sent"),
+        ("certainly not sent", S.DEAD, R.NO_ROUTE, "dead"),
+        ("cancelled, for all that its reason says", S.CANCELLED, R.HELD, "cancelled"),
     ]),
     *table("which of one attempt in two generations", _first_attempt, [("names the older generation", 0, "1")]),
     *table("a receipt before our record", _early, [
