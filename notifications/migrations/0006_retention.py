@@ -1,7 +1,4 @@
-"""Retention: what a broadcast came to outlives its deliveries, and a category's oldest messages are found at once.
-
-The index is on a partitioned table, where PostgreSQL makes none concurrently: writes to the log wait for it meanwhile.
-"""
+"""Retention: what a broadcast came to outlives its deliveries."""
 
 import datetime
 
@@ -31,9 +28,5 @@ class Migration(migrations.Migration):
                 null=True,
                 validators=[django.core.validators.MinValueValidator(datetime.timedelta(days=7))],
             ),
-        ),
-        migrations.AddIndex(
-            model_name="notification",
-            index=models.Index(fields=["category", "id"], name="carillon_ntf_category"),
         ),
     ]
