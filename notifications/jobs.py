@@ -15,9 +15,10 @@ from . import conf
 from .enums import Channel, Lane
 from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
-from .flows.drain import serve_urgent, stopping
+from .flows.drain import serve_urgent
 from .flows.reconcile import reconcile
 from .flows.replay import unfinished, work_on
+from .flows.stopping import stopping
 from .models import Broadcast
 from .rules.masking import unquoted
 from .wakeups import PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake

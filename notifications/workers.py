@@ -22,7 +22,7 @@ from rq.worker import DequeueStrategy, SimpleWorker
 
 from . import conf, jobs
 from .enums import Channel
-from .flows.drain import stopping
+from .flows.stopping import stopping
 from .flows.sweep import sweep
 from .rules.masking import unquoted
 

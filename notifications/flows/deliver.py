@@ -20,7 +20,7 @@ from .claim import Batch
 from .compose import compose, wants_links
 from .outcomes import Outcomes
 from .recheck import PAUSED_FOR
-from .turns import Turns
+from .turns import Turns, lease_seconds
 from .unsubscribe import headers_of, links_of
 
 logger = logging.getLogger("notifications.deliver")
@@ -100,7 +100,7 @@ def _messages(
 def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
     """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away."""
     try:
-        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, conf.LEASE_SECONDS)
+        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, lease_seconds(batch.adapter))
     except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.
         logger.warning("claim %s: the database is away, no further group is started", batch.claim_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -13,9 +12,7 @@ from ..models import Delivery
 from ..wakeups import forget, waiting, wake
 from .claim import claim
 from .deliver import deliver
-
-stopping = threading.Event()
-"""Set when this process was asked to stop: no further group of sends is started."""
+from .stopping import stopping
 
 _ALL_LANES = tuple(Lane)
 _LONGEST_SECONDS = 30.0

@@ -15,13 +15,14 @@ from .. import conf
 from ..enums import BreakerEffect, Lane
 from ..exceptions import ProviderError
 from ..messages import SendResult
-from ..providers.base import Adapter
+from ..providers.base import TIMEOUT_SECONDS, Adapter
 from ..rules.breaking import BreakerState, Permit
 from ..rules.pacing import Report, Turn, group_size
 from ..rules.retries import account_pause
 from ..wakeups import connection as redis_of
 from . import gate
 from .alerts import raise_alert
+from .stopping import stopping
 
 logger = logging.getLogger("notifications.turns")
 Call = tuple[Script, list[str], list[str]]
@@ -82,6 +83,15 @@ def heed(alias: str, error: ProviderError | None) -> None:
         logger.warning("%s: paused for %.0f s; no alert, the database is away: %s", alias, pause, type(failed).__name__)
 
 
+def lease_seconds(adapter: Adapter) -> float:
+    """Return how long a claim is held after each group of its sends was started.
+
+    The last send of a group starts within half of it (see `Turns.go`) and ends within its timeout, so that nobody
+    takes over what is still in flight. A longer timeout makes it longer.
+    """
+    return conf.LEASE_SECONDS + 2.0 * max(0.0, adapter.timeout - TIMEOUT_SECONDS)
+
+
 class Turns:
     """The turns of one batch: so many messages may go as its next group, each of them soon."""
 
@@ -89,6 +99,10 @@ class Turns:
         self, adapter: Adapter, lane: int, permit: Permit, turn: Turn, while_waiting: Callable[[], bool]
     ) -> None:
         self._alias = adapter.alias
+        # More than the send window holds would only wait, while the lease runs.
+        self._most = min(conf.START_GROUP, adapter.send_window)
+        self._latest = lease_seconds(adapter) / 2
+        self._began = 0.0
         self._urgent = is_urgent(lane)
         self._probe = permit.probe
         self._rate = turn.rate
@@ -102,15 +116,19 @@ class Turns:
     def next(self, left: int) -> int:
         """Return how many of the messages left may go as the next group: 0 to send nothing more of this batch."""
         if self._granted_already:
-            self._granted_already, self._group = False, min(left, conf.START_GROUP)
-            return self._group
-        self._group = self._wait(left)
+            self._granted_already, self._group = False, min(left, self._most)
+        else:
+            self._group = self._wait(left)
+        self._began = time.monotonic()
         return self._group
 
     def go(self) -> bool:
-        """Whether the next message of the group may be handed over at this moment; waits for another turn if late."""
+        """Whether the next message of the group may be handed over at this moment; waits for another turn if late.
+
+        Not when this process stops, and not when its group began so long ago that the lease might end in mid-send.
+        """
         self._group -= 1
-        if gate.pace(self._alias).paused_here():
+        if stopping.is_set() or time.monotonic() - self._began > self._latest or gate.pace(self._alias).paused_here():
             return False
         if self._rate is None:
             return True
@@ -137,7 +155,7 @@ class Turns:
         self._unused += self._tokens
         self._tokens = 0
         while gate.held_until(self._alias) is None:
-            state, turn = self._ask(min(left, conf.START_GROUP, group_size(self._rate)))
+            state, turn = self._ask(min(left, self._most, group_size(self._rate)))
             if not self._probe and state.state != STATE_CLOSED:
                 self._unused += turn.granted if turn.rate is not None else 0
                 return 0

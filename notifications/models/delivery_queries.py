@@ -64,7 +64,8 @@ _START_GROUP = """
         WHERE id = %(claim)s AND worker = %(worker)s RETURNING id
     ), others AS (
         -- A worker that serves something more urgent meanwhile still holds its earlier claims.
-        UPDATE carillon_claim SET lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
+        UPDATE carillon_claim
+        SET lease_expires_at = greatest(lease_expires_at, clock_timestamp() + make_interval(secs => %(lease)s))
         WHERE worker = %(worker)s AND id <> %(claim)s AND EXISTS (SELECT 1 FROM owned)
     )
     SELECT owned.id, s.id, s.why FROM owned LEFT JOIN LATERAL (
@@ -166,14 +167,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return list(self.filter(condition).order_by().select_for_update(skip_locked=True)[:limit])
 
     def start_group(
-        self, claim_id: int, worker: str, done: int, upto: int, lease_seconds: int
+        self, claim_id: int, worker: str, done: int, upto: int, lease_seconds: float
     ) -> dict[UUID, str] | None:
         """Declare that sends up to a position may start, and renew the lease.
 
         Return by delivery id why some of the group must not be sent after all ("cancelled", "paused", "expired"),
         or None if the claim is no longer this worker's.
         """
-        values: dict[str, int | str] = {
+        values: dict[str, float | str] = {
             "claim": claim_id, "worker": worker, "done": done, "upto": upto, "lease": lease_seconds
         }  # fmt: skip
         with connections[self.db].cursor() as cursor:

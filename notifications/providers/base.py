@@ -19,6 +19,8 @@ from .window import SendWindow, unforeseen
 
 logger = logging.getLogger("notifications.providers")
 
+#: How long one send may take where `timeout` does not say.
+TIMEOUT_SECONDS = 10.0
 #: How long a caller waits beyond `timeout` for an adapter that should have given up by itself.
 GRACE_SECONDS = 1.0
 
@@ -80,7 +82,7 @@ class Adapter:
         self.alias = alias
         self.options = {key: value for key, value in options.items() if value is not None}
         self.base_url = self.text("base_url").rstrip("/")
-        self.timeout = self._number("timeout", 10.0)
+        self.timeout = self._number("timeout", TIMEOUT_SECONDS)
         self.send_window = max(1, min(1_000, int(self._number("send_window", 64))))
         watched = options.get("receipts_within", 0) is not None
         self.receipts_within = self._number("receipts_within", 300.0) if watched else None

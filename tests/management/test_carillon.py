@@ -22,8 +22,8 @@ from notifications.cipher import address_hash
 from notifications.enums import BroadcastStatus, Channel, Source, State, SuppressionCause
 from notifications.flows.broadcast import plan_page
 from notifications.flows.declare import load_declarations, publish, words_of
-from notifications.flows.drain import stopping
 from notifications.flows.keys import find_key
+from notifications.flows.stopping import stopping
 from notifications.flows.sweep import continue_broadcasts, sweep
 from notifications.management.commands.carillon import mistyped
 from notifications.models import ApiKey, Broadcast, Delivery, Suppression, Template

@@ -8,7 +8,7 @@ from types import FrameType
 
 from django.core.management.base import CommandParser
 
-from notifications.flows.drain import stopping
+from notifications.flows.stopping import stopping
 from notifications.flows.sweep import sweep
 from notifications.jobs import worker_name
 from notifications.workers import Sweeper

@@ -1,0 +1,119 @@
+"""Groups of sends: nobody takes over what is still in flight, and a worker that stops starts nothing more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from notifications import conf, notify
+from notifications.enums import Channel
+from notifications.flows import gate
+from notifications.flows.stopping import stopping
+from notifications.models import Claim, Delivery
+from notifications.models.delivery_queries import DeliveryQuerySet
+from notifications.providers import registry
+from notifications.sandbox.process import SandboxProcess
+from tests.live import work
+
+pytestmark = pytest.mark.django_db
+Made = Callable[..., None]
+
+
+@pytest.fixture
+def with_options(sandbox: SandboxProcess, settings: Any) -> Made:
+    """Give the push provider more options."""
+
+    def give(**options: object) -> None:
+        configured = settings.NOTIFICATIONS
+        given = configured["PROVIDERS"]["fcm"]
+        changed = {**given, "OPTIONS": {**given["OPTIONS"], **options}}
+        settings.NOTIFICATIONS = {**configured, "PROVIDERS": {**configured["PROVIDERS"], "fcm": changed}}
+        registry.reset()
+
+    return give
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the groups that are started."""
+    found: list[int] = []
+    real = DeliveryQuerySet.start_group
+
+    def start_group(self: Any, claim_id: int, worker: str, done: int, upto: int, lease: float) -> Any:
+        found.append(upto - done)
+        return real(self, claim_id, worker, done, upto, lease)
+
+    monkeypatch.setattr(DeliveryQuerySet, "start_group", start_group)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def going() -> Iterator[None]:
+    yield
+    stopping.clear()
+
+
+def before_each_send(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something in the worker before it hands over each message."""
+    adapter = gate.adapter("fcm")
+    real = adapter.start
+    monkeypatch.setattr(adapter, "start", lambda message: (act(), real(message))[1])
+
+
+def follow(person: Callable[..., User], count: int) -> None:
+    """Notify one device so many times."""
+    user = person("token-groups-01")
+    for number in range(count):
+        notify(user, "new-follower", {"name": f"Ada {number}"})
+
+
+def test_no_more_is_started_than_the_send_window_holds(
+    with_options: Made, groups: list[int], person: Callable[..., User]
+) -> None:
+    with_options(send_window=3)
+    follow(person, 7)
+    work(Channel.PUSH)
+    assert groups == [3, 3, 1]
+
+
+def test_the_last_of_a_slow_group_waits_for_another_lease(
+    with_options: Made, groups: list[int], person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mail server that takes seconds for each hand-over: half of a lease of 2 s is over after the second one."""
+    monkeypatch.setattr(conf, "LEASE_SECONDS", 2)
+    before_each_send(monkeypatch, lambda: time.sleep(0.6))
+    follow(person, 4)
+    work(Channel.PUSH)
+    assert groups == [4, 2]
+    assert set(Delivery.objects.values_list("state", "attempt")) == {("sent", 1)}
+
+
+def test_a_worker_that_stops_starts_no_more_of_its_group(
+    sandbox: SandboxProcess, groups: list[int], person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_each_send(monkeypatch, stopping.set)
+    follow(person, 5)
+    work(Channel.PUSH)
+    assert groups == [5]
+    assert sorted(Delivery.objects.values_list("state", "attempt")) == [("pending", 0)] * 4 + [("sent", 1)]
+    stopping.clear()
+    monkeypatch.undo()
+    work(Channel.PUSH)
+    assert sorted(Delivery.objects.values_list("state", "attempt")) == [("sent", 1)] * 5
+
+
+def test_a_longer_timeout_makes_a_longer_lease(
+    with_options: Made, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_options(timeout=45)
+    held: list[float] = []
+    follow(person, 1)
+    began = timezone.now()
+    before_each_send(monkeypatch, lambda: held.append((Claim.objects.get().lease_expires_at - began).total_seconds()))
+    work(Channel.PUSH)
+    assert held[0] > 45 * 2
