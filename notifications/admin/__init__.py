@@ -32,10 +32,10 @@ from ..models import (
     TopicSubscription,
     Translation,
 )
+from .alerts import AlertAdmin
 from .dead_letters import DeadLetterAdmin
 from .log import DeliveryAdmin, NotificationAdmin
 from .operations import (
-    AlertAdmin,
     ApiKeyAdmin,
     AuditEntryAdmin,
     LeaseAdmin,

@@ -1,4 +1,4 @@
-"""What operators work with: alerts, provider holds, API keys, the audit and leases."""
+"""What operators work with: provider holds, API keys, the audit and leases."""
 
 from __future__ import annotations
 
@@ -17,41 +17,12 @@ from .. import conf
 from ..flows import operate
 from ..flows.degraded import HELD_BY
 from ..flows.operate import By
-from ..models import Alert, ApiKey, ProviderHold
+from ..models import ApiKey, ProviderHold
 from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, time_column
 from .confirm import DryRun, Operation, ask_or_do, selected
 from .markup import EMPTY, facts
 
 _LONGEST_HOLD = 7 * 24 * 60
-
-
-class AlertAdmin(ReadOnlyAdmin):
-    """What somebody must see."""
-
-    list_display = ("last", "kind", "subject", "count", "detail", "acknowledged", "acknowledged_by")
-    list_filter = (("acknowledged_at", admin.EmptyFieldListFilter),)
-    list_select_related = ("acknowledged_by",)
-    actions = ("acknowledge",)
-    last = time_column("last_at", gettext_lazy("last"))
-    acknowledged = time_column("acknowledged_at", gettext_lazy("acknowledged"))
-
-    def has_acknowledge_permission(self, request: HttpRequest) -> bool:
-        """Whether the action is offered."""
-        return bool(request.user.has_perm("carillon.change_alert"))
-
-    @admin.action(description=gettext_lazy("Acknowledge"), permissions=["acknowledge"])
-    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> HttpResponse:
-        """Ask for a word about it, then acknowledge."""
-        user = request.user.pk
-        operation = Operation(
-            name="acknowledge",
-            title=gettext_lazy("Acknowledge alerts"),
-            button=gettext_lazy("Acknowledge"),
-            effect=gettext_lazy("If the same trouble comes back, it raises a new alert."),
-            look=_look_at_alerts,
-            run=lambda keys, by: _acknowledged(operate.acknowledge(keys, user, by)),
-        )
-        return ask_or_do(self, request, operation, _numbers(request), request.get_full_path())
 
 
 class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -122,7 +93,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
     @admin.action(description=gettext_lazy("Release"), permissions=["release"])
     def release(self, request: HttpRequest, queryset: QuerySet[ProviderHold]) -> HttpResponse:
         """Ask why, then release."""
-        return ask_or_do(self, request, RELEASE, _numbers(request), request.get_full_path())
+        return ask_or_do(self, request, RELEASE, numbers(request), request.get_full_path())
 
     @admin.display(description=gettext_lazy("held by"))
     def by_whom(self, row: ProviderHold) -> str:
@@ -170,7 +141,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Revoke"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
         """Ask why, then revoke."""
-        return ask_or_do(self, request, REVOKE, _numbers(request), request.get_full_path())
+        return ask_or_do(self, request, REVOKE, numbers(request), request.get_full_path())
 
     @admin.display(description=gettext_lazy("scopes"))
     def scopes_text(self, row: ApiKey) -> str:
@@ -205,17 +176,9 @@ class LeaseAdmin(ReadOnlyAdmin):
     ends = time_column("expires_at", gettext_lazy("ends"))
 
 
-def _numbers(request: HttpRequest) -> list[int]:
+def numbers(request: HttpRequest) -> list[int]:
+    """Return the numeric keys that were ticked."""
     return [int(key) for key in selected(request) if key.isdecimal()]
-
-
-def _look_at_alerts(keys: Sequence[Any]) -> DryRun:
-    still = Alert.objects.filter(pk__in=keys, acknowledged_at=None).count()
-    return DryRun(still, [(_("are acknowledged"), still), (_("were before"), len(keys) - still)])
-
-
-def _acknowledged(done: int) -> str:
-    return ngettext("%(count)d alert was acknowledged.", "%(count)d alerts were acknowledged.", done) % {"count": done}
 
 
 def _look_at_holds(keys: Sequence[Any]) -> DryRun:

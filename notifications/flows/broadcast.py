@@ -24,6 +24,7 @@ from .templates import find_template
 
 logger = logging.getLogger("notifications.broadcast")
 _MOST_FAILURES = 5
+_AGAIN = "nobody further is planned; mend the cause, then send it anew and exclude whom this one reached"
 _BEFORE_PLANNING = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)
 
 
@@ -79,7 +80,9 @@ def _note_failure(broadcast_id: UUID, error: str) -> None:
     Broadcast.objects.filter(pk=broadcast_id).update(problems=F("problems") + 1)
     stopped = Broadcast.objects.filter(pk=broadcast_id, problems__gte=_MOST_FAILURES, status__in=_BEFORE_PLANNING)
     if stopped.update(status=BroadcastStatus.STOPPED, finished_at=Now()):
-        raise_alert("broadcast_stopped", str(broadcast_id), f"a page failed {_MOST_FAILURES} times with {error}")
+        raise_alert(
+            "broadcast_stopped", str(broadcast_id), f"a page failed {_MOST_FAILURES} times with {error}: {_AGAIN}"
+        )
 
 
 def _next_rows(made: Broadcast) -> tuple[list[dict[str, object]], bool]:

@@ -82,6 +82,8 @@ def _judge(adapter: Adapter, now: datetime, ends: Mapping[str, datetime]) -> Non
     if adapter.failover_when_degraded and another_takes_over(route, alias, held):
         gate.hold_itself(alias, told, HOLD, by=HELD_BY)
         told += f"; held for {HOLD.total_seconds() / 60:.0f} minutes, the route's next provider takes over"
+    else:
+        told += "; look at its status page, and hold it to let the route's next provider take over"
     raise_alert("provider_degraded", alias, told)
 
 

@@ -39,6 +39,16 @@ _HOLD_ITSELF = """
 MISCONFIGURED_HOLD = timedelta(minutes=5)
 
 
+_OPEN = (
+    "The provider fails; what is due waits or falls back. It is tried again by itself: look at its status page. To use"
+    " the next provider of the route meanwhile, hold it on the page of provider holds."
+)
+_MISCONFIGURED = (
+    "What is due waits or falls back. Mend the account or its OPTIONS, restart the workers if settings changed, then"
+    " choose “Release the provider” for this alert; it is tried again by itself when the hold ends."
+)
+
+
 class _AlertWhenOpen(CircuitBreakerListener):
     """Tells operators when a breaker opens; every process that notices it counts the same alert up."""
 
@@ -47,7 +57,7 @@ class _AlertWhenOpen(CircuitBreakerListener):
     ) -> None:
         """Raise an alert on the way into open."""
         if new_state.name == STATE_OPEN:
-            raise_alert("breaker_open", cb.name or "", "the provider fails; what is due waits or falls back")
+            raise_alert("breaker_open", cb.name or "", _OPEN)
 
 
 class _Holds:
@@ -177,7 +187,7 @@ def hold_misconfigured(alias: str, reason: str, platforms: Collection[str] = ())
     """
     for platform in sorted(set(platforms)) or [""]:
         hold_itself(alias, reason, MISCONFIGURED_HOLD, platform=platform)
-    raise_alert("provider_misconfigured", " ".join([alias, *sorted(set(platforms))]), reason)
+    raise_alert("provider_misconfigured", " ".join([alias, *sorted(set(platforms))]), f"{reason} {_MISCONFIGURED}")
 
 
 def end_hold(alias: str, platform: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
+from .. import conf
 from ..enums import Channel, Source, SuppressionCause
 from ..models import Alert, ApiKey, AuditEntry, Device, ProviderHold, Suppression, Template, TemplateVersion
 from . import gate
@@ -126,6 +127,22 @@ def release_providers(keys: Sequence[Any], by: By) -> int:
         subject = f"{row.alias} {row.platform}".strip()
         audit(by, "release_provider", subject=subject, was=row.reason, due_again=due_again)
     return len(held)
+
+
+def providers_in(keys: Sequence[Any]) -> list[str]:
+    """Return the providers that these alerts are about, each as "alias" or "alias platform platform"."""
+    subjects = Alert.objects.filter(pk__in=keys).order_by("subject").values_list("subject", flat=True).distinct()
+    return [subject for subject in subjects if subject.partition(" ")[0] in conf.get().providers]
+
+
+def release_in(keys: Sequence[Any], by: By) -> int:
+    """End holds and pauses of the providers that these alerts are about and return how many those are."""
+    found = providers_in(keys)
+    for subject in found:
+        alias, *platforms = subject.split()
+        due_again = sum(release(alias, platform) for platform in platforms or [""])
+        audit(by, "release_provider", subject=subject, due_again=due_again)
+    return len(found)
 
 
 def revoke_keys(keys: Sequence[Any], by: By) -> int:

@@ -40,6 +40,7 @@ _LOOK_PAGE = 1_000
 #: A dry run looks at so many; what lies beyond is judged when its turn comes.
 MOST_LOOKED_AT = 2_000
 _MOST_FAILURES = 5
+_AGAIN = "what was not reached is still among the dead letters; mend the cause, then replay them again"
 _MARK = "replay:"
 
 
@@ -276,4 +277,4 @@ def _note_failure(entry_id: int, error: str) -> None:
         mark.save(update_fields=["value"])
         if int(mark.value) >= _MOST_FAILURES:
             mark.delete()
-            raise_alert("replay_stopped", str(entry_id), f"a page failed {_MOST_FAILURES} times with {error}")
+            raise_alert("replay_stopped", str(entry_id), f"a page failed {_MOST_FAILURES} times with {error}: {_AGAIN}")

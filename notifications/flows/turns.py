@@ -33,6 +33,10 @@ _HELD_SECONDS = 0.05
 """How long a granted message may take to be handed over: later ones would bunch up with the next turn's."""
 _NAP_SECONDS = 0.05
 _ALERT_SECONDS = 300.0
+_PAUSED = (
+    "The provider asked to wait for {pause:.0f} s; what is due waits or falls back. To try sooner, choose “Release the"
+    " provider” for this alert."
+)
 
 
 def is_urgent(lane: int) -> bool:
@@ -78,7 +82,7 @@ def heed(alias: str, error: ProviderError | None) -> None:
     if pause is None or not gate.pace(alias).pause(pause) or pause <= _ALERT_SECONDS:
         return
     try:
-        raise_alert("provider_paused", alias, f"the provider asked to wait for {pause:.0f} s; release it to try sooner")
+        raise_alert("provider_paused", alias, _PAUSED.format(pause=pause))
     except Error as failed:
         logger.warning("%s: paused for %.0f s; no alert, the database is away: %s", alias, pause, type(failed).__name__)
 

@@ -15,12 +15,16 @@ from django.utils.http import urlencode
 
 from notifications.cipher import address_hash
 from notifications.enums import DeactivatedReason, Source, SuppressionCause
+from notifications.exceptions import RateLimited
+from notifications.flows import gate
 from notifications.flows.alerts import raise_alert
 from notifications.flows.devices import Registration, register
 from notifications.flows.gate import held_until
 from notifications.flows.keys import create_key
 from notifications.flows.suppress import suppress
+from notifications.flows.turns import heed
 from notifications.models import Alert, AuditEntry, Category, Device, ProviderHold, Suppression, Template
+from notifications.wakeups import connection
 
 
 def url(name: str, *arguments: object) -> str:
@@ -134,6 +138,28 @@ def test_hold_prolong_and_release_a_provider(browser: Client) -> None:
     assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
         "hold_provider", "hold_provider", "release_provider",
     ]  # fmt: skip
+
+
+def test_a_pause_ends_where_its_alert_is_read(browser: Client, root: Any) -> None:
+    connection("sms").flushdb()
+    gate.pace.cache_clear()
+    heed("twilio", RateLimited("twilio", "429", "slow down", retry_after=86_400))
+    assert gate.pace("twilio").paused_here()
+    raise_alert("provider_misconfigured", "fcm ios", "Apple's key has expired")
+    gate.hold_itself("fcm", "Apple's key has expired", timedelta(hours=1), platform="ios")
+    raise_alert("hash_key_lost", "ENCRYPTION_KEYS", "put it back")
+    paused = Alert.objects.get(kind="provider_paused")
+    assert "Release the provider" in paused.detail
+    keys = list(Alert.objects.values_list("pk", flat=True))
+    looked = act(browser, "alert", "release", *keys)
+    assert looked.will == 2
+    assert ("alerts are about no provider", 1) in looked.lines
+    assert not gate.pace("twilio").paused_here()
+    assert held_until("fcm", "ios") is None
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", "subject")) == [
+        ("release_provider", "fcm ios"), ("release_provider", "twilio"),
+    ]  # fmt: skip
+    gate.pace.cache_clear()
 
 
 def test_revoke_a_key_and_acknowledge_an_alert(browser: Client, root: Any) -> None:
