@@ -160,3 +160,12 @@ def test_links_are_made_only_where_words_print_them(
     assert made == [Channel.PUSH]
     newest = sandbox.client.messages(to="token-links-001")[0]
     assert newest.content["body"].startswith("http://testserver/unsubscribe/")
+
+
+def test_a_link_of_a_user_who_is_gone_opens_nothing(sandbox: SandboxProcess, person: Person, client: Client) -> None:
+    path = sent_link(sandbox, person, "gone@example.com")
+    User.objects.get(email="gone@example.com").delete()
+    for answer in (client.get(path), client.post(path), client.post(path, {"action": "resubscribe"})):
+        assert answer.status_code == 404
+        assert b"This link does not work" in answer.content
+    assert not Preference.objects.exists()
