@@ -43,6 +43,8 @@ def _shown(request: HttpRequest, subscription: Subscription) -> HttpResponse:
         return {
             "subscribed": is_subscribed(subscription),
             "label": labels([subscription.category])[subscription.category],
+            # Without an account there is nothing to keep a wish in: the address gets nothing at all any more.
+            "whole_address": bool(subscription.address_hash),
             "channel_label": Channel(subscription.channel).label,
             "preferences_url": preferences_url(subscription),
             "back": _BACK,

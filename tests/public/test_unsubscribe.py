@@ -169,3 +169,18 @@ def test_a_link_of_a_user_who_is_gone_opens_nothing(sandbox: SandboxProcess, per
         assert answer.status_code == 404
         assert b"This link does not work" in answer.content
     assert not Preference.objects.exists()
+
+
+def test_somebody_without_an_account_reads_that_everything_ends(sandbox: SandboxProcess, client: Client) -> None:
+    notify(Address(email="all@example.com"), "order-shipped", ORDER)
+    work(Channel.EMAIL)
+    path = urlsplit(header(sandbox, "all@example.com").strip("<>")).path
+    before = client.get(path).content.decode()
+    assert "nothing more at this address by Email?" in before
+    assert "every kind, also those that belong to the service itself" in before
+    after = client.post(path).content.decode()
+    assert "You will receive nothing more at this address by Email" in after
+    assert "of the kind" not in before + after
+    Category.objects.update(mandatory=True)
+    notify(Address(email="all@example.com"), "order-shipped", ORDER)
+    assert Delivery.objects.filter(reason="suppression").count() == 1
