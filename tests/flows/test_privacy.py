@@ -13,9 +13,10 @@ from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from notifications import notify
+from notifications import broadcast, notify
 from notifications.cipher import address_hash
 from notifications.enums import SuppressionCause
+from notifications.flows.broadcast import plan_page
 from notifications.flows.erase import erase, foresee_erasure
 from notifications.flows.export import export
 from notifications.flows.preferences import change_preferences
@@ -215,3 +216,16 @@ def test_who_said_no_and_is_still_the_hosts_user_is_not_written_to_again(
     user.delete()
     assert erase(who, actor="test")["preferences"] == 1
     assert not Preference.objects.exists()
+
+
+def test_a_broadcast_whose_whole_list_was_erased_goes_to_nobody(person: Callable[..., User]) -> None:
+    user, excluded = person("token-listed"), person("token-excluded")
+    only = broadcast("new-post", {"users": [str(user.pk)]}, {"title": "Bells"})
+    others = broadcast("new-post", {"all": True}, {"title": "Bells"}, exclude={"users": [excluded.pk]})
+    for who in (user, excluded):
+        erase(f"u:{who.pk}", actor="test")
+    for made in (only, others):
+        plan_page(made.pk)
+    found = {row.pk: row for row in Broadcast.objects.all()}
+    assert (found[only.pk].status, found[only.pk].members, found[only.pk].problems) == ("sending", 0, 0)
+    assert (found[others.pk].status, found[others.pk].problems) == ("sending", 0)
