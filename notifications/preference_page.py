@@ -20,6 +20,7 @@ from .public_pages import page
 from .rules.links import read_preferences_token
 
 _DAYS = 7
+_SHOWN = "shown"
 
 
 @csrf_exempt  # the token is the proof, and no cookie is set or read
@@ -33,21 +34,37 @@ def preference_page(request: HttpRequest, token: str) -> HttpResponse:
         return page(request, "carillon/public/bad_link.html", status=404)
     problems: list[Problem] = []
     if request.method == "POST":
+        if _SHOWN not in request.POST:
+            # A scanner, or a form that was cut off: nobody has seen a box and left it empty.
+            return page(request, "carillon/public/incomplete_form.html", status=400, locale=locale_of(recipient))
         try:
-            save_switches(recipient, dict.fromkeys(request.POST, True), _others(request))
+            save_switches(recipient, _boxes_shown(request), request.POST.keys(), _others(request))
         except InvalidData as error:
             problems = list(error.problems)
     return _shown(request, recipient, problems)
 
 
+def _boxes_shown(request: HttpRequest) -> dict[str, bool]:
+    """Return the boxes that the form had, and whether they were ticked when it was made."""
+    found = (item.partition(" ") for item in request.POST.getlist(_SHOWN))
+    return {field: state == "on" for state, _, field in found if field}
+
+
 def _others(request: HttpRequest) -> dict[str, object]:
-    """Return what the form says beside its boxes."""
-    start, end = request.POST.get("quiet_start", ""), request.POST.get("quiet_end", "")
-    zone, locale = request.POST.get("time_zone", "").strip(), request.POST.get("locale", "")
-    changes: dict[str, object] = {"time_zone": zone or None, "locale": locale or None}
-    if "keep_quiet_hours" not in request.POST:
+    """Return what was changed in the form beside its boxes."""
+    changes: dict[str, object] = {
+        name: request.POST[name].strip() or None for name in ("time_zone", "locale") if _is_changed(request, name)
+    }
+    names = ("quiet_start", "quiet_end")
+    if all(name in request.POST for name in names) and any(_is_changed(request, name) for name in names):
+        start, end = (request.POST[name] for name in names)
         changes["quiet_hours"] = [{"start": start, "end": end}] if start or end else []
     return changes
+
+
+def _is_changed(request: HttpRequest, name: str) -> bool:
+    """Whether the form has this field, and with another value than it was shown with."""
+    return name in request.POST and request.POST[name] != request.POST.get(f"{_SHOWN}_{name}")
 
 
 def _shown(request: HttpRequest, recipient: str, problems: Sequence[Problem]) -> HttpResponse:
@@ -65,14 +82,16 @@ def _context(recipient: str) -> dict[str, object]:
     windows = stored["quiet_hours"]
     several = isinstance(windows, list) and (len(windows) > 1 or any(len(item["days"]) < _DAYS for item in windows))
     first = windows[0] if isinstance(windows, list) and windows and not several else {}
+    languages = [(code, _own_name(code, str(name))) for code, name in settings.LANGUAGES]
     return {
         "groups": groups_of(recipient),
         "devices": devices_of(recipient),
         "quiet": first,
         "several_windows": several,
         "time_zone": stored["time_zone"] or "",
-        "locale": stored["locale"] or "",
-        "languages": [(code, _own_name(code, str(name))) for code, name in settings.LANGUAGES],
+        # One that the page cannot offer is not shown as chosen, and therefore not changed by saving.
+        "locale": stored["locale"] if stored["locale"] in dict(languages) else "",
+        "languages": languages,
     }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.http import Http404
 
 from ..exceptions import UnknownRecipient
+from ..flows.belongings import known_recipient
 from ..flows.recipients import find_user_key
 from ..models import Broadcast, Notification
 from ..rules.identity import UserKey
@@ -44,5 +45,17 @@ def find_user(value: str) -> UserKey:
     """
     try:
         return find_user_key(value)
+    except UnknownRecipient:
+        raise Http404 from None
+
+
+def find_person(value: str) -> str:
+    """Return the recipient that an address names, even if the host has deleted the user, as long as we know them.
+
+    Raises:
+        Http404: neither the host nor we do.
+    """
+    try:
+        return known_recipient(value)
     except UnknownRecipient:
         raise Http404 from None

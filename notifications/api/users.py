@@ -24,7 +24,7 @@ from ..rules.locales import usable_locale
 from .authentication import ME, ApiKeyAuthentication, IsSelfOrHasScope
 from .base import ApiView
 from .fields import NO_LOCALE, Locale, StrictSerializer, Text, checked
-from .finding import find_user
+from .finding import find_person, find_user
 from .paging import PAGE_FIELDS, page
 from .presentation import present_device
 
@@ -123,7 +123,7 @@ class Export(ApiView):
 
     def get(self, request: HttpCall, user: str) -> Response:
         """Hand out everything that is kept about a user."""
-        return Response(export(find_user(user)))
+        return Response(export(find_person(user)))
 
 
 class OneUser(ApiView):
@@ -133,4 +133,4 @@ class OneUser(ApiView):
 
     def delete(self, request: HttpCall, user: str) -> Response:
         """Erase a user and say how much that was."""
-        return Response({"erased": erase(find_user(user), actor=self.actor)})
+        return Response({"erased": erase(find_person(user), actor=self.actor)})

@@ -24,8 +24,10 @@ _FORMS = (
 )
 
 
-def members(audience: Mapping[str, object], pointer: str = "/audience") -> QuerySet[Model]:
+def members(audience: Mapping[str, object], pointer: str = "/audience", *, stored: bool = False) -> QuerySet[Model]:
     """Return the users that an audience means now, each once.
+
+    Of one that is stored, everybody listed may have been erased since; one that is asked for must name somebody.
 
     Raises:
         InvalidData: the audience has no known form, or cannot be paged by key.
@@ -36,6 +38,8 @@ def members(audience: Mapping[str, object], pointer: str = "/audience") -> Query
         return users
     if keys == {"topic"}:
         return _subscribed(users, audience["topic"], pointer)
+    if stored and keys == {"users"} and not audience["users"]:
+        return users.none()
     if keys == {"users"}:
         return _listed(users, audience["users"], pointer)
     if keys in ({"broadcast"}, {"broadcast", "state"}):

@@ -88,9 +88,9 @@ def _note_failure(broadcast_id: UUID, error: str) -> None:
 def _next_rows(made: Broadcast) -> tuple[list[dict[str, object]], bool]:
     """Return the next page of users, each once, and whether it is the last."""
     size = min(conf.PAGE_SIZE, made.per_second or conf.PAGE_SIZE)
-    queryset = members(made.audience).order_by("pk")
+    queryset = members(made.audience, stored=True).order_by("pk")
     if made.exclude is not None:
-        queryset = queryset.exclude(pk__in=members(made.exclude).values("pk"))
+        queryset = queryset.exclude(pk__in=members(made.exclude, stored=True).values("pk"))
     if made.cursor:
         queryset = queryset.filter(pk__gt=made.cursor)
     names = [*queryset.query.annotations, *set(conf.get().recipient.fields.values())]

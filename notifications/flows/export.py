@@ -1,52 +1,44 @@
-"""Export: everything that is kept about one user, in their hands."""
+"""Export: everything that is kept about one recipient, in their hands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from ..models import (
-    Delivery,
-    DeliveryEvent,
-    Device,
-    Digest,
-    Notification,
-    RefusedRequest,
-    Suppression,
-    ThrottleWindow,
-    TopicSubscription,
-)
-from ..rules.identity import UserKey, user_recipient
-from .people import load_people
+from django.db.models import Q
+
+from ..models import AddressTrouble, Delivery, DeliveryEvent, Device, Digest, Notification, Suppression, ThrottleWindow
+from .belongings import beside, hashes_of, listed_in, places_of, receipts_of, rows_of
 from .preferences import read_preferences
 
 
-def export(user_key: UserKey) -> dict[str, object]:
-    """Return what is kept about a user: a fixed number of queries, and never what was declared sensitive."""
-    recipient = user_recipient(user_key)
-    deliveries = list(Delivery.objects.filter(recipient=recipient).order_by("pk"))
-    devices = list(Device.objects.filter(user=user_key).order_by("created_at", "pk"))
+def export(recipient: str) -> dict[str, object]:
+    """Return what is kept about a recipient: a fixed number of queries, and never what was declared sensitive."""
+    rows = rows_of(recipient)
+    places = places_of(recipient)
+    hashes = hashes_of(places)
     return {
         "recipient": recipient,
         "preferences": read_preferences(recipient),
-        "devices": [_device(row) for row in devices],
-        "topics": sorted(TopicSubscription.objects.filter(user=user_key).values_list("topic__slug", flat=True)),
-        "suppressions": _suppressions(user_key, devices),
-        "notifications": _notifications(deliveries),
+        "devices": [_device(row) for row in rows["devices"].order_by("created_at", "pk")],
+        "topics": sorted(rows["topics"].values_list("topic__slug", flat=True)),
+        "suppressions": _suppressions(hashes),
+        "addresses_in_trouble": list(
+            AddressTrouble.objects.filter(address_hash__in=hashes)
+            .order_by("pk")
+            .values("channel", "count", "first_at", "last_at")
+        ),
+        "notifications": _notifications(recipient, list(rows["deliveries"].order_by("pk"))),
+        "receipts": _receipts(recipient, hashes),
+        "broadcasts": list(listed_in(recipient, places).order_by("pk").values_list("pk", flat=True)),
         "digests": _digests(recipient),
         "throttle_windows": _windows(recipient),
         "refused_requests": [
             {"template": row.template, "reason": row.reason, "detail": row.detail, "created_at": row.created_at}
-            for row in RefusedRequest.objects.filter(recipient=recipient).order_by("pk")
+            for row in rows["refused_requests"].order_by("pk")
         ],
     }
-
-
-def address_hashes(user_key: UserKey, devices: Iterable[Device]) -> set[str]:
-    """Return the hashes of a user's addresses: of every device, active or not, and of the field paths."""
-    people = load_people([user_recipient(user_key)])
-    return {row.address_hash for row in devices} | {target.address_hash for who in people for target in who.targets}
 
 
 def _device(row: Device) -> dict[str, object]:
@@ -65,13 +57,27 @@ def _device(row: Device) -> dict[str, object]:
     return {"id": row.pk, **{name: getattr(row, name) for name in names}}
 
 
-def _suppressions(user_key: UserKey, devices: list[Device]) -> list[Mapping[str, Any]]:
-    hashes = address_hashes(user_key, devices)
+def _suppressions(hashes: Collection[str]) -> list[Mapping[str, Any]]:
     return list(
         Suppression.objects.filter(address_hash__in=hashes)
         .order_by("pk")
         .values("channel", "cause", "source", "created_at", "expires_at", "lifted_at", "lifted_reason")
     )
+
+
+def _receipts(recipient: str, hashes: set[str]) -> list[dict[str, object]]:
+    """Return what providers told; a callback that told of others as well is not handed out in their words."""
+    rows = list(receipts_of(recipient, hashes).order_by("pk"))
+    shared = set(beside(rows).values_list("provider", "received_at"))
+    names = ("provider", "kind", "address", "code", "detail", "occurred_at", "received_at")
+    return [
+        {
+            "delivery": row.delivery_id,
+            **{name: getattr(row, name) for name in names},
+            "raw": None if (row.provider, row.received_at) in shared else row.raw,
+        }
+        for row in rows
+    ]
 
 
 def _digests(recipient: str) -> list[dict[str, object]]:
@@ -95,7 +101,7 @@ def _windows(recipient: str) -> list[dict[str, object]]:
     ]
 
 
-def _notifications(deliveries: list[Delivery]) -> list[dict[str, object]]:
+def _notifications(recipient: str, deliveries: list[Delivery]) -> list[dict[str, object]]:
     events: dict[object, list[dict[str, object]]] = {}
     for event in DeliveryEvent.objects.filter(delivery_id__in=[row.pk for row in deliveries]).order_by("pk"):
         line = {"at": event.at, "state": event.state, "reason": event.reason, "detail": event.detail}
@@ -121,8 +127,9 @@ def _notifications(deliveries: list[Delivery]) -> list[dict[str, object]]:
             "id": item.pk,
             "template": item.template,
             "created_at": item.created_at,
+            "addresses": item.addresses,
             "data": {**item.data, **own.get(item.pk, {})},
             "deliveries": parts.get(item.pk, []),
         }
-        for item in Notification.objects.filter(pk__in=list(parts)).order_by("pk")
+        for item in Notification.objects.filter(Q(pk__in=list(parts)) | Q(recipient=recipient)).order_by("pk")
     ]

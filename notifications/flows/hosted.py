@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
@@ -95,27 +95,38 @@ def _device_label(row: Device) -> str:
     return f"{kind} {SPECS[Channel(row.channel)].mask(row.address)}"
 
 
-def save_switches(recipient: str, ticked: Mapping[str, bool], others: Mapping[str, object]) -> dict[str, object]:
-    """Keep what the page's form says and return the preferences; a box that was not on the page is left alone.
+def save_switches(
+    recipient: str, shown: Mapping[str, bool], ticked: Collection[str], others: Mapping[str, object]
+) -> dict[str, object]:
+    """Keep what somebody changed on the page and return the preferences.
+
+    `shown` says which boxes the page had and which of them were ticked: what came since, and a box that was left as it
+    was, is left alone. So is a box that is not on the page any more.
 
     Raises:
         InvalidData: a value cannot be; nothing was changed.
     """
+    boxes = [switch.field for group in groups_of(recipient) for switch in group.switches]
+    boxes += [switch.field for switch in devices_of(recipient)]
+    stored = read_preferences(recipient)["channels"]
+    off = {name for name, on in stored.items() if on is False} if isinstance(stored, dict) else set()
+    changed = {field: field in ticked for field in boxes if field in shown and shown[field] != (field in ticked)}
+    # Somebody who wants one kind on a channel wants the channel; the other kinds stay off by their own boxes.
+    lifted = {channel_of(field) for field, wanted in changed.items() if wanted} & off
+    kept = {field: False for field in shown if field in boxes and field not in ticked and channel_of(field) in lifted}
     categories: dict[str, dict[str, bool | None]] = {}
     devices: dict[str, bool | None] = {}
-    channels: dict[str, bool | None] = {}
-    shown = [switch for group in groups_of(recipient) for switch in group.switches]
-    stored = read_preferences(recipient)["channels"]
-    off = {name for name, on in stored.items() if not on} if isinstance(stored, dict) else set()
-    for switch in (*shown, *devices_of(recipient)):
-        wanted = ticked.get(switch.field, False)
-        kind, _, rest = switch.field.partition(":")
+    for field, wanted in {**changed, **kept}.items():
+        kind, _, rest = field.partition(":")
         if kind == "d":
             devices[rest] = None if wanted else False
-            continue
-        slug, _, channel = rest.rpartition(":")
-        categories.setdefault(slug, {})[channel] = None if wanted else False
-        if wanted and channel in off:
-            # Somebody who wants one kind on a channel wants the channel; the other kinds are kept by their own boxes.
-            channels[channel] = None
-    return change_preferences(recipient, {**others, "categories": categories, "devices": devices, "channels": channels})
+        else:
+            slug, _, channel = rest.rpartition(":")
+            categories.setdefault(slug, {})[channel] = None if wanted else False
+    changes = {"categories": categories, "devices": devices, "channels": dict.fromkeys(lifted)}
+    return change_preferences(recipient, {**others, **changes})
+
+
+def channel_of(field: str) -> str:
+    """Return the channel that a category's box is about, or "" for a device's."""
+    return field.rpartition(":")[2] if field.startswith("c:") else ""

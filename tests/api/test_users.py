@@ -230,7 +230,7 @@ def test_export_hands_out_everything_but_secrets(call: Caller, person: Any, djan
     call("POST", "topics/news/subscribers/", {"users": [str(user.pk)]})
     call.notify(order(user), "k1")
     call.notify(login_code(user), "k2")
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(21):
         found = call("GET", f"users/{user.pk}/export/")
     body = found.json()
     assert body["devices"][0]["address"] == TOKEN
@@ -265,3 +265,36 @@ def test_erase_forgets_one_and_nobody_else(call: Caller, person: Any) -> None:
     assert AuditEntry.objects.get().subject == mine
     assert call("DELETE", f"users/{user.pk}/").json()["erased"]["deliveries"] == 0
     assert call.notify(order(user), "k1")["Idempotent-Replayed"] == "true"
+
+
+def test_a_user_who_is_gone_from_the_host_can_still_be_exported_and_erased(call: Caller, person: Any) -> None:
+    user, living = person(), person()
+    key = user.pk
+    call.notify(order(user), "k1")
+    call.notify(order(living), "k2")
+    user.delete()
+    assert call("GET", f"users/{key}/devices/").status_code == 404
+    for path in (f"users/{key}/", f"users/u:{key}/"):
+        (sent,) = call("GET", f"{path}export/").json()["notifications"]
+        assert sent["data"]["number"] == "A-1"
+    assert call("DELETE", f"users/{key}/").json()["erased"]["deliveries"] == 1
+    assert Delivery.objects.get().recipient == f"u:{living.pk}"
+    for path in (f"users/{key}/", f"users/0{living.pk}/", f"users/u:0{living.pk}/", f"users/{'9' * 40}/", "users/u:x/"):
+        assert call("DELETE", path).status_code == 404
+        assert call("GET", f"{path}export/").status_code == 404
+
+
+def test_with_another_look_up_only_the_key_itself_names_who_is_gone(call: Caller, person: Any, settings: Any) -> None:
+    recipient = {**settings.NOTIFICATIONS["RECIPIENT"], "lookup": "username"}
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "RECIPIENT": recipient}
+    living, gone = person(), person()
+    key = gone.pk
+    for user, number in ((living, "k1"), (gone, "k2")):
+        call.notify({**order(user), "user": user.username}, number)
+        call.notify({"user": user.username, "template": "none"}, f"x{number}")
+    gone.delete()
+    assert call("DELETE", f"users/{living.pk}/").status_code == 404
+    assert call("DELETE", f"users/{key}/").status_code == 404
+    assert call("DELETE", f"users/u:{key}/").json()["erased"]["deliveries"] == 1
+    erased = call("DELETE", f"users/{living.username}/").json()["erased"]
+    assert (erased["deliveries"], erased["refused_requests"]) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command, execute_from_command_line
 from django.utils import timezone
 
-from notifications import broadcast
+from notifications import Address, broadcast, notify
 from notifications.cipher import address_hash
 from notifications.enums import BroadcastStatus, Channel, Source, State, SuppressionCause
 from notifications.flows.broadcast import plan_page
@@ -26,7 +27,7 @@ from notifications.flows.keys import find_key
 from notifications.flows.stopping import stopping
 from notifications.flows.sweep import continue_broadcasts, sweep
 from notifications.management.commands.carillon import mistyped
-from notifications.models import ApiKey, Broadcast, Delivery, Suppression, Template
+from notifications.models import ApiKey, AuditEntry, Broadcast, Delivery, Notification, Suppression, Template
 from notifications.providers import registry
 from notifications.sandbox.process import SandboxProcess
 from tests.contracts.server import closed_port
@@ -421,3 +422,55 @@ def test_explain_prints_a_table_and_writes_nothing(sandbox: SandboxProcess, pers
 def test_explain_says_what_is_wrong(person: Callable[..., User], words: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run("explain", *words)
+
+
+# --- export and erase
+
+
+def test_somebody_without_an_account_is_exported_and_erased_by_mailbox_or_number(sandbox: SandboxProcess) -> None:
+    for to in (Address(email="Guest@example.com"), Address(sms="+4915112345678")):
+        notify(
+            to,
+            "order-shipped" if to.email else "login-code",
+            {"number": "A-1", "total": 2.5, "items": []} if to.email else {"code": "493021"},
+        )
+    mail, phone = (row.recipient for row in Notification.objects.order_by("pk"))
+
+    told = json.loads(run("export", "guest@example.com")[1])
+    assert told["recipient"] == mail
+    assert [item["deliveries"][0]["address"] for item in told["notifications"]] == ["Guest@example.com"]
+
+    status, out, err = run("erase", "guest@example.com")
+    assert status == 0
+    assert "1  deliveries" in out
+    assert "Nothing was erased" in err
+    assert Delivery.objects.count() == 2
+
+    assert "is erased" in run("erase", "guest@example.com", "--yes")[2]
+    assert "1  notifications" in run("erase", "+49 151 12345678", "--yes")[1]
+    assert not Delivery.objects.exists()
+    assert not Notification.objects.exists()
+    assert list(AuditEntry.objects.order_by("pk").values_list("actor", "subject")) == [
+        ("carillon erase", mail),
+        ("carillon erase", phone),
+    ]
+    for term in ("guest@example.com", mail, "u:0", "u:x", "nobody", ""):
+        with pytest.raises(CommandError, match="nothing is kept"):
+            run("erase", term, "--yes")
+
+
+def test_a_user_is_erased_by_key_even_after_the_host_deleted_them(person: Callable[..., User]) -> None:
+    user = person(email="both@example.com")
+    key = user.pk
+    for to in (user, Address(email="both@example.com")):
+        notify(to, "order-shipped", {"number": "A-1", "total": 2.5, "items": []})
+    guest = Notification.objects.exclude(recipient=f"u:{key}").get().recipient
+    with pytest.raises(CommandError, match=f"2 recipients, name one of them: u:{key}, {guest}"):
+        run("erase", "both@example.com", "--yes")
+    run("erase", guest, "--yes")
+    user.delete()
+
+    for term in (str(key), f"u:{key}"):
+        assert json.loads(run("export", term)[1])["recipient"] == f"u:{key}"
+    assert "1  deliveries" in run("erase", str(key), "--yes")[1]
+    assert not Delivery.objects.exists()

@@ -160,3 +160,27 @@ def test_links_are_made_only_where_words_print_them(
     assert made == [Channel.PUSH]
     newest = sandbox.client.messages(to="token-links-001")[0]
     assert newest.content["body"].startswith("http://testserver/unsubscribe/")
+
+
+def test_a_link_of_a_user_who_is_gone_opens_nothing(sandbox: SandboxProcess, person: Person, client: Client) -> None:
+    path = sent_link(sandbox, person, "gone@example.com")
+    User.objects.get(email="gone@example.com").delete()
+    for answer in (client.get(path), client.post(path), client.post(path, {"action": "resubscribe"})):
+        assert answer.status_code == 404
+        assert b"This link does not work" in answer.content
+    assert not Preference.objects.exists()
+
+
+def test_somebody_without_an_account_reads_that_everything_ends(sandbox: SandboxProcess, client: Client) -> None:
+    notify(Address(email="all@example.com"), "order-shipped", ORDER)
+    work(Channel.EMAIL)
+    path = urlsplit(header(sandbox, "all@example.com").strip("<>")).path
+    before = client.get(path).content.decode()
+    assert "nothing more at this address by Email?" in before
+    assert "every kind, also those that belong to the service itself" in before
+    after = client.post(path).content.decode()
+    assert "You will receive nothing more at this address by Email" in after
+    assert "of the kind" not in before + after
+    Category.objects.update(mandatory=True)
+    notify(Address(email="all@example.com"), "order-shipped", ORDER)
+    assert Delivery.objects.filter(reason="suppression").count() == 1

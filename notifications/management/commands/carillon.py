@@ -15,13 +15,15 @@ from notifications.management.carillon.api_key import ApiKeys
 from notifications.management.carillon.base import Console, Subcommand
 from notifications.management.carillon.broadcast import Broadcasts
 from notifications.management.carillon.explain import Explain
+from notifications.management.carillon.personal_data import Erase, Export
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
 from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
 from notifications.management.carillon.trial import Trial
 
 SUBCOMMANDS: dict[str, Subcommand] = {
-    item.name: item for item in (ApiKeys(), Broadcasts(), Explain(), Sandbox(), Sweep(), Templates(), Trial())
+    item.name: item
+    for item in (ApiKeys(), Broadcasts(), Erase(), Explain(), Export(), Sandbox(), Sweep(), Templates(), Trial())
 }
 
 
