@@ -59,3 +59,8 @@ def parse_digest(text: str) -> Schedule | None:
     if match is None:
         raise ValueError('must be "hourly" or a time of day such as "daily 09:00"')
     return Schedule(time.fromisoformat(match[1]))
+
+
+def patience_within(patience: timedelta, ttl: timedelta | None) -> timedelta:
+    """Return how long a channel is waited for: never more than half of the time that a message is of use."""
+    return min(patience, ttl / 2) if ttl else patience
