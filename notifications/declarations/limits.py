@@ -16,7 +16,10 @@ LEAST_RETENTION = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Throttle:
-    """At most `most` notifications per recipient, category and channel in each "minute", "hour" or "day"."""
+    """At most `most` notifications per recipient, category and channel in each "minute", "hour" or "day".
+
+    Minutes and hours are those of UTC, days the recipient's own.
+    """
 
     most: int
     per: str
@@ -24,7 +27,10 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a digest goes out: at every full hour, or daily at a time of the recipient's own clock."""
+    """When a digest goes out: at every full hour of UTC, or daily at a time of the recipient's own clock.
+
+    In Kathmandu, 5:45 ahead, every full hour of UTC is a quarter to.
+    """
 
     daily: time | None = None
 
