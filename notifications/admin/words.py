@@ -12,9 +12,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..enums import Channel, Source
+from ..enums import Source
 from ..models import Category, Template, TemplateVersion
 from .base import ConsoleAdmin, ReadOnlyAdmin, time_column
+from .category_form import CategoryForm
 from .markup import EMPTY, moment
 from .words_pages import WordsPages
 
@@ -39,24 +40,6 @@ class OwnedAdmin(ConsoleAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
         """Nothing is deleted: messages in the log name it."""
         return False
-
-
-class CategoryForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A category, with its channels to tick rather than to write as JSON."""
-
-    channels = forms.MultipleChoiceField(
-        label=gettext_lazy("Channels"), choices=Channel.choices, widget=forms.CheckboxSelectMultiple
-    )
-    fallback = forms.MultipleChoiceField(
-        label=gettext_lazy("Fallback"), choices=Channel.choices, widget=forms.CheckboxSelectMultiple, required=False
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """A channel is tried first or as a fallback, not both."""
-        values: dict[str, Any] = super().clean() or {}
-        if set(values.get("channels", ())) & set(values.get("fallback", ())):
-            self.add_error("fallback", _("A channel cannot fall back to itself."))
-        return values
 
 
 class CategoryAdmin(OwnedAdmin):

@@ -15,29 +15,33 @@ from ..enums import Channel
 from ..flows.layout import Words
 from ..flows.words import problems_in
 from ..models import Template
+from ..rules.locales import usable_locale
 
-_LOCALE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$"
 _SEPARATOR = "|"
 _LONG = {"html": 14, "text": 8, "body": 4}
+
+
+class LocaleField(forms.CharField):
+    """A language, by the rule that files and hosts follow too."""
+
+    def validate(self, value: str) -> None:
+        """Refuse what is none."""
+        super().validate(value)
+        if value and not usable_locale(value):
+            raise forms.ValidationError(_("Write a language code such as en, de or pt-BR."))
 
 
 class AddWordsForm(forms.Form):
     """A channel and a language to add words for."""
 
     channel = forms.ChoiceField(label=gettext_lazy("Channel"), choices=Channel.choices)
-    locale = forms.RegexField(
-        _LOCALE,
-        label=gettext_lazy("Language"),
-        max_length=16,
-        help_text=gettext_lazy("As en, de or pt-BR."),
-        error_messages={"invalid": gettext_lazy("Write a language code such as en, de or pt-BR.")},
-    )
+    locale = LocaleField(label=gettext_lazy("Language"), help_text=gettext_lazy("As en, de or pt-BR."))
 
 
 class PreviewForm(forms.Form):
     """In which language, with which values and in which light words are shown."""
 
-    locale = forms.RegexField(_LOCALE, label=gettext_lazy("Language"), max_length=16, required=False)
+    locale = LocaleField(label=gettext_lazy("Language"), required=False)
     scheme = forms.ChoiceField(
         label=gettext_lazy("Colours"),
         choices=[("light", gettext_lazy("light")), ("dark", gettext_lazy("dark"))],
@@ -79,7 +83,7 @@ class WordsForm(forms.Form):
         for name in data or ():  # fields that were added on the page, or came from another version
             channel, _bar, rest = name.partition(_SEPARATOR)
             locale, _bar, _part = rest.partition(_SEPARATOR)
-            if channel in Channel.values and locale:
+            if channel in Channel.values and usable_locale(locale):
                 places.setdefault((Channel(channel), locale), {})
         self._places = {place: self._add(place, parts) for place, parts in sorted(places.items())}
 

@@ -22,6 +22,7 @@ from ..flows.layout import Words, words_of
 from ..flows.operate import By, Outdated, draft_words, publish_words, roll_back
 from ..flows.preview import gaps, preview
 from ..flows.trials import send_test
+from ..flows.words import as_in_files
 from ..models import Template, TemplateVersion
 from ..rules.locales import choose_locale
 from ..rules.word_diff import diff_words
@@ -176,7 +177,7 @@ class WordsPages(ConsoleAdmin):
 
     def _try(self, request: HttpRequest, template: Template, form: WordsForm, channel: Channel) -> HttpResponse:
         by, words = By(actor_of(request), form.cleaned_data.get("reason") or ""), form.words()
-        is_current = template.current is not None and words == words_of(template.current)
+        is_current = template.current is not None and as_in_files(words) == as_in_files(words_of(template.current))
         version = template.current if is_current else None
         if version is None:
             version = draft_words(template, words, request.user.pk, by)

@@ -21,7 +21,7 @@ from .kinds import (
     CategoryDeclaration,
     TemplateDeclaration,
 )
-from .limits import parse_digest, parse_throttle
+from .limits import parse_digest, parse_throttle, patience_within
 from .registry import keep, place, registry
 from .values import bind, duration, first_and_later, long_enough, need, need_mapping, need_slug, one_of, shaped
 
@@ -92,7 +92,7 @@ def category(  # noqa: PLR0913 - the public contract
             mandatory=mandatory,
             priority=level,
             fallback=later,
-            patience=min(wait, lifetime / 2) if lifetime else wait,
+            patience=patience_within(wait, lifetime),
             fallback_after=duration(where, "fallback_after", fallback_after),
             ttl=lifetime,
             throttle=shaped(where, "throttle", throttle, parse_throttle),

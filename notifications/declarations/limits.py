@@ -16,7 +16,10 @@ LEAST_RETENTION = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Throttle:
-    """At most `most` notifications per recipient, category and channel in each "minute", "hour" or "day"."""
+    """At most `most` notifications per recipient, category and channel in each "minute", "hour" or "day".
+
+    Minutes and hours are those of UTC, days the recipient's own.
+    """
 
     most: int
     per: str
@@ -24,7 +27,10 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a digest goes out: at every full hour, or daily at a time of the recipient's own clock."""
+    """When a digest goes out: at every full hour of UTC, or daily at a time of the recipient's own clock.
+
+    In Kathmandu, 5:45 ahead, every full hour of UTC is a quarter to.
+    """
 
     daily: time | None = None
 
@@ -59,3 +65,8 @@ def parse_digest(text: str) -> Schedule | None:
     if match is None:
         raise ValueError('must be "hourly" or a time of day such as "daily 09:00"')
     return Schedule(time.fromisoformat(match[1]))
+
+
+def patience_within(patience: timedelta, ttl: timedelta | None) -> timedelta:
+    """Return how long a channel is waited for: never more than half of the time that a message is of use."""
+    return min(patience, ttl / 2) if ttl else patience

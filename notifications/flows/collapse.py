@@ -13,9 +13,10 @@ from ..models import Delivery
 from ..models.delivery_queries import standing_of
 from ..rules.standing import Change
 from ..rules.transitions import ended
+from .limits import limits_of
 from .recheck import Facts
 
-_UNDER_WAY = (State.SENDING, State.UNCERTAIN, *TAKEN_STATES)
+_ON_ITS_WAY = (State.SENDING, State.UNCERTAIN)
 Slot = tuple[str, str, str, str, str]
 
 
@@ -23,8 +24,8 @@ def collapse(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     """Return the changes of those deliveries that a newer one replaces, by id; one query, and none without keys.
 
     Newer counts when it was accepted later, for the same recipient, category, channel and address, and is due or on
-    its way itself. What was tried before is not replaced. In a category with a digest the key groups, and nothing is
-    replaced.
+    its way itself, and still of use: what has expired may never go out, and nothing would arrive. What was tried before
+    is not replaced. In a category with a digest the key groups, and nothing is replaced.
     """
     asking = {row.pk: slot for row in rows if (slot := _slot(row, facts)) is not None}
     if not asking:
@@ -39,7 +40,7 @@ def collapse(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
 
 def _slot(row: Delivery, facts: Facts) -> Slot | None:
     notification = facts.notifications[row.notification_id]
-    if not notification.collapse_key or row.attempt or facts.category_of(row).digest:
+    if not notification.collapse_key or row.attempt or limits_of(facts.category_of(row)).digest:
         return None
     return row.recipient, notification.category, row.channel, row.address, notification.collapse_key
 
@@ -47,8 +48,9 @@ def _slot(row: Delivery, facts: Facts) -> Slot | None:
 def _newest(rows: Sequence[Delivery], slots: set[Slot], facts: Facts) -> dict[Slot, UUID]:
     recipients, categories, channels, _, keys = (set(column) for column in zip(*slots, strict=True))
     due = Q(state=State.PENDING, due_at__lte=facts.now)
+    of_use = Q(expires_at=None) | Q(expires_at__gt=facts.now)
     found = Delivery.objects.filter(
-        due | Q(state__in=_UNDER_WAY),
+        (due | Q(state__in=_ON_ITS_WAY)) & of_use | Q(state__in=TAKEN_STATES),
         recipient__in=recipients,
         channel__in=channels,
         notification__category__in=categories,

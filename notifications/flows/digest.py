@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from django.db import transaction
+from django.db import Error, InterfaceError, OperationalError, transaction
 
 from ..declarations.slugs import DIGEST as BUILT_IN
 from ..enums import Channel, State
@@ -13,39 +15,80 @@ from ..models import Category, Delivery, Digest, DigestItem, Notification, Templ
 from ..rules.digests import Item, Line, summary
 from ..rules.rendering import RenderError
 from ..wakeups import wake_on_commit
+from .alerts import raise_alert
 from .compose import channels_with_words, compose
 from .people import person_of
 from .plan import plan
 from .templates import published
 from .unsubscribe import links_of
 
+logger = logging.getLogger("notifications.digest")
 SUFFIX = "-digest"
 _MOST_DIGESTS = 200
 _BATCH = 1_000
+_WAIT_SECONDS = 300.0
+#: When those that could not be closed have their next turn: this process's memory, of which a new leader needs nothing.
+_again_at: dict[UUID, float] = {}
+
+
+class _CategoryGone(Exception):
+    """A digest's category is not declared any more."""
 
 
 def close_digests() -> int:
     """Make notifications of the digests that are due and return how many there were.
 
     Each is closed in a transaction of its own, under its lock: whoever would join it at this moment waits for the
-    lock, finds it closed and joins the next one.
+    lock, finds it closed and joins the next one. One that cannot be closed stays as it is, with what it gathered, and
+    has its next turn in five minutes; operators are told, and the others go on.
     """
     done = 0
-    for key in list(Digest.objects.due().order_by("due_at").values_list("pk", flat=True)[:_MOST_DIGESTS]):
-        with transaction.atomic():
-            digest = Digest.objects.due().select_for_update(skip_locked=True, of=("self",)).filter(pk=key).first()
-            if digest is not None:
-                _close(digest)
-                done += 1
+    due = Digest.objects.due().exclude(pk__in=_kept_waiting()).order_by("due_at")
+    for key, category in list(due.values_list("pk", "category")[:_MOST_DIGESTS]):
+        try:
+            done += _close_one(key)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Whatever is wrong with this one must not hold up the others; an error's text may hold values.
+            _again_at[key] = time.monotonic() + _WAIT_SECONDS
+            logger.error("closing digest %s failed with %s", key, type(error).__name__)  # noqa: TRY400
+            raise_alert("digest_not_closed", category, _why(key, error))
     return done
+
+
+def _kept_waiting() -> list[UUID]:
+    """Return the digests that could not be closed a moment ago."""
+    now = time.monotonic()
+    for key in [key for key, again in _again_at.items() if again <= now]:
+        del _again_at[key]
+    return list(_again_at)
+
+
+def _why(key: UUID, error: Exception) -> str:
+    if isinstance(error, _CategoryGone):
+        return f"digest {key} waits, since its category is not declared any more: declare it again, and it goes out"
+    return f"digest {key} waits with all that it gathered: closing it failed with {type(error).__name__}"
+
+
+def _close_one(key: UUID) -> bool:
+    """Close a digest and return whether it was still to be closed, and nobody else is about to."""
+    with transaction.atomic():
+        digest = Digest.objects.due().select_for_update(skip_locked=True, of=("self",)).filter(pk=key).first()
+        if digest is not None:
+            _close(digest)
+    return digest is not None
 
 
 def _close(digest: Digest) -> None:
     category = Category.objects.filter(slug=digest.category).first()
     items = list(_gathered(digest))
-    if category is None or not items:
+    if not items:
         digest.delete()
         return
+    if category is None:
+        # Deleted, its deliveries would be "digested" for ever, and in no digest.
+        raise _CategoryGone
     now = Delivery.objects.database_now()
     template = _template(digest)
     newest = Delivery.objects.get(pk=items[-1].id)
@@ -108,5 +151,11 @@ def _line(notification: Notification, row: Delivery, category: Category) -> Line
         content = compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data)
     except RenderError:
         # It still counts; what is wrong with its words is told where the template is checked.
+        return Line()
+    except Error:
+        # Not the line's fault, and no further statement would be taken.
+        raise
+    except Exception as error:  # noqa: BLE001
+        logger.error("composing a line of %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
         return Line()
     return Line(content.title or content.subject or content.text, content.body, content.url)

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from .. import conf
 from ..channels import SPECS
 from ..cipher import address_hash
-from ..declarations.limits import parse_digest, parse_throttle
 from ..enums import Channel
 from ..models import Category, Delivery, Notification, Suppression
 from ..rules.foresight import Rule, Verdict, cure
@@ -24,6 +23,7 @@ from ..rules.routing import candidates
 from ..rules.throttling import digest_at
 from . import gate
 from .compose import words
+from .limits import limits_of
 from .recheck import Facts
 from .throttle import standing_window
 
@@ -167,8 +167,9 @@ class Inputs:
         return self.notification.collapse_key or _("no collapse key")
 
     def _throttle(self, row: Delivery) -> str:
-        limit, schedule = parse_throttle(self.category.throttle), parse_digest(self.category.digest)
-        told = []
+        limits = limits_of(self.category)
+        limit, schedule = limits.throttle, limits.digest
+        told = [_("cannot be read and counts as none: %(what)s") % {"what": what} for what in limits.unreadable]
         window = standing_window(row, self.facts)
         if limit is not None and window is not None:
             used = {"used": len(window.admitted), "most": limit.most, "end": self._clock(row, window.ends_at)}

@@ -20,6 +20,7 @@ from .keys import revoke_key
 from .prune import Pruned, undo, would_restore
 from .release import release
 from .suppress import lift, suppress
+from .words import as_in_files
 
 
 class Outdated(Exception):
@@ -176,9 +177,10 @@ def publish_words(template: Template, words: Words, base: object, author_id: obj
         locked = Template.objects.select_for_update(of=("self",)).select_related("current").get(pk=template.pk)
         if locked.current_id != base:
             raise Outdated
-        if locked.current is not None and words_of(locked.current) == words:
+        written = as_in_files(words)
+        if locked.current is not None and as_in_files(words_of(locked.current)) == written:
             return None
-        version = publish(locked, words, Source.CONSOLE, author_id=author_id)
+        version = publish(locked, written, Source.CONSOLE, author_id=author_id)
         if version is not None:
             audit(by, "publish", subject=f"{template.slug} v{version.number}")
     return version
@@ -188,7 +190,7 @@ def draft_words(template: Template, words: Words, author_id: object, by: By) -> 
     """Keep words for later, as a version that is not published."""
     with transaction.atomic():
         locked = Template.objects.select_for_update(of=("self",)).get(pk=template.pk)
-        version = save_draft(locked, words, author_id=author_id)
+        version = save_draft(locked, as_in_files(words), author_id=author_id)
         audit(by, "draft", subject=f"{template.slug} v{version.number}")
     return version
 

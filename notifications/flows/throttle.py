@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from ..declarations.limits import Schedule, Throttle, parse_digest, parse_throttle
+from ..declarations.limits import Schedule, Throttle
 from ..enums import Reason, State
 from ..models import Delivery, Digest, DigestItem, ThrottleWindow
 from ..models.delivery_queries import standing_of
@@ -17,6 +17,7 @@ from ..rules.quiet_hours import zone
 from ..rules.standing import Change, Standing
 from ..rules.throttling import Admission, admit, digest_at, throttle_window
 from ..rules.transitions import ended, parked
+from .limits import limits_of, tell_of_unreadable
 from .recheck import Facts
 
 
@@ -50,6 +51,7 @@ def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     asking = [item for row in rows if (item := _asking(row, facts)) is not None]
     if not asking:
         return {}
+    tell_of_unreadable([facts.categories[slug] for slug in {item.category for item in asking}])
     had = Delivery.objects.gathered_or_begun([item.row for item in asking])
     fresh = [item for item in asking if _whose(item.row) not in had]
     decided = _decide(fresh, facts.now, hold_windows, hold_digests)
@@ -97,13 +99,13 @@ def _asking(row: Delivery, facts: Facts) -> _Asking | None:
     notification = facts.notifications[row.notification_id]
     if row.attempt or not (category.throttle or category.digest) or notification.digest_id is not None:
         return None
-    limit = parse_throttle(category.throttle)
+    limits = limits_of(category)
     where = zone(row.time_zone) or ZoneInfo("UTC")
-    ends = throttle_window(limit, facts.now, where).end if limit else None
+    ends = throttle_window(limits.throttle, facts.now, where).end if limits.throttle else None
     window = Place(row.recipient, category.slug, row.channel, ends) if ends else None
     # What is sensitive is never gathered: it would outlive its use.
-    schedule = parse_digest(category.digest) if notification.secrets is None else None
-    return _Asking(row, category.slug, limit, schedule, where, window)
+    schedule = limits.digest if notification.secrets is None else None
+    return _Asking(row, category.slug, limits.throttle, schedule, where, window)
 
 
 def _admit(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import OperationalError, ProgrammingError, transaction
@@ -18,7 +19,18 @@ from ..rules.locales import usable_locale
 from .declare import FOLDER, find_words, read_folder
 from .layout import Words, words_of
 from .operate import By, publish_words
-from .words import problems_in
+from .words import as_in_files, problems_in
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A version that an import made, and what it did to each channel and language ("email de") of the words in use."""
+
+    version: TemplateVersion
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    kept: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 def export_words(folder: Path) -> list[Path]:
@@ -34,8 +46,11 @@ def export_words(folder: Path) -> list[Path]:
     return sorted(written)
 
 
-def import_words(folder: Path, author_id: object, by: By) -> list[TemplateVersion]:
-    """Publish the words in a folder as the console would; return the versions that are new.
+def import_words(folder: Path, author_id: object, by: By, *, remove: bool = False) -> list[Imported]:
+    """Publish the words in a folder as the console would; return what is new.
+
+    A file that is not there changes nothing, since a translator returns one language of it all; with `remove`, the
+    words of each template in the folder are those in the folder and no others.
 
     Raises:
         ConfigurationError: something is wrong with the words or their place; nothing was published.
@@ -48,13 +63,44 @@ def import_words(folder: Path, author_id: object, by: By) -> list[TemplateVersio
             if template is None:
                 problems.append(_unknown(folder / slug, slug))
                 continue
-            found = list(_problems(template, words, folder, None))
+            before = as_in_files(words_of(template.current)) if template.current else {}
+            after = words if remove else _merged(before, words)
+            found = list(_problems(template, {place: after[place] for place in words}, folder, None))
             problems += found
-            if not found:
-                made.append(publish_words(template, words, template.current_id, author_id, by))
+            version = None if found else publish_words(template, after, template.current_id, author_id, by)
+            if version is not None:
+                made.append(_imported(version, before, after))
         if problems:
             raise ConfigurationError("\n".join(problems))
-    return [version for version in made if version is not None]
+    return made
+
+
+def _merged(before: Words, words: Words) -> Words:
+    """Return the words in use with what files say in place of what the same files said before."""
+    found = dict(before)
+    for (channel, locale), parts in words.items():
+        written = {_file_of(channel, part) for part in parts}
+        stays = {
+            part: text
+            for part, text in before.get((channel, locale), {}).items()
+            if _file_of(channel, part) not in written
+        }
+        found[channel, locale] = {**stays, **parts}
+    return found
+
+
+def _imported(version: TemplateVersion, before: Words, after: Words) -> Imported:
+    def named(places: Iterable[tuple[Channel, str]]) -> tuple[str, ...]:
+        return tuple(sorted(f"{channel} {locale}" for channel, locale in places))
+
+    both = set(before) & set(after)
+    return Imported(
+        version,
+        added=named(set(after) - both),
+        changed=named(place for place in both if before[place] != after[place]),
+        kept=named(place for place in both if before[place] == after[place]),
+        removed=named(set(before) - both),
+    )
 
 
 def check_words(folder: Path | None = None) -> list[str]:

@@ -24,6 +24,16 @@ Place = tuple[Channel, str, str]
 LINKS = {name: f"https://example.com/{name.removesuffix('_url')}/token/" for name in LINK_NAMES}
 
 
+def as_in_files(words: Words) -> Words:
+    """Return words as they would come back from files: browsers end lines otherwise, and some parts are trimmed."""
+    found: Words = {}
+    for (channel, locale), parts in words.items():
+        lines = {name: text.replace("\r\n", "\n").replace("\r", "\n") for name, text in parts.items()}
+        if kept := SPECS[channel].read(SPECS[channel].write(lines)):
+            found[channel, locale] = kept
+    return found
+
+
 def sample_of(template: Template) -> dict[str, object]:
     """Return values to try a template's words with."""
     return {**LINKS, **template.sample}

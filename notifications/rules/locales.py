@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 LONGEST = 16
 
 
 def usable_locale(text: str | None) -> str:
-    """Return a locale as a host stores it, or "" if it is none: a free text must not stop a message."""
+    """Return a locale as hosts, files and the console write it, or "" if it is none: no free text stops a message."""
     return text if text and len(text) <= LONGEST and _LOCALE.fullmatch(text) else ""
 
 

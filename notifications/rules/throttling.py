@@ -32,7 +32,7 @@ class Admission(Enum):
 
 
 def throttle_window(throttle: Throttle, moment: datetime, where: ZoneInfo) -> Span:
-    """Return the throttle window that a moment lies in: minutes and hours by the clock, days by the recipient's."""
+    """Return the throttle window that a moment lies in: minutes and hours are UTC's, days the recipient's."""
     if throttle.per == "day":
         return _local_day(moment, where)
     length = _LENGTH[throttle.per]

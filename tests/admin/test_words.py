@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from notifications import notify
 from notifications.enums import Channel, Source
 from notifications.flows.compose import compose
 from notifications.flows.declare import load_declarations, publish, words_of
+from notifications.flows.operate import By
+from notifications.flows.word_files import check_words, export_words, import_words
 from notifications.models import AuditEntry, Delivery, Template
 
 TEXT = "sms|en|text"
@@ -112,6 +115,30 @@ def test_a_language_is_added_and_an_earlier_version_taken_up_again(browser: Clie
     template.refresh_from_db()
     assert (Channel.SMS, "fr") not in words_of(template.current)
     assert template.current.number == 3
+
+
+def test_a_language_is_one_that_files_can_be_in(browser: Client, template: Template, tmp_path: Path) -> None:
+    """What the console takes, an import takes too; what it refuses can be written past it by nobody."""
+    form = browser.get(page_of(template), {"channel": "sms", "locale": "aa-bb-cc-dd"}).context["form"]
+    values = {field.name: str(field.value() or "") for field in form}
+    written = {"sms|aa-bb-cc-dd|text": "Code {{ code }}\r\nBell", "sms|../x|text": "{{ code }}", "sms|x|text": "x"}
+    assert browser.post(page_of(template), {**values, **written, "reason": "more"}).status_code == 302
+    template.refresh_from_db()
+    assert {locale for _, locale in words_of(template.current)} == {"aa-bb-cc-dd", "ar", "de", "en"}
+    export_words(tmp_path)
+    assert check_words(tmp_path) == []
+    assert import_words(tmp_path, None, By("root", "")) == []
+    for locale in ("English", "x", "de-" + "a" * 14):
+        added = browser.get(page_of(template), {"channel": "sms", "locale": locale}).context["added"]
+        assert "such as en, de or pt-BR" in str(added.errors["locale"])
+
+
+def test_the_line_ends_of_a_browser_make_no_other_words(browser: Client, template: Template) -> None:
+    posted = {name: text.replace("\n", "\r\n") for name, text in filled(browser, template).items()}
+    assert "\r\n" in posted["email|en|html"]
+    assert "nothing to publish" in browser.post(page_of(template), posted).content.decode()
+    browser.post(page_of(template), {**posted, "do": "test:sms"})
+    assert template.versions.count() == 1
 
 
 def test_a_deploy_does_not_undo_what_the_console_published(browser: Client, template: Template) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications import notify
-from notifications.enums import Channel
+from notifications.enums import Channel, State
 from notifications.models import Category, Delivery
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -79,6 +80,37 @@ def test_a_cancelled_one_replaces_nothing(sandbox: SandboxProcess, person: Perso
     type(newer).objects.filter(pk=newer.pk).update(cancelled_at=timezone.now())
     work(Channel.PUSH)
     assert states() == ["sent", "cancelled"]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.SENDING, State.UNCERTAIN])
+def test_one_that_has_expired_replaces_nothing(sandbox: SandboxProcess, person: Person, state: State) -> None:
+    token = f"token-score-{state}"
+    user = person(token)
+    notify(user, "new-follower", {"name": "1"}, collapse_key="match-7")
+    newer = notify(user, "new-follower", {"name": "2"}, collapse_key="match-7", ttl=60)
+    # No worker came by for five minutes, or the one that did was held up.
+    Delivery.objects.filter(notification_id=newer.pk).update(state=state, expires_at=Now() - timedelta(minutes=4))
+    work(Channel.PUSH)
+    assert states()[0] == "sent"
+    assert len(sandbox.client.messages(to=token)) == 1
+
+
+def test_one_that_was_sent_in_time_replaces_an_older_one_for_ever(sandbox: SandboxProcess, person: Person) -> None:
+    user = person("token-score-008")
+    notify(user, "new-follower", {"name": "1"}, collapse_key="match-7")
+    newer = notify(user, "new-follower", {"name": "2"}, collapse_key="match-7", ttl=60)
+    Delivery.objects.filter(notification_id=newer.pk).update(state=State.SENT, expires_at=Now() - timedelta(minutes=4))
+    work(Channel.PUSH)
+    assert states()[0] == "skipped:replaced"
+
+
+def test_a_digest_that_cannot_be_read_groups_nothing(sandbox: SandboxProcess, person: Person) -> None:
+    Category.objects.filter(slug="social").update(digest="daily 9:00")
+    user = person("token-score-009")
+    for name in ("1", "2"):
+        notify(user, "new-follower", {"name": name}, collapse_key="match-7")
+    work(Channel.PUSH)
+    assert states() == ["skipped:replaced", "sent"]
 
 
 def test_in_a_category_with_a_digest_the_key_groups(sandbox: SandboxProcess, person: Person) -> None:

@@ -203,8 +203,78 @@ def test_an_import_publishes_as_the_console_would(tmp_path: Path, template: Temp
     file = tmp_path / "order-shipped" / "en" / "email.html"
     file.write_text(file.read_text().replace("on its way", "coming"))
     [made] = import_words(tmp_path, None, BY)
-    assert (str(made).partition(" ")[0], made.source) == ("order-shipped", Source.CONSOLE)
+    assert (made.version.template.slug, made.version.source) == ("order-shipped", Source.CONSOLE)
+    assert (made.changed, made.kept) == (("email en",), ("email ar", "email de"))
+    assert (made.added, made.removed) == ((), ())
     assert "coming" in html_of(template)
+
+
+def returned(folder: Path, locale: str, **files: str) -> None:
+    """Write what a translator returns: one language of one template, and nothing else."""
+    place = folder / "order-shipped" / locale
+    place.mkdir(parents=True)
+    for name, text in files.items():
+        (place / f"email.{name.replace('_', '.')}").write_text(text)
+
+
+def test_a_part_that_is_imported_leaves_the_rest_as_it_is(tmp_path: Path, template: Template) -> None:
+    before = words_of(template.current)  # type: ignore[arg-type]
+    returned(tmp_path, "fr", subject_txt="En route", txt="Bientôt : {{ number }}")
+    returned(tmp_path, "de", subject_txt="Unterwegs", txt="Bald: {{ number }}")
+    [made] = import_words(tmp_path, None, BY)
+    assert (made.added, made.changed, made.kept, made.removed) == (
+        ("email fr",),
+        ("email de",),
+        ("email ar", "email en"),
+        (),
+    )
+    after = words_of(made.version)
+    german = {**before[Channel.EMAIL, "de"], "subject": "Unterwegs", "text": "Bald: {{ number }}"}
+    french = {"subject": "En route", "text": "Bientôt : {{ number }}"}
+    assert after == {**before, (Channel.EMAIL, "de"): german, (Channel.EMAIL, "fr"): french}
+
+
+def test_a_file_of_several_parts_is_taken_as_a_whole(tmp_path: Path) -> None:
+    place = tmp_path / "new-follower" / "en"
+    place.mkdir(parents=True)
+    (place / "push.toml").write_text('title = "New"\nbody = "{{ name }}"\nimage = "https://example.com/a.png"')
+    assert import_words(tmp_path, None, BY)
+    (place / "push.toml").write_text('title = "New"\nbody = "{{ name }}"')
+    [made] = import_words(tmp_path, None, BY)
+    assert words_of(made.version)[Channel.PUSH, "en"] == {"title": "New", "body": "{{ name }}"}
+
+
+def test_what_is_not_there_is_removed_only_on_request(tmp_path: Path) -> None:
+    returned(tmp_path, "de", subject_txt="Unterwegs", txt="Bald: {{ number }}")
+    others = Template.objects.get(slug="invoice").current
+    [made] = import_words(tmp_path, None, BY, remove=True)
+    assert (made.changed, made.kept, made.removed) == (("email de",), (), ("email ar", "email en"))
+    assert words_of(made.version) == {(Channel.EMAIL, "de"): {"subject": "Unterwegs", "text": "Bald: {{ number }}"}}
+    assert Template.objects.get(slug="invoice").current == others
+
+
+def test_words_written_in_a_browser_go_out_to_files_and_come_in_unchanged(tmp_path: Path, template: Template) -> None:
+    login = Template.objects.get(slug="login-code")
+    typed = {"subject": "S", "html": "<p>\r\n{{ number }}\r\n</p>\r\n", "text": "One\r\nTwo\rThree\n"}
+    publish_words(template, {EMAIL: typed}, template.current_id, None, BY)
+    publish_words(login, {(Channel.SMS, "en"): {"text": " Code {{ code }}\r\n\r\n"}}, login.current_id, None, BY)
+    template.refresh_from_db()
+    assert words_of(template.current)[EMAIL]["text"] == "One\nTwo\nThree\n"  # type: ignore[arg-type]
+    again = {EMAIL: typed}
+    assert publish_words(template, again, template.current_id, None, BY) is None
+    draft = draft_words(template, {EMAIL: {**typed, "subject": "T"}}, None, BY)
+    assert words_of(draft)[EMAIL]["html"] == "<p>\n{{ number }}\n</p>\n"
+    export_words(tmp_path)
+    assert import_words(tmp_path, None, BY) == []
+
+
+def test_words_that_were_stored_with_other_line_ends_come_in_unchanged(tmp_path: Path, template: Template) -> None:
+    assert template.current is not None
+    row = template.current.translations.get(channel="email", locale="en")
+    row.parts["text"] = "One\r\nTwo"
+    row.save()
+    export_words(tmp_path)
+    assert import_words(tmp_path, None, BY) == []
 
 
 def test_one_wrong_file_stops_an_import_as_a_whole(tmp_path: Path, template: Template) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,26 @@ def test_out_changed_and_in_again(tmp_path: Path) -> None:
     file.write_text("Soon: {{ number }}")
     assert run("templates", "check", str(tmp_path))[0] == 0
     status, listed = run("templates", "import", str(tmp_path))[:2]
-    assert (status, listed.strip()) == (0, "order-shipped v2 is in use from now on")
+    assert (status, listed.splitlines()) == (
+        0,
+        ["order-shipped v2 is in use from now on", "  changed: email en", "  kept: email ar, email de"],
+    )
     assert Template.objects.get(slug="order-shipped").current.source == "console"  # type: ignore[union-attr]
     assert str(tmp_path) in AuditEntry.objects.get().reason
+
+
+def test_what_is_not_in_the_folder_is_removed_only_on_request(tmp_path: Path) -> None:
+    run("templates", "export", str(tmp_path))
+    for locale in ("ar", "en"):
+        shutil.rmtree(tmp_path / "order-shipped" / locale)
+    assert run("templates", "import", str(tmp_path))[1] == ""
+    status, listed = run("templates", "import", str(tmp_path), "--remove")[:2]
+    assert (status, listed.splitlines()) == (
+        0,
+        ["order-shipped v2 is in use from now on", "  kept: email de", "  removed: email ar, email en"],
+    )
+    with pytest.raises(CommandError, match="--remove"):
+        run("templates", "check", str(tmp_path), "--remove")
 
 
 def test_a_check_that_fails_ends_with_1_and_names_the_file(tmp_path: Path) -> None:

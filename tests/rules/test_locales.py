@@ -42,6 +42,7 @@ def test_the_choice(wanted: str, default: str, available: list[str], chosen: str
         pytest.param("de", "de", id="language"),
         pytest.param("pt_BR", "pt_BR", id="region"),
         pytest.param("zh-Hant-TW", "zh-Hant-TW", id="script and region"),
+        pytest.param("de-Latn-DE-1996", "de-Latn-DE-1996", id="variant"),
         pytest.param("English (United States)", "", id="a name for people"),
         pytest.param("de-" + "a" * 20, "", id="longer than the column"),
         pytest.param("", "", id="empty"),

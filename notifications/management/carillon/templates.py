@@ -23,7 +23,8 @@ class Templates(Subcommand):
     name = "templates"
     help = (
         "list templates with versions, languages and conflicts; `sync` loads declarations and words, "
-        "`export DIR` and `import DIR` take the published words out and in, `check [DIR]` tries words with the samples"
+        "`export DIR` and `import DIR` take the published words out and in (what DIR lacks stays, unless `--remove`), "
+        "`check [DIR]` tries words with the samples"
     )
     below = ("list", "sync", "export", "import", "check")
 
@@ -31,6 +32,9 @@ class Templates(Subcommand):
         """Declare the arguments."""
         parser.add_argument("action", nargs="?", choices=self.below, default="list")
         parser.add_argument("folder", nargs="?", metavar="DIR", help="a folder of <template>/<language>/<files>")
+        parser.add_argument(
+            "--remove", action="store_true", help="import: of the templates in DIR, take out the words that DIR lacks"
+        )
 
     def run(self, console: Console, options: Mapping[str, object]) -> int:
         """Do it; `check` returns 1 where something is wrong."""
@@ -39,10 +43,12 @@ class Templates(Subcommand):
             raise CommandError(f"Which folder? Write `carillon templates {action} DIR`.")
         if folder is not None and action in ("list", "sync"):
             raise CommandError(f"`carillon templates {action}` takes no folder.")
+        if options.get("remove") and action != "import":
+            raise CommandError(f"`carillon templates {action}` takes no --remove.")
         if action == "check":
             return _check(console, folder)
         if folder is not None:
-            return _export(console, folder) if action == "export" else _import(console, folder)
+            return _export(console, folder) if action == "export" else _import(console, folder, options)
         if action == "sync":
             before = TemplateVersion.objects.count()
             load_declarations()
@@ -68,10 +74,14 @@ def _export(console: Console, folder: Path) -> int:
     return 0
 
 
-def _import(console: Console, folder: Path) -> int:
-    made = import_words(folder, None, By(_who(), f"import of {folder}"))
-    for version in made:
-        console.out.write(f"{version} is in use from now on")
+def _import(console: Console, folder: Path, options: Mapping[str, object]) -> int:
+    made = import_words(folder, None, By(_who(), f"import of {folder}"), remove=bool(options.get("remove")))
+    for item in made:
+        console.out.write(f"{item.version} is in use from now on")
+        told = {"added": item.added, "changed": item.changed, "kept": item.kept, "removed": item.removed}
+        for what, places in told.items():
+            if places:
+                console.out.write(f"  {what}: {', '.join(places)}")
     console.note(f"New versions: {len(made)}.")
     return 0
 

@@ -57,6 +57,8 @@ LOCALES = [
         ("three letters", "gsw", "gsw"),
         ("one letter", "d", "none"),
         ("region", "pt_BR", "pt_BR"),
+        ("four parts", "aa-bb-cc-dd", "aa-bb-cc-dd"),
+        ("a part of one letter", "de-a", "none"),
         ("sixteen letters, the most", "zh-abcdefgh-abcd", "zh-abcdefgh-abcd"),
         ("seventeen letters", "zh-abcdefgh-abcde", "none"),
         ("empty", "", "none"),

@@ -105,6 +105,8 @@ DIGESTS = table("digest", _digest, [
      "2026-11-23T00:00+01:00"),
     ("daily: over the year's end", "daily 09:00", BERLIN, "2026-12-31T10:00:00+01:00", "2027-01-01T09:00+01:00"),
     ("daily: Kolkata", "daily 09:00", KOLKATA, "2026-11-22T03:29:59+00:00", "2026-11-22T09:00+05:30"),
+    ("hourly: Kathmandu's hours end at a quarter to", "hourly", KATHMANDU, "2026-11-22T15:45:00+05:45",
+     "2026-11-22T16:45+05:45"),
     ("daily: Kathmandu", "daily 09:00", KATHMANDU, "2026-11-22T03:15:00+00:00", "2026-11-23T09:00+05:45"),
     ("daily: Berlin goes forward", "daily 09:00", BERLIN, "2027-03-27T10:00:00+01:00", "2027-03-28T09:00+02:00"),
     ("daily: Berlin goes back", "daily 09:00", BERLIN, "2026-10-24T10:00:00+02:00", "2026-10-25T09:00+01:00"),
