@@ -19,7 +19,7 @@ from ..flows.accept import accept
 from ..flows.cancel import cancel
 from ..flows.recipients import find_user_key
 from ..flows.refuse import refuse
-from ..flows.requests import Accepted, Request
+from ..flows.requests import MOST_TAGS, Accepted, Request
 from ..flows.status import deliveries_of
 from ..messages import Address
 from ..models import Delivery, Notification
@@ -56,7 +56,7 @@ class NotificationFields(StrictSerializer):
     send_at = Moment(required=False, allow_null=True)
     ttl = Whole(required=False, allow_null=True, min_value=1, max_value=LONGEST_TTL)
     collapse_key = Text(required=False, allow_null=True, allow_blank=True, max_length=64)
-    tags = Texts(required=False, allow_null=True, max_length=32)
+    tags = Texts(required=False, allow_null=True, max_length=MOST_TAGS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Ask for exactly one recipient."""

@@ -273,6 +273,7 @@ class Receipt(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="carillon_receipt_due"),
             models.Index(fields=["delivery_id"], condition=Q(delivery_id__isnull=False), name="carillon_receipt_dlv"),
+            models.Index(fields=["address_hash"], condition=~Q(address_hash=""), name="carillon_receipt_address"),
         ]
 
     def __str__(self) -> str:
