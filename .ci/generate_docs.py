@@ -88,6 +88,9 @@ that is still under way, the key is tried again soon. Where it names another req
 other words, say before a setting changed: the delivery is `uncertain`, its receipt settles that or in the end a person
 does, since a replay has a key of its own.
 
+"Deactivated" is the device at that address. A number or mailbox that is no device, but a recipient's field or given by
+itself, is suppressed instead; a push token never is.
+
 Tables headed "Callback answers" hold the codes of messages that a provider took and then reported as not delivered."""
 _BREAKER = {BreakerEffect.SUCCESS: "success", BreakerEffect.FAILURE: "failure", BreakerEffect.NEUTRAL: "neutral"}
 
