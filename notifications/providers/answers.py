@@ -72,10 +72,12 @@ _HTTP = "https://www.rfc-editor.org/rfc/rfc9110#section-15"
 #: What an HTTP status means where the body names no code that we know.
 BY_STATUS: Mapping[int, Answer] = {
     401: Answer(ProviderMisconfigured, "The provider does not accept the credentials.", _HTTP),
+    402: Answer(ProviderMisconfigured, "The provider's account is out of credit or has no plan for this.", _HTTP),
     403: Answer(ProviderMisconfigured, "The provider does not allow this account to send.", _HTTP),
     404: Answer(ProviderMisconfigured, "The provider has nothing at this address: is base_url right?", _HTTP),
     407: Answer(ProviderMisconfigured, "A proxy on the way asks for credentials.", _HTTP),
     408: Answer(TemporaryFailure, "The provider gave up waiting for the request.", _HTTP, maybe_sent=True),
+    420: Answer(RateLimited, "The account's sending limit is reached.", "https://developers.sparkpost.com/api/"),
     425: Answer(TemporaryFailure, "The provider asks to try again.", _HTTP),
     429: Answer(RateLimited, "The provider asks to send more slowly.", _HTTP),
 }
