@@ -244,7 +244,9 @@ def _retry(table: Table, row: Answer) -> str:
         return f"at most {row.retries} more" if row.retries else "never"
     text = _RETRY[row.outcome]
     least = row.retry_after or (RATE_LIMITED_AT_LEAST if issubclass(row.outcome, RateLimited) else None)
-    if least:
+    if least and row.at_least:
+        text += f", not before {least:g} s, or Retry-After if that is later"
+    elif least:
         text += f", after Retry-After or at least {least:g} s"
     text += ", that device alone" if row.one_device else ""
     return text + (", as a possible duplicate" if row.maybe_sent else "")

@@ -185,6 +185,19 @@ class TestAPNs(AdapterContract):
         assert error.code == "ExpiredProviderToken"
         assert len(server.requests) == 7, "exactly one request per attempt"
 
+    @pytest.mark.parametrize(
+        ("asked", "expected", "account"), [("7", 900, False), ("3600", 3_600, True), ("", 900, False)]
+    )
+    @pytest.mark.parametrize("body", [b'{"reason": "ServiceUnavailable"}', b"<html>"])
+    def test_after_a_fault_of_apns_the_later_wait_counts(
+        self, make: Make, server: ScriptedProvider, body: bytes, asked: str, expected: float, *, account: bool
+    ) -> None:
+        """A quarter of an hour is what Apple asks for; a proxy's shorter Retry-After does not undercut it."""
+        server.script = lambda request: Reply(503, body, {"Retry-After": asked} if asked else {})
+        error = make().send(self.message()).error
+        assert isinstance(error, TemporaryFailure)
+        assert (error.retry_after, error.whole_account, error.maybe_sent) == (expected, account, True)
+
     @pytest.mark.parametrize("text", ["", "not a key"])
     def test_an_unusable_key_file(self, make: Make, text: str) -> None:
         self.key_file.write_text(text)
