@@ -88,6 +88,9 @@ that is still under way, the key is tried again soon. Where it names another req
 other words, say before a setting changed: the delivery is `uncertain`, its receipt settles that or in the end a person
 does, since a replay has a key of its own.
 
+"Deactivated" is the device at that address. A number or mailbox that is no device, but a recipient's field or given by
+itself, is suppressed instead; a push token never is.
+
 Tables headed "Callback answers" hold the codes of messages that a provider took and then reported as not delivered."""
 _BREAKER = {BreakerEffect.SUCCESS: "success", BreakerEffect.FAILURE: "failure", BreakerEffect.NEUTRAL: "neutral"}
 
@@ -241,7 +244,9 @@ def _retry(table: Table, row: Answer) -> str:
         return f"at most {row.retries} more" if row.retries else "never"
     text = _RETRY[row.outcome]
     least = row.retry_after or (RATE_LIMITED_AT_LEAST if issubclass(row.outcome, RateLimited) else None)
-    if least:
+    if least and row.at_least:
+        text += f", not before {least:g} s, or Retry-After if that is later"
+    elif least:
         text += f", after Retry-After or at least {least:g} s"
     text += ", that device alone" if row.one_device else ""
     return text + (", as a possible duplicate" if row.maybe_sent else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ..channels import SPECS
 from ..cipher import address_hash
-from ..enums import Channel
+from ..enums import Channel, SuppressionCause
 from ..flows import operate
 from ..flows.operate import By
 from ..flows.people import address_target
+from ..flows.suppress import lasts_longer
 from ..models import Suppression
 from .base import ConsoleAdmin, actor_of, time_column
 from .confirm import DryRun, Operation, ask_or_do, selected
@@ -29,6 +30,11 @@ def hashes_of(term: str) -> list[str]:
     """Return the hashes under which an address may be kept, by channel."""
     found = [target.address_hash for channel in SPECS if (target := address_target(channel, term)) is not None]
     return [*found, *(address_hash(channel, term) for channel in SPECS)]
+
+
+def ends_after(days: int | None) -> datetime | None:
+    """Return when so many days are over; None for no end."""
+    return timezone.now() + timedelta(days=days) if days else None
 
 
 class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -51,7 +57,7 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("channel",)
 
     def clean(self) -> dict[str, Any]:
-        """Normalise the address as its channel does, and refuse what is suppressed already."""
+        """Normalise the address as its channel does, and refuse what is suppressed by hand already, or for longer."""
         values: dict[str, Any] = super().clean() or {}
         if "channel" in values and "address" in values:
             channel = Channel(values["channel"])
@@ -60,10 +66,20 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
             except ValueError as error:
                 self.add_error("address", str(error))
                 return values
-            hashed = address_hash(channel, values["address"])
-            if Suppression.objects.in_force().filter(channel=channel, address_hash=hashed).exists():
-                self.add_error("address", _("This address is suppressed already."))
+            held = Suppression.objects.in_force().filter(
+                channel=channel, address_hash=address_hash(channel, values["address"])
+            )
+            self._refuse_over(held.first(), ends_after(values.get("days")))
         return values
+
+    def _refuse_over(self, held: Suppression | None, ends: datetime | None) -> None:
+        """Refuse what would change nothing, or make what holds the address anyway last longer as a matter of ours."""
+        if held is None:
+            return
+        if held.cause == SuppressionCause.MANUAL:
+            self.add_error("address", _("This address is suppressed already."))
+        elif lasts_longer(held.expires_at, ends):
+            self.add_error("days", _("This address is suppressed already, and for longer: leave this empty."))
 
 
 class SuppressionAdmin(ConsoleAdmin):
@@ -106,7 +122,7 @@ class SuppressionAdmin(ConsoleAdmin):
         """Suppress through the flow, and let the page go on with the row it made."""
         by = By(actor_of(request), form.cleaned_data["reason"])
         given = form.cleaned_data
-        ends = timezone.now() + timedelta(days=given["days"]) if given["days"] else None
+        ends = ends_after(given["days"])
         row = operate.suppress_by_hand(Channel(given["channel"]), given["address"], by, expires_at=ends)
         obj.pk = row.pk
         obj.refresh_from_db()

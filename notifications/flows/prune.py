@@ -1,4 +1,4 @@
-"""Prune: switch off the devices that a provider calls dead, unless so many go that something else must be wrong."""
+"""Prune: switch off what a provider calls dead, unless so much of it goes that something else must be wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from ..enums import DeactivatedReason
+from ..cipher import address_hash
+from ..enums import Channel, DeactivatedReason, SuppressionCause
 from ..exceptions import InvalidRecipient
 from ..messages import SendResult
 from ..models import Device, PruningTally
@@ -19,13 +20,14 @@ from ..models.operations import PRUNING_BRAKED
 from ..rules.pruning import Share, brakes
 from .alerts import raise_alert
 from .devices import Gone, deactivate, restorable, restore
+from .suppress import suppress
 
 _BATCH = 1_000
 MOST_AT_ONCE = 50_000
 _BRAKED = (
-    "{gone} of the last hour's {results} answers call for pruning: no device is deactivated for it any more. Look for a"
-    " wrong key, project or app first. Acknowledging this lets pruning go on for an hour, whatever the share; what was"
-    " pruned before can be brought back on the page of devices."
+    "{gone} of the last hour's {results} answers call for pruning: no device is deactivated and no address suppressed"
+    " for it any more. Look for a wrong key, project or app first. Acknowledging this lets pruning go on for an hour,"
+    " whatever the share; what was pruned before can be brought back on the page of devices."
 )
 _QUARANTINED = (
     "{count} devices were quarantined within a day: they belong to another sender or environment than this account's."
@@ -90,7 +92,10 @@ def calls_for_pruning(result: SendResult) -> bool:
 
 
 def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone]]) -> int | None:
-    """Deactivate these devices, by reason, and return how many there were; None if the brake is on."""
+    """Deactivate these devices, by reason, and return how many there were; None if the brake is on.
+
+    A dead number or mailbox that is no device is suppressed instead: nothing else would keep messages from it.
+    """
     if not any(found.values()):
         return 0
     hour = PruningTally.objects.add(answers.alias, *answers.news())
@@ -98,10 +103,13 @@ def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone
     if hour.braked or (wrong and not hour.released):
         raise_alert(PRUNING_BRAKED, answers.alias, _BRAKED.format(gone=hour.gone, results=hour.results))
         return None
+    alone = _without_device(found.get(DeactivatedReason.UNREGISTERED, ()))
     done = {reason: deactivate(gone, reason, answers.alias) for reason, gone in found.items()}
     if done.get(DeactivatedReason.QUARANTINED):
         day = Pruned(DeactivatedReason.QUARANTINED, answers.asked_at - timedelta(days=1), provider=answers.alias)
         raise_alert("devices_quarantined", answers.alias, _QUARANTINED.format(count=day.devices().count()))
+    for item in alone:
+        suppress(item.channel, item.address, SuppressionCause.HARD_BOUNCE, answers.alias)
     return sum(done.values())
 
 
@@ -129,6 +137,22 @@ def prune_stale(before: datetime, limit: int) -> int:
     return rows.update(
         is_active=False, deactivated_reason=DeactivatedReason.STALE, deactivated_at=Now(), deactivated_by=""
     )
+
+
+def _without_device(found: Sequence[Gone]) -> list[Gone]:
+    """Return the numbers and mailboxes that are no device's, each once; a push token always is one's.
+
+    What was a device when its message was claimed counts as one: whoever registers it anew is written to again.
+    """
+    asked = {(item.channel, address_hash(item.channel, item.address)): item for item in found}
+    asked = {place: item for place, item in asked.items() if item.channel != Channel.PUSH}
+    if not asked:
+        return []
+    earliest = min(item.asked_at for item in asked.values())
+    rows = Device.objects.filter(address_hash__in=[hashed for _, hashed in asked])
+    rows = rows.filter(Q(is_active=True) | Q(deactivated_at__gte=earliest))
+    known = set(rows.values_list("channel", "address_hash"))
+    return [item for place, item in asked.items() if place not in known]
 
 
 def _carried(alias: str) -> tuple[float, int]:

@@ -17,6 +17,7 @@ from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
 
 _LARGEST_RAW = 64 * 1024
+_DEEPEST = 4  # of JSON within text within JSON; nobody sends more than two, and what is deeper is left out
 _CONTENT = frozenset(
     {"content", "subject", "body", "html", "text", "htmlbody", "textbody", "stripped-text", "body-plain"}
 )
@@ -46,16 +47,37 @@ def without_content(body: bytes) -> str:
     """Return a callback's body without what quotes the message itself: that may hold a secret, and outlive it."""
     text = body.decode("utf-8", "replace").replace("\x00", "")
     try:
-        return json.dumps(_pruned(json.loads(text)))
-    except (ValueError, RecursionError):
-        pairs = parse_qsl(text, keep_blank_values=True)
-        return urlencode([(name, value) for name, value in pairs if name.lower() not in _CONTENT])
+        try:
+            return json.dumps(_pruned(json.loads(text)))
+        except ValueError:
+            pairs = parse_qsl(text, keep_blank_values=True)
+            return urlencode([(name, _pruned_text(value, 0)) for name, value in pairs if name.lower() not in _CONTENT])
+    except RecursionError:
+        return ""
 
 
-def _pruned(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _pruned(inner) for name, inner in value.items() if name.lower() not in _CONTENT}
-    return [_pruned(item) for item in value] if isinstance(value, list) else value
+def _pruned(value: object, depth: int = 0) -> object:
+    """Return JSON without content; `depth` counts how often it was text in other JSON."""
+    if isinstance(value, str):
+        return _pruned_text(value, depth)
+    if isinstance(value, list):
+        return [_pruned(item, depth) for item in value]
+    if not isinstance(value, dict):
+        return value
+    # A header of the message, as SES lists them: {"name": "Subject", "value": "..."}
+    hidden = {"value"} if str(value.get("name")).lower() in _CONTENT else set()
+    return {name: _pruned(inner, depth) for name, inner in value.items() if name.lower() not in _CONTENT | hidden}
+
+
+def _pruned_text(text: str, depth: int) -> str:
+    """Return text without content where it is JSON itself: SNS wraps what SES says, Mandrill sends a form."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return text
+    try:
+        inner = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(_pruned(inner, depth + 1)) if depth < _DEEPEST else ""
 
 
 def _storable(event: ReceiptEvent) -> ReceiptEvent:

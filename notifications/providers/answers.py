@@ -23,9 +23,10 @@ class Answer:
     """One row of a provider's table.
 
     `says` is shown to support, so it never quotes the provider: a quotation may carry an address.
-    `retry_after` is the wait in seconds when the provider names none. `neutral` answers say nothing about the
-    provider's health, whatever their outcome. The last three columns matter for callbacks only: how many automatic
-    retries may follow, after how many in a row the device goes, and whether a content filter stopped the message.
+    `retry_after` is the wait in seconds when the provider names none, or with `at_least` names less. `neutral` answers
+    say nothing about the provider's health, whatever their outcome. The last three columns matter for callbacks only:
+    how many automatic retries may follow, after how many in a row the device goes, and whether a content filter stopped
+    the message.
     """
 
     outcome: type[ProviderError]
@@ -37,6 +38,7 @@ class Answer:
     quarantine: bool = False
     neutral: bool = False
     one_device: bool = False
+    at_least: bool = False
     retries: int = 0
     deactivate_after: int = 0
     filtered: bool = False
@@ -47,7 +49,9 @@ class Answer:
         return BreakerEffect.NEUTRAL if self.neutral else self.outcome.breaker
 
     def to_error(self, alias: str, code: str, retry_after: float | None = None) -> ProviderError:
-        """Return the row as the error that rules act on; the provider's own Retry-After wins."""
+        """Return the row as the error that rules act on; the provider's own Retry-After wins, unless too early."""
+        if retry_after is not None and self.at_least and retry_after < (self.retry_after or 0.0):
+            retry_after = None
         error = self._error(alias, code, retry_after)
         if self.neutral:
             error.breaker = BreakerEffect.NEUTRAL  # type: ignore[misc]  # of this answer, not of its whole kind
@@ -72,10 +76,12 @@ _HTTP = "https://www.rfc-editor.org/rfc/rfc9110#section-15"
 #: What an HTTP status means where the body names no code that we know.
 BY_STATUS: Mapping[int, Answer] = {
     401: Answer(ProviderMisconfigured, "The provider does not accept the credentials.", _HTTP),
+    402: Answer(ProviderMisconfigured, "The provider's account is out of credit or has no plan for this.", _HTTP),
     403: Answer(ProviderMisconfigured, "The provider does not allow this account to send.", _HTTP),
     404: Answer(ProviderMisconfigured, "The provider has nothing at this address: is base_url right?", _HTTP),
     407: Answer(ProviderMisconfigured, "A proxy on the way asks for credentials.", _HTTP),
     408: Answer(TemporaryFailure, "The provider gave up waiting for the request.", _HTTP, maybe_sent=True),
+    420: Answer(RateLimited, "The account's sending limit is reached.", "https://developers.sparkpost.com/api/"),
     425: Answer(TemporaryFailure, "The provider asks to try again.", _HTTP),
     429: Answer(RateLimited, "The provider asks to send more slowly.", _HTTP),
 }

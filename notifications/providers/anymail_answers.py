@@ -64,6 +64,19 @@ ANSWERS: Mapping[str, tuple[str, Mapping[str, Answer]]] = {
     ),
 }
 
+_SES = "https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors"
+_SES_QUOTAS = "https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html"
+#: By the code of an error of Amazon SES, which answers 400 to what is the account's fault and what is the message's.
+SES_ANSWERS: Mapping[str, Answer] = {
+    "AccountSuspendedException": Answer(ProviderMisconfigured, "The SES account may not send any more.", _SES),
+    "LimitExceededException": Answer(RateLimited, "A limit of the SES account is reached.", _SES),
+    "MailFromDomainNotVerifiedException": Answer(ProviderMisconfigured, "The sending domain is not verified.", _SES),
+    "SendingPausedException": Answer(ProviderMisconfigured, "Sending is paused for the SES account.", _SES),
+    "Throttling": Answer(RateLimited, "The SES account's rate or the day's quota is used up.", _SES_QUOTAS),
+    "ThrottlingException": Answer(RateLimited, "The SES account's rate or the day's quota is used up.", _SES_QUOTAS),
+    "TooManyRequestsException": Answer(RateLimited, "SES asks to send more slowly.", _SES),
+}
+
 _STATUSES = "https://anymail.dev/en/stable/sending/anymail_additions/#anymail.message.AnymailStatus.status"
 #: By anymail's status of the one recipient, where the ESP refused it. "rejected" is the ESP's own suppression list.
 RECIPIENT_ANSWERS: Mapping[str, Answer] = {

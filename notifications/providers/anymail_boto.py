@@ -11,6 +11,7 @@ from anymail.exceptions import AnymailAPIError
 
 from ..exceptions import ProviderError, ProviderMisconfigured, ProviderUnavailable, UnknownOutcome
 from .answers import by_status
+from .anymail_answers import SES_ANSWERS
 from .base import as_mapping
 from .transport import CONNECT_SECONDS
 
@@ -36,7 +37,7 @@ def meaning(alias: str, error: AnymailAPIError) -> ProviderError:
     kind = type(error.__cause__ or error).__name__
     code = str(as_mapping(answer.get("Error")).get("Code") or kind)
     status = as_mapping(answer.get("ResponseMetadata")).get("HTTPStatusCode")
-    row = by_status(status) if isinstance(status, int) else None
+    row = ((SES_ANSWERS.get(code) if status < 500 else None) or by_status(status)) if isinstance(status, int) else None
     if row is not None:
         return row.to_error(alias, code)
     if kind in _NOT_CONFIGURED:

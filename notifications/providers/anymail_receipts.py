@@ -62,6 +62,16 @@ SOFT_BOUNCES: Mapping[str, tuple[str, frozenset[str]]] = {
     "mandrill": ("event", frozenset({"soft_bounce"})),
     "mailersend": ("type", frozenset({"activity.soft_bounced"})),
     "resend": ("data.bounce.type", frozenset({"Transient"})),
+    # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
+    "amazon_ses": ("bounce.bounceType", frozenset({"Transient", "Undetermined"})),
+    # https://dev.mailjet.com/email/guides/webhooks/#possible-values-for-errors
+    "mailjet": ("hard_bounce", frozenset({"False"})),
+    # "Soft" and "undetermined"; 30, no recipient, is hard, and a block (50 to 54) says nothing of the mailbox.
+    # https://support.sparkpost.com/docs/deliverability/bounce-classification-codes
+    "sparkpost": (
+        "msys.message_event.bounce_class",
+        frozenset({"1", "20", "21", "22", "23", "24", "40", "60", "70", "100"}),
+    ),
 }
 #: What anymail does not know of: the field, and what its values mean.
 #: https://resend.com/docs/dashboard/webhooks/event-types
@@ -138,8 +148,9 @@ class Receipts:
         kind, cause = KINDS.get(event.event_type, (ReceiptKind.IGNORED, None))
         raw = _raw(event.esp_event)
         field, values = SOFT_BOUNCES.get(self._esp, ("", frozenset()))
+        said = _at(raw, field)
         if event.event_type == EventType.BOUNCED:
-            if str(_at(raw, field)) in values:
+            if str(said) in values:
                 kind, cause = ReceiptKind.SOFT_BOUNCED, None
             elif event.reject_reason not in (None, RejectReason.BOUNCED, RejectReason.INVALID):
                 cause = None
@@ -155,7 +166,7 @@ class Receipts:
             carillon_id=str(as_mapping(event.metadata).get("carillon_id", "")),
             address=event.recipient if isinstance(event.recipient, str) else "",
             occurred_at=event.timestamp,
-            code=str(_at(raw, field) or event.reject_reason or event.event_type),
+            code=str((not isinstance(said, bool) and said) or event.reject_reason or event.event_type),
             suppress=cause,
         )
 

@@ -39,7 +39,7 @@ from .window import unforeseen
 APNS_URL = "https://api.push.apple.com"
 _PAGE = "https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns"
 _TOKENS = "https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns"
-#: What Apple asks for before the next attempt after a fault of its own.
+#: What Apple asks for before the next attempt after a fault of its own; a shorter Retry-After may be of a proxy.
 _QUARTER = 900.0
 
 #: By the `reason` of an answer; "<5xx>" for a fault of APNs without one that is listed.
@@ -88,10 +88,16 @@ ANSWERS: Mapping[str, Answer] = {
         ProviderMisconfigured, "The provider token was renewed too often: who else uses this key?", _TOKENS
     ),
     "TooManyRequests": Answer(RateLimited, "Too many messages in a row to this device.", _PAGE, 60.0, one_device=True),
-    "InternalServerError": Answer(TemporaryFailure, "APNs has a fault of its own.", _PAGE, _QUARTER, maybe_sent=True),
-    "ServiceUnavailable": Answer(TemporaryFailure, "APNs is not available.", _PAGE, _QUARTER, maybe_sent=True),
-    "Shutdown": Answer(TemporaryFailure, "The APNs server is shutting down.", _PAGE, _QUARTER, maybe_sent=True),
-    "<5xx>": Answer(TemporaryFailure, "APNs has a fault of its own.", _PAGE, _QUARTER, maybe_sent=True),
+    "InternalServerError": Answer(
+        TemporaryFailure, "APNs has a fault of its own.", _PAGE, _QUARTER, maybe_sent=True, at_least=True
+    ),
+    "ServiceUnavailable": Answer(
+        TemporaryFailure, "APNs is not available.", _PAGE, _QUARTER, maybe_sent=True, at_least=True
+    ),
+    "Shutdown": Answer(
+        TemporaryFailure, "The APNs server is shutting down.", _PAGE, _QUARTER, maybe_sent=True, at_least=True
+    ),
+    "<5xx>": Answer(TemporaryFailure, "APNs has a fault of its own.", _PAGE, _QUARTER, maybe_sent=True, at_least=True),
 }
 
 MAX_COLLAPSE_BYTES = 64

@@ -1,4 +1,4 @@
-"""The token that authorises a send to APNs: signed with the team's key, used for 50 minutes, the same in all workers.
+"""The token that authorises a send to APNs: signed with the team's key, anew every half-hour, the same in all workers.
 
 https://developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns
 """
@@ -18,16 +18,17 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ..exceptions import ProviderMisconfigured
 
-#: APNs refuses a token that is older than an hour, and a new one within 20 minutes of the last.
-LIFE_SECONDS = 3_000
+#: APNs refuses a token that is older than an hour, and a new one within 20 minutes of the last on a connection. A token
+#: of the half-hour that is kept for 20 minutes at least is never older than 50 minutes.
+LIFE_SECONDS = 1_800
 LEAST_SECONDS = 1_200
 
 
 class ProviderToken:
     """The current token of one team and key.
 
-    Apple counts new tokens by the key, not by the process. So the time of issue is rounded down to what all workers
-    agree on, and the signature is the deterministic one: restarting twenty workers makes no new token at all.
+    Apple counts new tokens by the connection and wants one for the whole team. So the time of issue is rounded down to
+    what all workers agree on, and the signature is the deterministic one: restarting twenty workers makes no new token.
     """
 
     def __init__(self, alias: str, key_file: str, key_id: str, team_id: str) -> None:
@@ -36,6 +37,7 @@ class ProviderToken:
         self._key_id = key_id
         self._team_id = team_id
         self._issued = 0
+        self._since = 0
         self._bearer = ""
 
     def bearer(self) -> str:
@@ -45,12 +47,15 @@ class ProviderToken:
             ProviderMisconfigured: the key file cannot be used.
         """
         now = int(time.time())
-        if not self._bearer or not 0 <= now - self._issued < LIFE_SECONDS:
-            self._issue(now - now % LIFE_SECONDS)
+        current = now - now % LIFE_SECONDS
+        # One that was first used late in its half-hour goes on into the next.
+        is_new = 0 <= now - self._since < LEAST_SECONDS
+        if not self._bearer or (current != self._issued and not is_new):
+            self._issue(current, now)
         return self._bearer
 
     def renew(self, refused: str) -> bool:
-        """Replace a token that APNs finds too old; False if it is too young for that, so that the clock must be wrong.
+        """Replace a token that APNs finds too old; False if it is of this half-hour, so that the clock must be wrong.
 
         Raises:
             ProviderMisconfigured: the key file cannot be used.
@@ -58,19 +63,20 @@ class ProviderToken:
         if refused != self._bearer:
             return True  # another send has seen to it
         now = int(time.time())
-        issue = now - now % LEAST_SECONDS
-        if issue <= self._issued:
+        current = now - now % LIFE_SECONDS
+        if current <= self._issued:
             return False
-        self._issue(issue)
+        self._issue(current, now)
         return True
 
-    def _issue(self, moment: int) -> None:
+    def _issue(self, moment: int, now: int) -> None:
         try:
             key = load_key(self._key_file)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ProviderMisconfigured(self._alias, "key_file", "The key file cannot be used.") from error
         self._bearer = f"bearer {signed(key, self._key_id, self._team_id, moment)}"
         self._issued = moment
+        self._since = now
 
 
 def load_key(path: str) -> EllipticCurvePrivateKey:

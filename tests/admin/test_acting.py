@@ -108,6 +108,19 @@ def test_suppress_by_hand_for_some_days(browser: Client) -> None:
     assert AuditEntry.objects.filter(action="suppress", reason="on holiday").count() == 2
 
 
+def test_suppress_by_hand_on_top_of_a_stop(browser: Client) -> None:
+    suppress("sms", "+4915112000777", SuppressionCause.STOP, "twilio")
+    form = {"channel": "sms", "address": "+49 151 12000777", "reason": "a lawyer wrote"}
+    page = browser.post(url("suppression_add"), {**form, "days": "7"}).content.decode()
+    assert "longer" in page, "a week by hand would say less than the STOP, or make it a matter of ours for ever"
+    assert browser.post(url("suppression_add"), form).status_code == 302
+    old, new = Suppression.objects.order_by("pk")
+    assert (old.cause, old.lifted_reason) == (SuppressionCause.STOP, "a later one took its place")
+    assert (new.cause, new.source, new.lifted_at) == (SuppressionCause.MANUAL, "root", None)
+    assert AuditEntry.objects.get(action="suppress").reason == "a lawyer wrote"
+    assert "already" in browser.post(url("suppression_add"), form).content.decode()
+
+
 def test_suppressing_is_refused_without_the_permission(staff: Callable[..., Client]) -> None:
     suppress("email", "bob@example.com", SuppressionCause.COMPLAINT, "email")
     browser = staff("view_suppression")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from django.contrib.auth.models import User
@@ -187,9 +188,32 @@ def test_a_drafts_lifetime_runs_from_its_launch(person: Callable[..., User]) -> 
     assert Delivery.objects.get(notification_id=made.notification_id).state == State.PENDING
 
 
+_MAIL = {
+    "messageId": "0102",
+    "commonHeaders": {"subject": "Your code is 493021"},
+    "headers": [{"name": "Subject", "value": "Your code is 493021"}, {"name": "X-Metadata", "value": "kept"}],
+}
+_BY_SNS = {"Type": "Notification", "Message": json.dumps({"notificationType": "Bounce", "mail": _MAIL})}
+_MANDRILL = json.dumps([{"event": "hard_bounce", "msg": {"subject": "Your code is 493021", "_id": "kept"}}])
+
+
+def _deep(text: str) -> bytes:
+    """Return JSON in a string in JSON, over and over."""
+    for _ in range(8):
+        text = json.dumps({"Message": text})
+    return text.encode()
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        json.dumps(_BY_SNS).encode(),
+        json.dumps({"batch": [json.dumps(_BY_SNS)]}).encode(),
+        json.dumps({"Message": json.dumps(json.dumps({"subject": "493021"}))}).encode(),
+        json.dumps({"Message": " \n" + json.dumps({"Subject": "493021"})}).encode(),
+        urlencode({"mandrill_events": _MANDRILL}).encode(),
+        _deep('{"subject": "493021"}'),
+        (b"[" * 100_000) + b'{"subject": "493021"}' + (b"]" * 100_000),
         b'{"RecordType": "Bounce", "Content": "your code is 493021", "Details": {"Body": "493021"}}',
         b"MessageSid=SM1&Body=493021&MessageStatus=received",
         b'{"broken": "json", "Content": ',
@@ -197,6 +221,17 @@ def test_a_drafts_lifetime_runs_from_its_launch(person: Callable[..., User]) -> 
 )
 def test_what_a_callback_quotes_is_not_kept(body: bytes) -> None:
     assert "493021" not in without_content(body)
+
+
+def test_what_a_callback_says_beside_it_is_kept() -> None:
+    kept = json.loads(json.loads(without_content(json.dumps(_BY_SNS).encode()))["Message"])
+    assert kept["notificationType"] == "Bounce"
+    assert kept["mail"]["headers"] == [{"name": "Subject"}, {"name": "X-Metadata", "value": "kept"}]
+    [event] = json.loads(
+        dict(parse_qsl(without_content(urlencode({"mandrill_events": _MANDRILL}).encode())))["mandrill_events"]
+    )
+    assert event == {"event": "hard_bounce", "msg": {"_id": "kept"}}
+    assert json.loads(without_content(b'{"Details": "[no JSON", "n": 1}')) == {"Details": "[no JSON", "n": 1}
 
 
 def test_a_refused_request_keeps_no_word_of_the_callers(person: Callable[..., User]) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications import notify
+from notifications import Address, notify
 from notifications.cipher import address_hash
 from notifications.enums import Channel, DeactivatedReason, State, SuppressionCause
 from notifications.exceptions import InvalidRecipient
@@ -198,6 +198,50 @@ def test_a_mailbox_that_does_not_exist_is_suppressed_as_a_bounce() -> None:
     error = InvalidRecipient("mail", "550 5.1.1", "no such mailbox", suppress=True)
     act_on(Answers("mail", timezone.now()), [SendResult(message, error=error)])
     assert Suppression.objects.get().cause == SuppressionCause.HARD_BOUNCE
+
+
+def dead(address: str, channel: Channel = Channel.SMS) -> SendResult:
+    """The answer that there is no such number or mailbox, which names no suppression list."""
+    message = OutboundMessage(new_id(), 1, 0, channel, address, Content())
+    return SendResult(message, error=InvalidRecipient(f"{channel}-provider", "21211", "no such number"))
+
+
+@pytest.mark.parametrize(("channel", "address"), [("sms", "+4915112342003"), ("email", "nobody@example.com")])
+def test_an_address_that_is_no_device_is_suppressed(sandbox: SandboxProcess, channel: str, address: str) -> None:
+    claim_of([dead(address, Channel(channel))])
+    found = Suppression.objects.get()
+    assert (found.channel, found.cause, found.source, found.expires_at) == (channel, "hard_bounce", "fcm", None)
+    slug, data = (
+        ("login-code", {"code": "1"}) if channel == "sms" else ("invoice", {"order": {"number": "A", "total": 3}})
+    )
+    sent = notify(Address(**{channel: address}), slug, data, channels=[channel])
+    work()
+    row = Delivery.objects.get(notification=sent)
+    assert (row.state, row.reason) == (State.SKIPPED, "suppression")
+
+
+def test_a_number_that_is_a_device_loses_the_device_alone(user: User) -> None:
+    """However often it is answered: whoever registers the number anew is written to."""
+    number = "+4915112342004"
+    register(user.pk, Registration(channel="sms", address=number))
+    asked_at = timezone.now()
+    claim_of([dead(number), dead(number)], group=1, asked_at=asked_at)
+    assert active() == 0
+    assert not Suppression.objects.exists()
+    # Another claim later, to an address that is nobody's device any more.
+    claim_of([dead(number)])
+    assert Suppression.objects.get().address_hash == address_hash("sms", number)
+
+
+def test_the_brake_keeps_addresses_from_being_suppressed() -> None:
+    claim_of([dead(f"+49151123{number:05d}") for number in range(60)])
+    assert not Suppression.objects.exists()
+    assert Alert.objects.get().kind == "pruning_braked"
+
+
+def test_a_dead_token_that_is_no_device_is_not_suppressed() -> None:
+    claim_of([gone("token-of-nobody"), gone("token-of-another", quarantine=True)])
+    assert not Suppression.objects.exists()
 
 
 def test_everything_that_fcm_called_dead_since_two_comes_back(user: User, person: Make) -> None:

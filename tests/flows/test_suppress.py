@@ -14,7 +14,7 @@ from notifications import Address, notify
 from notifications.cipher import address_hash
 from notifications.enums import ReceiptKind, SuppressionCause
 from notifications.flows.reconcile import reconcile
-from notifications.flows.suppress import RAN_OUT, lift, suppress
+from notifications.flows.suppress import RAN_OUT, REPLACED, lift, lift_as_asked, suppress
 from notifications.models import Delivery, Receipt, Suppression
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -91,11 +91,88 @@ def test_one_that_runs_out_gives_way_to_a_longer_one(
 ) -> None:
     now = timezone.now()
     ends = {days: now + timedelta(days=days) if days else None for days in (first, second)}
-    suppress("sms", NUMBER, SuppressionCause.HARD_BOUNCE, "first", expires_at=ends[first])
-    suppress("sms", NUMBER, SuppressionCause.COMPLAINT, "second", expires_at=ends[second])
+    suppress("sms", NUMBER, SuppressionCause.STOP, "first", expires_at=ends[first])
+    suppress("sms", NUMBER, SuppressionCause.UNREACHABLE, "second", expires_at=ends[second])
     row = Suppression.objects.in_force().get()
     assert row.source == kept
     assert row.expires_at == ends[first if kept == "first" else second]
+
+
+WEAK = ("stop", "unsubscribe", "soft_bounce", "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *((weak, strong) for weak in WEAK for strong in ("hard_bounce", "complaint", "manual")),
+        ("hard_bounce", "complaint"),
+        ("hard_bounce", "manual"),
+        ("complaint", "manual"),
+    ],
+)
+def test_a_stronger_cause_takes_the_place_of_a_weaker_and_never_the_other_way(first: str, second: str) -> None:
+    suppress("email", "ada@example.com", SuppressionCause(first), "first")
+    suppress("email", "ada@example.com", SuppressionCause(second), "second")
+    suppress("email", "ada@example.com", SuppressionCause(first), "third")
+    old, new = Suppression.objects.order_by("pk")
+    assert (old.cause, old.source, bool(old.lifted_at), old.lifted_reason) == (first, "first", True, REPLACED)
+    assert (new.cause, new.source, new.lifted_at, new.expires_at) == (second, "second", None, None)
+
+
+def test_of_equally_strong_causes_the_first_stays() -> None:
+    for cause in (SuppressionCause.UNSUBSCRIBE, SuppressionCause.STOP, SuppressionCause.UNREACHABLE):
+        suppress("sms", NUMBER, cause, cause)
+    assert Suppression.objects.get().cause == "unsubscribe"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("manual", "stop"), ("stop", "manual"), ("complaint", "soft_bounce"), ("soft_bounce", "complaint")],
+)
+@pytest.mark.parametrize("endless", [0, 1])
+def test_no_cause_ends_earlier_for_another(first: str, second: str, endless: int) -> None:
+    """Neither is what a person asked for a week shortened, nor is a STOP forgotten when the week is over."""
+    week = timezone.now() + timedelta(days=7)
+    ends = [None if number == endless else week for number in (0, 1)]
+    suppress("sms", NUMBER, SuppressionCause(first), first, expires_at=ends[0])
+    suppress("sms", NUMBER, SuppressionCause(second), second, expires_at=ends[1])
+    row = Suppression.objects.get(lifted_at=None)
+    stronger = "manual" if "manual" in (first, second) else "complaint"
+    assert (row.cause, row.source, row.expires_at) == (stronger, stronger, None)
+
+
+def test_start_does_not_lift_a_complaint_that_came_after_stop() -> None:
+    say(ReceiptKind.UNSUBSCRIBED, "1")
+    suppress("sms", NUMBER, SuppressionCause.COMPLAINT, "twilio")
+    say(ReceiptKind.RESUBSCRIBED, "2")
+    assert Suppression.objects.in_force().get().cause == "complaint"
+
+
+def test_start_from_a_number_that_was_called_dead_proves_that_it_lives(sandbox: SandboxProcess) -> None:
+    suppress("sms", NUMBER, SuppressionCause.HARD_BOUNCE, "twilio")
+    say(ReceiptKind.RESUBSCRIBED, "1")
+    assert standing() == ("sent", "")
+
+
+@pytest.mark.parametrize(("cause", "lifted"), [("unsubscribe", 1), ("hard_bounce", 0), ("complaint", 0), ("manual", 0)])
+def test_what_an_esp_says_of_a_mailbox_lifts_no_bounce(cause: str, lifted: int) -> None:
+    hashed = address_hash("email", "ada@example.com")
+    suppress("email", "ada@example.com", SuppressionCause(cause), "email")
+    assert lift_as_asked("email", hashed, "resubscribed at the ESP") == lifted
+
+
+def test_taking_an_unsubscription_back_does_not_lift_the_bounce_that_came_after(
+    sandbox: SandboxProcess, client: Client
+) -> None:
+    notify(Address(email="gone@example.com"), "order-shipped", {"number": "1", "total": 1.5, "items": []})
+    work()
+    headers = sandbox.client.messages(to="gone@example.com")[0].request["Headers"]
+    link = next(item["Value"] for item in headers if item["Name"] == "List-Unsubscribe").strip("<>")
+    page = link.removeprefix("http://testserver")
+    client.post(page)
+    suppress("email", "gone@example.com", SuppressionCause.HARD_BOUNCE, "email")
+    client.post(page, {"action": "resubscribe"})
+    assert Suppression.objects.in_force().get().cause == "hard_bounce"
 
 
 def test_unsubscribing_again_after_it_ran_out(

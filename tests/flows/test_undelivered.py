@@ -238,6 +238,15 @@ def test_a_dead_number_costs_the_device_unless_it_was_registered_since(person: M
     again.refresh_from_db()
     assert (first.is_active, first.deactivated_reason) == (False, DeactivatedReason.UNREGISTERED)
     assert again.is_active
+    assert not Suppression.objects.exists()
+
+
+def test_a_dead_number_without_a_device_is_suppressed() -> None:
+    report(sms(), code="30005")
+    found = Suppression.objects.get()
+    assert (found.cause, found.source, found.expires_at) == (SuppressionCause.HARD_BOUNCE, "twilio", None)
+    again = notify(Address(sms=NUMBER), "login-code", {"code": "1"}, channels=["sms"]).deliveries.get()
+    assert (again.state, again.reason) == (State.SKIPPED, Reason.SUPPRESSION)
 
 
 def test_an_account_that_is_suspended_under_way_holds_the_provider() -> None:

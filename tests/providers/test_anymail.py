@@ -12,7 +12,13 @@ import pytest
 from anymail.signals import post_send, pre_send
 
 from notifications.enums import Channel
-from notifications.exceptions import InvalidRecipient, ProviderMisconfigured, WebhookRejected
+from notifications.exceptions import (
+    InvalidRecipient,
+    ProviderError,
+    ProviderMisconfigured,
+    RateLimited,
+    WebhookRejected,
+)
 from notifications.messages import Content, OutboundMessage, WebhookRequest
 from notifications.providers.anymail import AnymailAdapter
 from tests.contracts.adapter import AdapterContract, Make
@@ -188,6 +194,15 @@ class TestPostmark(AdapterContract):
         adapter = make(esp="amazon_ses", esp_options={}, base_url=None)
         assert "pip install 'django-anymail[amazon-ses]'" in [problem.hint for problem in adapter.check()]
         assert type(adapter.send(self.message()).error) is ProviderMisconfigured
+
+    @pytest.mark.parametrize(("status", "kind"), [(402, ProviderMisconfigured), (420, RateLimited)])
+    def test_an_account_that_may_not_send_now(
+        self, make: Make, server: ScriptedProvider, status: int, kind: type[ProviderError]
+    ) -> None:
+        """Brevo without credits, SparkPost beyond the day's limit: no message is refused for good."""
+        server.script = lambda request: Reply(status, b'{"code": "not_enough_credits", "message": "x"}')
+        error = make().send(self.message()).error
+        assert (type(error), error and error.code) == (kind, str(status))
 
     def test_it_honours_no_key(self, make: Make) -> None:
         assert make().idempotency_key_lifetime is None

@@ -33,6 +33,18 @@ def unanswered(kind: str) -> AnymailAPIError:
     ("error", "kind", "code"),
     [
         (answered(400, "MessageRejected"), PermanentFailure, "MessageRejected"),
+        (answered(400, "AccountSuspendedException"), ProviderMisconfigured, "AccountSuspendedException"),
+        (answered(400, "SendingPausedException"), ProviderMisconfigured, "SendingPausedException"),
+        (
+            answered(400, "MailFromDomainNotVerifiedException"),
+            ProviderMisconfigured,
+            "MailFromDomainNotVerifiedException",
+        ),
+        (answered(400, "ThrottlingException"), RateLimited, "ThrottlingException"),
+        (answered(400, "Throttling"), RateLimited, "Throttling"),
+        (answered(400, "TooManyRequestsException"), RateLimited, "TooManyRequestsException"),
+        (answered(400, "LimitExceededException"), RateLimited, "LimitExceededException"),
+        (answered(500, "ThrottlingException"), TemporaryFailure, "ThrottlingException"),
         (answered(403, "SignatureDoesNotMatch"), ProviderMisconfigured, "SignatureDoesNotMatch"),
         (answered(429, "TooManyRequestsException"), RateLimited, "TooManyRequestsException"),
         (answered(500, "InternalFailure"), TemporaryFailure, "InternalFailure"),

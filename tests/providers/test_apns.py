@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -42,6 +44,24 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
     file = tmp_path_factory.mktemp("apns") / "sandbox.jsonl"
     with launch(SandboxOptions(file=file, port=0, apns_port=0, smtp_port=0)) as sandbox:
         yield sandbox
+
+
+def test_tokens_are_neither_too_old_nor_too_new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However workers start and idle: Apple takes no token beyond an hour, and no two new ones in 20 minutes."""
+    key_file, draw, clock = str(write_apns_key(tmp_path / "key.p8")), random.Random(1), [0]
+    monkeypatch.setattr(apns_token, "signed", lambda key, key_id, team_id, moment: str(moment))
+    monkeypatch.setattr(apns_token.time, "time", lambda: float(clock[0]))
+    for _ in range(200):
+        clock[0] = draw.randrange(10**9, 2 * 10**9)
+        token = apns_token.ProviderToken("apns", key_file, "KEY", "TEAM")
+        first_seen: dict[int, int] = {}
+        for _ in range(40):
+            issued = int(token.bearer().removeprefix("bearer "))
+            assert 0 <= clock[0] - issued < 3_300
+            first_seen.setdefault(issued, clock[0])
+            clock[0] += draw.choice([1, 60, 600, 1_199, 1_800, 3_000, 5_900])
+        assert all(later - earlier >= 1_200 for earlier, later in pairwise(first_seen))
+        assert all(later - earlier >= 1_200 for earlier, later in pairwise(first_seen.values()))
 
 
 class TestAPNs(AdapterContract):
@@ -168,9 +188,12 @@ class TestAPNs(AdapterContract):
     def test_an_old_token_is_renewed_and_the_send_tried_again(
         self, make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        now = time.time() // apns_token.LIFE_SECONDS * apns_token.LIFE_SECONDS + 2_700
+        # A worker began late in a half-hour, and uses its token into the next.
+        now = time.time() // apns_token.LIFE_SECONDS * apns_token.LIFE_SECONDS + apns_token.LIFE_SECONDS - 60
         monkeypatch.setattr(apns_token.time, "time", lambda: now)
         adapter = make()
+        assert adapter.send(self.message()).accepted
+        now += 900
         server.script = lambda request: EXPIRED
         errors = [result.error for result in adapter.send_many([self.message(number) for number in range(5)])]
         assert {type(error) for error in errors} == {TemporaryFailure}
@@ -183,7 +206,20 @@ class TestAPNs(AdapterContract):
         error = adapter.send(self.message()).error
         assert type(error) is ProviderMisconfigured, "a new token that is too old means a wrong clock"
         assert error.code == "ExpiredProviderToken"
-        assert len(server.requests) == 7, "exactly one request per attempt"
+        assert len(server.requests) == 8, "exactly one request per attempt"
+
+    @pytest.mark.parametrize(
+        ("asked", "expected", "account"), [("7", 900, False), ("3600", 3_600, True), ("", 900, False)]
+    )
+    @pytest.mark.parametrize("body", [b'{"reason": "ServiceUnavailable"}', b"<html>"])
+    def test_after_a_fault_of_apns_the_later_wait_counts(
+        self, make: Make, server: ScriptedProvider, body: bytes, asked: str, expected: float, *, account: bool
+    ) -> None:
+        """A quarter of an hour is what Apple asks for; a proxy's shorter Retry-After does not undercut it."""
+        server.script = lambda request: Reply(503, body, {"Retry-After": asked} if asked else {})
+        error = make().send(self.message()).error
+        assert isinstance(error, TemporaryFailure)
+        assert (error.retry_after, error.whole_account, error.maybe_sent) == (expected, account, True)
 
     @pytest.mark.parametrize("text", ["", "not a key"])
     def test_an_unusable_key_file(self, make: Make, text: str) -> None:

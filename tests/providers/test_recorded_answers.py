@@ -158,17 +158,20 @@ def test_credentials_for_another_push_service_hold_only_its_devices(platform: st
 
 def test_an_expired_provider_token_of_apns_is_tried_again_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     life, now = apns_token.LIFE_SECONDS, datetime.now(UTC)
-    moment = now.timestamp() // life * life + 2_700
+    moment = now.timestamp() // life * life + life - 60
     monkeypatch.setattr(apns_token.time, "time", lambda: moment)
     with far_end("apns", tmp_path) as far:
-        far.server.script = lambda request: test_apns.EXPIRED
         adapter: Adapter = far.contract.build(far.server, far.server.url)
         far.stack.callback(adapter.close)
+        far.server.script = lambda request: far.contract.accepted(0)
+        assert adapter.send(far.contract.message()).accepted
+        moment += 900
+        far.server.script = lambda request: test_apns.EXPIRED
         first, second = (seen(adapter.send(far.contract.message()), now) for _ in range(2))
         tokens = [request.headers["authorization"] for request in far.server.requests]
     assert replace(first, least=0.0) == Means("later")
     assert second == Means("held", hold=ALL)
-    assert tokens[0] != tokens[1]
+    assert tokens[0] == tokens[1] != tokens[2]
 
 
 # Whoever the provider is
