@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from notifications import Address, notify, wakeups
@@ -16,13 +17,15 @@ from notifications.flows import gate
 from notifications.flows import outcomes as outcomes_flow
 from notifications.flows import sweep as sweeping
 from notifications.flows.claim import Batch, claim
+from notifications.flows.declare import load_declarations
 from notifications.flows.deliver import deliver
 from notifications.flows.record import record
 from notifications.flows.release import release
 from notifications.messages import OutboundMessage, SendResult
 from notifications.models import Alert, Category, Claim, Delivery, ProviderHold
 from notifications.models.delivery_queries import standing_of
-from notifications.rules.standing import Change
+from notifications.providers.base import Adapter
+from notifications.rules.standing import Change, Standing
 from notifications.rules.transitions import ended
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -80,6 +83,36 @@ def test_one_result_that_cannot_be_recorded_is_doubted_alone(batch: Batch, monke
     deliver(batch, lambda: True)
     assert states() == {"sent": 2, "uncertain": 1}
     assert Delivery.objects.get(pk=bad).reason == Reason.LEASE_EXPIRED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("then", ["an alert", "a fallback"])
+def test_a_connection_that_ends_right_after_a_write_costs_no_result(
+    sandbox: SandboxProcess, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """What was answered meanwhile is recorded all the same; only the next step is left to others."""
+    load_declarations()
+    token = "dead" if then == "a fallback" else "token"
+    for number in range(3):
+        notify(person(f"{token}-ends-{number}"), "price-alert", {"product": "Bell"})
+    claimed = claim(Channel.PUSH, LANES, "test")
+    assert claimed.batch is not None
+    if then == "an alert":
+        # As another process opens it, which this one notices when it reports.
+        gate.breaker("fcm")._storage.step("force", "open")
+    count_sent = outcomes_flow.count_sent
+
+    def end_connection(adapter: Adapter, standings: Iterable[Standing]) -> None:
+        connection.connection.close()
+        count_sent(adapter, standings)
+
+    monkeypatch.setattr(outcomes_flow, "count_sent", end_connection)
+    monkeypatch.setattr(outcomes_flow, "_GROUP", 1)
+    deliver(claimed.batch, lambda: True)
+    connection.close()
+    assert states() == {"sent" if then == "an alert" else "failed": 3}
+    assert not Delivery.objects.filter(possible_duplicate=True).exists()
+    assert not Claim.objects.exists()
 
 
 def test_a_row_under_a_claim_that_is_gone_is_found(batch: Batch) -> None:
