@@ -17,6 +17,7 @@ from .compose import channels_with_words, compose
 from .people import person_of
 from .plan import plan
 from .templates import published
+from .time_box import in_time
 from .unsubscribe import links_of
 
 SUFFIX = "-digest"
@@ -25,13 +26,14 @@ _BATCH = 1_000
 
 
 def close_digests() -> int:
-    """Make notifications of the digests that are due and return how many there were.
+    """Make notifications of the digests that are due and return how many there were, as far as time allows.
 
     Each is closed in a transaction of its own, under its lock: whoever would join it at this moment waits for the
     lock, finds it closed and joins the next one.
     """
     done = 0
-    for key in list(Digest.objects.due().order_by("due_at").values_list("pk", flat=True)[:_MOST_DIGESTS]):
+    due = list(Digest.objects.due().order_by("due_at").values_list("pk", flat=True)[:_MOST_DIGESTS])
+    for key in in_time(due):
         with transaction.atomic():
             digest = Digest.objects.due().select_for_update(skip_locked=True, of=("self",)).filter(pk=key).first()
             if digest is not None:

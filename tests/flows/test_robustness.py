@@ -22,7 +22,7 @@ from notifications.flows.deliver import deliver
 from notifications.flows.record import record
 from notifications.flows.release import release
 from notifications.messages import OutboundMessage, SendResult
-from notifications.models import Alert, Category, Claim, Delivery, ProviderHold
+from notifications.models import Alert, Category, Claim, Delivery, Notification, ProviderHold
 from notifications.models.delivery_queries import standing_of
 from notifications.providers.base import Adapter
 from notifications.rules.standing import Change, Standing
@@ -145,6 +145,53 @@ def test_doubt_that_ends_in_a_dead_letter_falls_back(sandbox: SandboxProcess, pe
     work()
     found = dict(Delivery.objects.filter(notification=sent).values_list("channel", "state"))
     assert found == {"sms": "dead", "email": "sent"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairs that give way after their first turn, which is two rows."""
+    monkeypatch.setattr("notifications.conf.REPAIR_SECONDS", 0.0)
+    monkeypatch.setattr(sweeping, "_BATCH", 2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_repair_gives_way_however_much_is_due(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    for number in range(5):
+        notify(person(phone=f"+491511234920{number}"), "login-code", {"code": "1"}, channels=["sms"])
+    past = timezone.now() - timedelta(seconds=1)
+    Delivery.objects.update(expires_at=past)
+    for done in (2, 4, 5):
+        sweeping.expire_pending()
+        assert states()["expired"] == done
+    for done in (2, 4, 5):
+        sweeping.erase_secrets()
+        assert Notification.objects.filter(secrets=None).count() == done
+    Delivery.objects.update(state=State.UNCERTAIN, due_at=past)
+    for done in (2, 4, 5):
+        sweeping.settle_uncertain()
+        assert states()["pending"] == done
+    Delivery.objects.update(state=State.FAILED, fallback_at=past)
+    for left in (4, 3, 2, 1, 0):
+        sweeping.consider_fallbacks()
+        assert Delivery.objects.filter(fallback_at__isnull=False).count() == left
+
+
+@pytest.mark.usefixtures("impatient")
+def test_fallbacks_that_cannot_be_considered_do_not_keep_others_waiting(
+    sandbox: SandboxProcess, person: Callable[..., User]
+) -> None:
+    past = timezone.now() - timedelta(seconds=9)
+    for number in range(2):
+        notify(person(phone=f"+491511234930{number}"), "login-code", {"code": "1"})
+    Delivery.objects.update(state=State.FAILED, fallback_at=past - timedelta(seconds=9))
+    Category.objects.filter(slug="login").update(slug="renamed")
+    whole = notify(person("token-whole-01", email="whole@example.com"), "price-alert", {"product": "Bell"})
+    whole.deliveries.update(state=State.FAILED, fallback_at=past)
+    for _ in range(3):
+        sweeping.consider_fallbacks()
+    assert whole.deliveries.filter(channel="email").exists()
+    later = Delivery.objects.filter(channel="sms", fallback_at__gt=timezone.now() + timedelta(seconds=30))
+    assert later.count() == 2
 
 
 def test_a_category_that_is_gone_stops_only_its_own_messages(
