@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from .. import conf
 from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, UncertainPolicy
 from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
+from ..models.deadlines import is_away
 from ..models.delivery_queries import standing_of
 from ..models.partitions import ensure_partitions
 from ..rules.fallback import has_failed
@@ -64,13 +65,8 @@ def sweep(holder: str) -> bool:
         if cursor.fetchone() is None:
             return False
     for repair in _REPAIRS:
-        try:
+        with _guarded(repair.__name__):
             repair()
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            # One repair that fails must not keep the others from running; the next round tries again.
-            logger.exception("sweep: %s failed", repair.__name__, exc_info=unquoted(error))
     return True
 
 
@@ -139,10 +135,11 @@ def expire_pending() -> None:
 def consider_fallbacks() -> None:
     """Judge every recipient whose next channel is due to be considered."""
     for key in in_time(_due_fallbacks()):
-        with _guarded("the fallback", key):
+        try:
             fall_back(key)
-            continue
-        _postpone(key)
+        except Exception as error:  # noqa: BLE001
+            _tell(f"the fallback of {key}", error)
+            _postpone(key)
 
 
 def _due_fallbacks() -> Iterator[UUID]:
@@ -197,7 +194,7 @@ def continue_broadcasts() -> None:
     """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
     for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
         if made.send_at is None or made.send_at <= Delivery.objects.database_now():
-            with _guarded("broadcast", made.pk):
+            with _guarded(f"broadcast {made.pk}"):
                 wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     # A worker that still read "paused" may have parked rows after the resume.
     parked = Delivery.objects.filter(
@@ -248,14 +245,18 @@ def keep_tidy() -> None:
 
 
 @contextmanager
-def _guarded(what: str, key: object) -> Iterator[None]:
-    """Let one row that cannot be repaired keep no other from it; it is told of and tried again later."""
+def _guarded(what: str) -> Iterator[None]:
+    """Let one repair, or one row, that fails keep no other from its turn; it is told of and tried again later."""
     try:
         yield
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        logger.exception("sweep: %s of %s failed", what, key, exc_info=unquoted(error))
+    except Exception as error:  # noqa: BLE001
+        _tell(what, error)
+
+
+def _tell(what: str, error: Exception) -> None:
+    if is_away(error):
+        raise error
+    logger.error("sweep: %s failed", what, exc_info=unquoted(error))
 
 
 def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:
