@@ -24,6 +24,7 @@ from . import conf, jobs
 from .enums import Channel
 from .flows.stopping import stopping
 from .flows.sweep import sweep
+from .models.deadlines import set_deadlines
 from .rules.masking import unquoted
 
 logger = logging.getLogger("notifications.workers")
@@ -76,6 +77,7 @@ class ChannelWorker(SimpleWorker):
             logging_level = "WARNING"
         # On stderr, since a project without logging of its own would show nothing at all.
         sys.stderr.write(f"Carillon worker {jobs.worker_name()} serves {', '.join(jobs.served)}. Ctrl-C stops it.\n")
+        set_deadlines()
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
         try:

@@ -110,7 +110,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "application_name": "carillon",
-    # No statement_timeout here: migrations and retention share this connection. Ours that need one set it locally.
+    # No statement_timeout here: migrations share this connection. Workers set theirs, what else needs one does locally.
     **DATABASES["default"].get("OPTIONS", {}),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

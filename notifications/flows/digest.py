@@ -20,6 +20,7 @@ from .compose import channels_with_words, compose
 from .people import person_of
 from .plan import plan
 from .templates import published
+from .time_box import in_time
 from .unsubscribe import links_of
 
 logger = logging.getLogger("notifications.digest")
@@ -36,7 +37,7 @@ class _CategoryGone(Exception):
 
 
 def close_digests() -> int:
-    """Make notifications of the digests that are due and return how many there were.
+    """Make notifications of the digests that are due and return how many there were, as far as time allows.
 
     Each is closed in a transaction of its own, under its lock: whoever would join it at this moment waits for the
     lock, finds it closed and joins the next one. One that cannot be closed stays as it is, with what it gathered, and
@@ -44,7 +45,7 @@ def close_digests() -> int:
     """
     done = 0
     due = Digest.objects.due().exclude(pk__in=_kept_waiting()).order_by("due_at")
-    for key, category in list(due.values_list("pk", "category")[:_MOST_DIGESTS]):
+    for key, category in in_time(list(due.values_list("pk", "category")[:_MOST_DIGESTS])):
         try:
             done += _close_one(key)
         except (OperationalError, InterfaceError):

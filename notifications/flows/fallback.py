@@ -43,11 +43,13 @@ def fall_back(delivery_id: UUID) -> bool:
             notification.expires_at is not None and notification.expires_at <= now
         )
         go = verdict.fall_back and follows and not over
+        again_at = None if go else verdict.again_at
+        # A step that was given up asks for nothing any more; a timer left on it would be due for ever.
         record(
             Change(
-                row.pk, standing_of(row), replace(standing_of(row), fallback_at=verdict.again_at if not go else None)
+                row.pk, standing_of(row), replace(standing_of(row), fallback_at=again_at if row.step == step else None)
             )
-            for row in current
+            for row in rows
             if row.fallback_at is not None and row.state != State.SENDING
         )
         if go:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import uuid4
 
-from django.db import connection
+from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 from pybreaker import STATE_CLOSED, STATE_OPEN, CircuitBreaker, CircuitBreakerListener, CircuitBreakerState
 
@@ -55,9 +55,18 @@ class _AlertWhenOpen(CircuitBreakerListener):
     def state_change(
         self, cb: CircuitBreaker, old_state: CircuitBreakerState | None, new_state: CircuitBreakerState
     ) -> None:
-        """Raise an alert on the way into open."""
-        if new_state.name == STATE_OPEN:
-            raise_alert("breaker_open", cb.name or "", _OPEN)
+        """Raise an alert on the way into open.
+
+        Whoever notices it may hold answers of sends that nobody else knows: these must not go with the alert. Should
+        the provider go on failing, it opens again after its next probe, and is told of then.
+        """
+        if new_state.name != STATE_OPEN:
+            return
+        try:
+            with transaction.atomic():  # a claim may be under way, which a failed statement would end
+                raise_alert("breaker_open", cb.name or "", _OPEN)
+        except Error as error:
+            logger.warning("%s: breaker open; no alert, the database is away: %s", cb.name, type(error).__name__)
 
 
 class _Holds:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 
 from .. import conf
@@ -188,8 +188,9 @@ class Outcomes:
         for delivery_id in due:
             try:
                 fall_back(delivery_id)
-            except DatabaseError:
-                logger.warning("delivery %s: the sweeper will consider its fallback", delivery_id)
+            except Exception as error:  # noqa: BLE001 - whatever it is, answers of others are still in flight here
+                told = "delivery %s: the sweeper will consider its fallback: %s"
+                logger.warning(told, delivery_id, type(error).__name__)
                 return
 
     def _give_up(self) -> None:

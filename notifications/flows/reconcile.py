@@ -21,7 +21,7 @@ from .degraded import count_delivered
 from .fallback import fall_back
 from .record import record
 from .reported import act_on_receipts
-from .undelivered import RETRIED, Retries
+from .undelivered import RETRIED, Retries, steps_beside
 
 BATCH = 500
 AGAIN = timedelta(seconds=1)
@@ -141,7 +141,17 @@ def _with_fallback(rows: Sequence[Delivery], changes: Sequence[Change], now: dat
         if category is not None:
             after = _timer(after, now, category, row.expires_at)
         result.append(replace(change, after=after))
-    return result
+    given_up = _given_up([row_of[change.delivery_id] for change in result if change.after.fallback_at is not None])
+    return [
+        replace(change, after=replace(change.after, fallback_at=None)) if change.delivery_id in given_up else change
+        for change in result
+    ]
+
+
+def _given_up(rows: Sequence[Delivery]) -> frozenset[UUID]:
+    """Return which of these rows were replaced by a later step: whether that falls back is no concern of theirs."""
+    beside = steps_beside(rows)
+    return frozenset(row.pk for row in rows if any(step > row.step for step, _ in beside[row.pk]))
 
 
 def _timer(after: Standing, now: datetime, category: Category, expires_at: datetime | None) -> Standing:

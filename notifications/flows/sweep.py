@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from .. import conf
 from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, UncertainPolicy
 from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
+from ..models.deadlines import is_away
 from ..models.delivery_queries import standing_of
 from ..models.partitions import ensure_partitions
 from ..rules.fallback import has_failed
@@ -34,11 +36,13 @@ from .launch import wake_planner
 from .outcomes import release_claim
 from .record import record
 from .replay import continue_replays
+from .time_box import in_time, turns
 from .watch import keep_watch
 
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
 _TIDY_SECONDS = 60.0
+_AGAIN = timedelta(minutes=1)
 UNSERVED_SECONDS = 60
 _tidied_at = float("-inf")
 _LEAD = """
@@ -61,21 +65,17 @@ def sweep(holder: str) -> bool:
         if cursor.fetchone() is None:
             return False
     for repair in _REPAIRS:
-        try:
+        with _guarded(repair.__name__):
             repair()
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            # One repair that fails must not keep the others from running; the next round tries again.
-            logger.exception("sweep: %s failed", repair.__name__, exc_info=unquoted(error))
     return True
 
 
 def expire_leases() -> None:
     """Take the claims of workers that stopped renewing: unstarted rows go back, started ones are uncertain."""
-    for claim_id in Claim.objects.filter(lease_expires_at__lt=Now()).values_list("pk", flat=True)[:_BATCH]:
+    late = Claim.objects.filter(lease_expires_at__lt=Now())
+    for claim_id in in_time(list(late.values_list("pk", flat=True)[:_BATCH])):
         with transaction.atomic():
-            held = Claim.objects.select_for_update().filter(pk=claim_id, lease_expires_at__lt=Now()).first()
+            held = late.select_for_update(skip_locked=True).filter(pk=claim_id).first()
             if held is None:
                 continue
             rows = Delivery.objects.lock_some(Q(claim_id=claim_id, state=State.SENDING), 10 * _BATCH)
@@ -134,10 +134,31 @@ def expire_pending() -> None:
 
 def consider_fallbacks() -> None:
     """Judge every recipient whose next channel is due to be considered."""
-    due = Delivery.objects.filter(fallback_at__lte=Now()).exclude(state=State.SENDING).order_by("fallback_at")
-    for key in list(due.values_list("pk", flat=True)[:_BATCH]):
-        with _guarded("the fallback", key):
+    for key in in_time(_due_fallbacks()):
+        try:
             fall_back(key)
+        except Exception as error:  # noqa: BLE001
+            _tell(f"the fallback of {key}", error)
+            _postpone(key)
+
+
+def _due_fallbacks() -> Iterator[UUID]:
+    """Yield what has been due longest, passing over what others hold; what was considered is not due any more."""
+    due = Delivery.objects.filter(fallback_at__lte=Now()).exclude(state=State.SENDING).order_by("fallback_at")
+    while True:
+        with transaction.atomic():
+            keys = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[:_BATCH])
+        if not keys:
+            return
+        yield from keys
+
+
+def _postpone(key: UUID) -> None:
+    """Look at a fallback that failed in a minute again: those that fail must not stand before all others for ever."""
+    with transaction.atomic():
+        rows = [row for row in Delivery.objects.lock_some(Q(pk=key), 1) if row.state != State.SENDING]
+        later = Delivery.objects.database_now() + _AGAIN
+        record(Change(row.pk, standing_of(row), replace(standing_of(row), fallback_at=later)) for row in rows)
 
 
 def wake_due() -> None:
@@ -173,7 +194,7 @@ def continue_broadcasts() -> None:
     """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
     for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
         if made.send_at is None or made.send_at <= Delivery.objects.database_now():
-            with _guarded("broadcast", made.pk):
+            with _guarded(f"broadcast {made.pk}"):
                 wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     # A worker that still read "paused" may have parked rows after the resume.
     parked = Delivery.objects.filter(
@@ -199,7 +220,13 @@ def erase_secrets() -> None:
         Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False) | unconfirmed,
         notification_id=OuterRef("pk"),
     )
-    Notification.objects.filter(Q(expires_at__lte=Now()) | ~Exists(needed), secrets__isnull=False).update(secrets=None)
+    used = Notification.objects.filter(Q(expires_at__lte=Now()) | ~Exists(needed), secrets__isnull=False).order_by()
+    for _ in turns():
+        with transaction.atomic():
+            keys = list(used.select_for_update(skip_locked=True).values_list("pk", flat=True)[:_BATCH])
+            Notification.objects.filter(pk__in=keys).update(secrets=None)
+        if len(keys) < _BATCH:
+            return
 
 
 def keep_tidy() -> None:
@@ -218,18 +245,22 @@ def keep_tidy() -> None:
 
 
 @contextmanager
-def _guarded(what: str, key: object) -> Iterator[None]:
-    """Let one row that cannot be repaired keep no other from it; it is told of and tried again later."""
+def _guarded(what: str) -> Iterator[None]:
+    """Let one repair, or one row, that fails keep no other from its turn; it is told of and tried again later."""
     try:
         yield
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        logger.exception("sweep: %s of %s failed", what, key, exc_info=unquoted(error))
+    except Exception as error:  # noqa: BLE001
+        _tell(what, error)
+
+
+def _tell(what: str, error: Exception) -> None:
+    if is_away(error):
+        raise error
+    logger.error("sweep: %s failed", what, exc_info=unquoted(error))
 
 
 def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:
-    while True:
+    for _ in turns():
         with transaction.atomic():
             rows = Delivery.objects.lock_some(condition, _BATCH)
             if not rows:

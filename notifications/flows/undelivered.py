@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..enums import BroadcastStatus, ReceiptKind
+from ..enums import BroadcastStatus, ReceiptKind, State
 from ..models import Broadcast, Delivery, Notification, Receipt, Template
+from ..models.console_queries import siblings
+from ..rules.dead_letters import overtaken
 from ..rules.standing import Standing
 from ..rules.undelivered import Row, tried_again
 
@@ -26,6 +28,7 @@ class Retries:
         used = earlier.values_list("delivery_id", flat=True) if asking else ()
         self._used: Counter[UUID | None] = Counter(used)
         self._over = _over(asking) if asking else frozenset()
+        self._overtaken = _overtaken(asking)
         # Jitter must differ between workers, not be unpredictable to an attacker.
         self._draw = random.Random()  # noqa: S311
 
@@ -38,6 +41,7 @@ class Retries:
             unreachable=receipt.deactivate_after > 1,
             misconfigured=receipt.misconfigured,
             used=self._used[row.pk],
+            overtaken=row.pk in self._overtaken,
         )
         after = tried_again(failed, said, row.expires_at, now, self._draw)
         self._used[row.pk] += after != failed
@@ -47,6 +51,22 @@ class Retries:
 def asks_for_retry(receipt: Receipt) -> bool:
     """Whether a receipt is of a kind that another attempt may follow."""
     return receipt.kind == ReceiptKind.UNDELIVERED and bool(receipt.retries or receipt.misconfigured)
+
+
+def steps_beside(rows: Sequence[Delivery]) -> Mapping[UUID, Sequence[tuple[int, State]]]:
+    """Return by id (step, state) of every delivery of the same notification to the same recipient.
+
+    Exact for rows that are locked: who falls back locks all of them before it plans the next step.
+    """
+    beside: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
+    for notification_id, recipient, step, state in siblings({(row.notification_id, row.recipient) for row in rows}):
+        beside[notification_id, recipient].append((step, State(state)))
+    return {row.pk: beside[row.notification_id, row.recipient] for row in rows}
+
+
+def _overtaken(rows: Sequence[Delivery]) -> frozenset[UUID]:
+    beside = steps_beside(rows)
+    return frozenset(row.pk for row in rows if overtaken(row.step, beside[row.pk]) is not None)
 
 
 def _over(rows: Sequence[Delivery]) -> frozenset[UUID]:

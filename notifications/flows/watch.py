@@ -6,11 +6,11 @@ import logging
 import time
 from datetime import timedelta
 
-from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
 from .. import conf
 from ..models import AddressTrouble, Delivery, PruningTally, Receipt
+from ..models.deadlines import is_away
 from ..rules.masking import unquoted
 from ..rules.undelivered import UNREACHABLE_WITHIN, is_filtered_too_often
 from .alerts import raise_alert
@@ -36,9 +36,9 @@ def keep_watch() -> None:
     for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, apply_retention):
         try:
             duty()
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if is_away(error):
+                raise
             logger.exception("sweep: %s failed", duty.__name__, exc_info=unquoted(error))
 
 

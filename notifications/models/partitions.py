@@ -123,6 +123,8 @@ def _make(using: str, table: str, name: str, start: datetime) -> bool:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
         if cursor.fetchone()[0]:
             return False
+        # Moving what the DEFAULT partition caught may take its time, but nobody must wait behind us for a lock.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)')
         cursor.execute(
             f'WITH moved AS (DELETE FROM "{table}_default" WHERE id >= %s AND id < %s RETURNING *) '  # noqa: S608

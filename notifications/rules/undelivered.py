@@ -18,12 +18,16 @@ MISCONFIGURED_RETRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the provider's table says of such a report; `used` counts the retries that reports have led to already."""
+    """What the provider's table says of such a report; `used` counts the retries that reports have led to already.
+
+    `overtaken` says that another channel has reached the recipient meanwhile, or is about to.
+    """
 
     retries: int
     unreachable: bool
     misconfigured: bool
     used: int
+    overtaken: bool = False
 
 
 def tried_again(
@@ -32,10 +36,11 @@ def tried_again(
     """Return where the delivery waits for another attempt, or `failed` as it is if there is none.
 
     The provider says that the message did not arrive, so the next attempt is no duplicate; and it begins a new
-    generation, since a provider that honours our key would take it for the one that failed.
+    generation, since a provider that honours our key would take it for the one that failed. What a fallback has
+    replaced is left alone: the recipient would get both, and neither marked.
     """
     most = max(row.retries, MISCONFIGURED_RETRIES if row.misconfigured else 0)
-    if failed.state != State.FAILED or row.used >= most:
+    if failed.state != State.FAILED or row.used >= most or row.overtaken:
         return failed
     least = UNREACHABLE_WAIT if row.unreachable else CARRIER_WAIT * 2**row.used
     due_at = now + least + timedelta(seconds=draw.uniform(0, least.total_seconds()))

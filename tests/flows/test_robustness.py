@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from notifications import Address, notify, wakeups
@@ -16,13 +17,15 @@ from notifications.flows import gate
 from notifications.flows import outcomes as outcomes_flow
 from notifications.flows import sweep as sweeping
 from notifications.flows.claim import Batch, claim
+from notifications.flows.declare import load_declarations
 from notifications.flows.deliver import deliver
 from notifications.flows.record import record
 from notifications.flows.release import release
 from notifications.messages import OutboundMessage, SendResult
-from notifications.models import Alert, Category, Claim, Delivery, ProviderHold
+from notifications.models import Alert, Category, Claim, Delivery, Notification, ProviderHold
 from notifications.models.delivery_queries import standing_of
-from notifications.rules.standing import Change
+from notifications.providers.base import Adapter
+from notifications.rules.standing import Change, Standing
 from notifications.rules.transitions import ended
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -82,6 +85,36 @@ def test_one_result_that_cannot_be_recorded_is_doubted_alone(batch: Batch, monke
     assert Delivery.objects.get(pk=bad).reason == Reason.LEASE_EXPIRED
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("then", ["an alert", "a fallback"])
+def test_a_connection_that_ends_right_after_a_write_costs_no_result(
+    sandbox: SandboxProcess, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """What was answered meanwhile is recorded all the same; only the next step is left to others."""
+    load_declarations()
+    token = "dead" if then == "a fallback" else "token"
+    for number in range(3):
+        notify(person(f"{token}-ends-{number}"), "price-alert", {"product": "Bell"})
+    claimed = claim(Channel.PUSH, LANES, "test")
+    assert claimed.batch is not None
+    if then == "an alert":
+        # As another process opens it, which this one notices when it reports.
+        gate.breaker("fcm")._storage.step("force", "open")
+    count_sent = outcomes_flow.count_sent
+
+    def end_connection(adapter: Adapter, standings: Iterable[Standing]) -> None:
+        connection.connection.close()
+        count_sent(adapter, standings)
+
+    monkeypatch.setattr(outcomes_flow, "count_sent", end_connection)
+    monkeypatch.setattr(outcomes_flow, "_GROUP", 1)
+    deliver(claimed.batch, lambda: True)
+    connection.close()
+    assert states() == {"sent" if then == "an alert" else "failed": 3}
+    assert not Delivery.objects.filter(possible_duplicate=True).exists()
+    assert not Claim.objects.exists()
+
+
 def test_a_row_under_a_claim_that_is_gone_is_found(batch: Batch) -> None:
     Claim.objects.all().delete()
     sweeping.adopt_orphans()
@@ -112,6 +145,53 @@ def test_doubt_that_ends_in_a_dead_letter_falls_back(sandbox: SandboxProcess, pe
     work()
     found = dict(Delivery.objects.filter(notification=sent).values_list("channel", "state"))
     assert found == {"sms": "dead", "email": "sent"}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairs that give way after their first turn, which is two rows."""
+    monkeypatch.setattr("notifications.conf.REPAIR_SECONDS", 0.0)
+    monkeypatch.setattr(sweeping, "_BATCH", 2)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_repair_gives_way_however_much_is_due(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
+    for number in range(5):
+        notify(person(phone=f"+491511234920{number}"), "login-code", {"code": "1"}, channels=["sms"])
+    past = timezone.now() - timedelta(seconds=1)
+    Delivery.objects.update(expires_at=past)
+    for done in (2, 4, 5):
+        sweeping.expire_pending()
+        assert states()["expired"] == done
+    for done in (2, 4, 5):
+        sweeping.erase_secrets()
+        assert Notification.objects.filter(secrets=None).count() == done
+    Delivery.objects.update(state=State.UNCERTAIN, due_at=past)
+    for done in (2, 4, 5):
+        sweeping.settle_uncertain()
+        assert states()["pending"] == done
+    Delivery.objects.update(state=State.FAILED, fallback_at=past)
+    for left in (4, 3, 2, 1, 0):
+        sweeping.consider_fallbacks()
+        assert Delivery.objects.filter(fallback_at__isnull=False).count() == left
+
+
+@pytest.mark.usefixtures("impatient")
+def test_fallbacks_that_cannot_be_considered_do_not_keep_others_waiting(
+    sandbox: SandboxProcess, person: Callable[..., User]
+) -> None:
+    past = timezone.now() - timedelta(seconds=9)
+    for number in range(2):
+        notify(person(phone=f"+491511234930{number}"), "login-code", {"code": "1"})
+    Delivery.objects.update(state=State.FAILED, fallback_at=past - timedelta(seconds=9))
+    Category.objects.filter(slug="login").update(slug="renamed")
+    whole = notify(person("token-whole-01", email="whole@example.com"), "price-alert", {"product": "Bell"})
+    whole.deliveries.update(state=State.FAILED, fallback_at=past)
+    for _ in range(3):
+        sweeping.consider_fallbacks()
+    assert whole.deliveries.filter(channel="email").exists()
+    later = Delivery.objects.filter(channel="sms", fallback_at__gt=timezone.now() + timedelta(seconds=30))
+    assert later.count() == 2
 
 
 def test_a_category_that_is_gone_stops_only_its_own_messages(

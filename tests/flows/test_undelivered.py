@@ -15,18 +15,20 @@ from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from notifications import Address, notify
-from notifications.enums import DeactivatedReason, Reason, State, SuppressionCause
+from notifications.enums import DeactivatedReason, NotificationStatus, Reason, State, SuppressionCause
 from notifications.flows import cancel as cancelling
 from notifications.flows import gate, watch
 from notifications.flows import sweep as sweeping
 from notifications.flows.devices import Registration, register
 from notifications.flows.receive import receive
 from notifications.flows.reconcile import reconcile
+from notifications.flows.status import status_of
 from notifications.flows.suppress import suppress
 from notifications.messages import WebhookRequest
 from notifications.models import (
     AddressTrouble,
     Alert,
+    Category,
     Delivery,
     DeliveryEvent,
     Notification,
@@ -194,6 +196,62 @@ def test_the_next_channel_and_the_retry_never_both(sandbox: SandboxProcess, pers
     email = Delivery.objects.get(notification=made, channel="email")
     assert (email.state, email.possible_duplicate) == (State.SENT, False)
     assert sent_of(sandbox, row) == 1
+
+
+@pytest.fixture
+def replaced(person: Make) -> Delivery:
+    """An SMS that was sent, never confirmed, and replaced by an email."""
+    Category.objects.update(fallback_after=timedelta(seconds=30))
+    made = notify(person(phone=NUMBER, email="either@example.com"), "login-code", {"code": "1"}, ttl=7_200)
+    work()
+    row = Delivery.objects.get(notification=made)
+    Delivery.objects.filter(pk=row.pk, state=State.SENT).update(fallback_at=timezone.now())
+    sweeping.consider_fallbacks()
+    work()
+    assert dict(made.deliveries.values_list("channel", "state")) == {"sms": "sent", "email": "sent"}
+    # Nobody looks at the email again, so that only the SMS can keep the notification from its end.
+    made.deliveries.filter(channel="email").update(fallback_at=None)
+    return row
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.CANCELLED, State.UNCERTAIN])
+def test_a_report_on_a_channel_that_was_given_up_sets_no_timer(replaced: Delivery, state: State) -> None:
+    Delivery.objects.filter(pk=replaced.pk).update(state=state, fallback_at=None)
+    kind = "undelivered" if state == State.SENT else "bounced"
+    Receipt.objects.create(
+        provider="twilio", event_key="late", kind=kind, delivery_id=replaced.pk, received_at=timezone.now(),
+        due_at=timezone.now() - timedelta(seconds=1),
+    )  # fmt: skip
+    assert reconcile() == 1
+    replaced.refresh_from_db()
+    assert (replaced.state, replaced.fallback_at) == (State.FAILED if state == State.SENT else State.BOUNCED, None)
+    made = Notification.objects.get(pk=replaced.notification_id)
+    assert status_of(made, list(made.deliveries.all())) == NotificationStatus.DONE
+
+
+def test_a_timer_of_a_channel_that_was_given_up_is_cleared(replaced: Delivery) -> None:
+    for state in (State.FAILED, State.CANCELLED):
+        Delivery.objects.filter(pk=replaced.pk).update(state=state, fallback_at=timezone.now())
+        sweeping.consider_fallbacks()
+        replaced.refresh_from_db()
+        assert replaced.fallback_at is None
+
+
+@pytest.mark.parametrize("code", ["30001", "30003", "30008"])
+def test_what_another_channel_has_replaced_is_not_tried_again(replaced: Delivery, code: str) -> None:
+    email = Delivery.objects.filter(notification=replaced.notification_id, channel="email")
+    for state in (State.PENDING, State.SENT, State.DELIVERED):
+        email.update(state=state)
+        Delivery.objects.filter(pk=replaced.pk).update(state=State.SENT)
+        assert report(replaced, code=code).verdict == "applied"
+        assert (replaced.state, replaced.reason, replaced.fallback_at) == (State.FAILED, Reason.REFUSED, None)
+    assert email.count() == 1
+
+
+def test_where_the_other_channel_failed_too_it_is_tried_again(replaced: Delivery) -> None:
+    Delivery.objects.filter(notification=replaced.notification_id, channel="email").update(state=State.BOUNCED)
+    assert report(replaced, code="30008").verdict == "retried"
+    assert (replaced.state, replaced.fallback_at) == (State.PENDING, None)
 
 
 def test_three_in_a_row_cost_the_device_and_one_that_arrives_forgives(person: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,7 @@ def test_it_is_tried_again_later_and_is_no_duplicate(row: Row, least: int, most:
         (Row(retries=2, unreachable=False, misconfigured=False, used=2), None),
         (Row(retries=1, unreachable=True, misconfigured=False, used=1), None),
         (Row(retries=0, unreachable=False, misconfigured=True, used=2), None),
+        (replace(CARRIER, overtaken=True), None),  # the recipient would get it on both channels
         (HANDSET, 10),  # a code that expires before the handset is asked again
     ],
 )

@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 from notifications.flows.stopping import stopping
 from notifications.flows.sweep import sweep
 from notifications.jobs import worker_name
+from notifications.models.deadlines import set_deadlines
 from notifications.workers import Sweeper
 
 from .base import Console, Subcommand
@@ -28,6 +29,7 @@ class Sweep(Subcommand):
 
     def run(self, console: Console, options: Mapping[str, object]) -> int:
         """Sweep; SIGTERM and SIGINT let the round that is under way finish."""
+        set_deadlines()
         if options["once"]:
             led = sweep(worker_name())
             console.note("Swept once." if led else "Another process leads and sweeps; nothing was done.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
 from notifications.conf import RouteEntry
@@ -155,6 +156,13 @@ def _undelivered(expires: timedelta | None) -> str:
     return "stays failed" if after == failed else f"tried again in {after.due_at - NOON}"
 
 
+def _replaced(others: Sequence[tuple[int, State]]) -> str:
+    """Answer for a carrier's report on a first step beside others."""
+    failed = at(S.FAILED, R.REFUSED)
+    row = Row(retries=2, unreachable=False, misconfigured=False, used=0, overtaken=overtaken(0, others) is not None)
+    return tried_again(failed, row, None, NOON, _Latest()).state.value
+
+
 def _limit(kind: ReceiptKind, channel: Channel, deactivate_after: int) -> str:
     limit = limit_of(kind, channel, deactivate_after)
     return f"{limit.count} of {limit.cause.value}" if limit else "counts towards none"
@@ -166,6 +174,15 @@ UNDELIVERED = [
         ("no time to live", None, "tried again in 0:02:00"),
         ("its time to live ends the microsecond after", TWO_MINUTES + timedelta.resolution, "tried again in 0:02:00"),
         ("its time to live ends then", TWO_MINUTES, "stays failed"),
+    ]),
+    *table("undelivered, beside other channels", _replaced, [
+        ("none", [], "pending"),
+        ("another device of the same step", [(0, S.SENT)], "pending"),
+        ("the next one waits", [(0, S.FAILED), (1, S.PENDING)], "failed"),
+        ("the next one was sent", [(1, S.SENT)], "failed"),
+        ("the next one arrived", [(1, S.DELIVERED)], "failed"),
+        ("the next one failed as well", [(1, S.FAILED)], "pending"),
+        ("the next one reaches nobody", [(1, S.SKIPPED)], "pending"),
     ]),
     *table("limit of reports", _limit, [
         ("undelivered, two are too many", K.UNDELIVERED, Channel.SMS, 2, "2 of unreachable"),
