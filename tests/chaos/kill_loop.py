@@ -20,11 +20,11 @@ EVENTS_SQL = "SELECT detail, count(*) FROM carillon_deliveryevent WHERE state = 
 
 def run(run: Run) -> list[Figure]:
     """Kill while messages go out."""
-    return [kill_loop(run, messages=run.size(10_000, 320), kills=run.size(300, 12))]
+    return [kill_loop(run, messages=run.size(10_000, 320), kills=run.size(300, 12), rate=run.size(50, 80))]
 
 
-def kill_loop(run: Run, *, messages: int, kills: int) -> Figure:
-    """Send so many messages during so many kills and judge what came of it."""
+def kill_loop(run: Run, *, messages: int, kills: int, rate: int) -> Figure:
+    """Send so many messages at a rate and during so many kills and judge what came of it."""
     by_call = messages // 10
     over_http = messages - by_call
     quiet = run.size(120, 45)
@@ -36,7 +36,6 @@ def kill_loop(run: Run, *, messages: int, kills: int) -> Figure:
         stack.add_worker("forking-1", *FORKING)
         key = deployment.host("prepare", str(over_http))
         stack.wait_until_up()
-        rate = run.size(50, 80)
         calls_book = run.folder / "calls.jsonl"
         numbers = (str(over_http), str(by_call), str(rate / 10))
         stack.add("calls", "-m", "tests.chaos.host", "calls", str(calls_book), *numbers, once=True)

@@ -33,7 +33,7 @@ def test_a_sender_as_the_textbook_has_it_is_caught(ground: Path) -> None:
 
 
 def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
-    figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5)
+    figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5, rate=12)
     assert figure.passed, figure.detail
     assert figure.detail["sigkills"] == 5
 
