@@ -1,7 +1,8 @@
 """Crash points: counts every step to PostgreSQL, Redis and a provider, and sends this process a signal at one of them.
 
 The product knows nothing of it: Django's cursor and commit, redis-py's connection, the HTTP connection under
-`requests` and aiohttp's request are wrapped from outside, in a process that exists for one crash.
+`requests`, aiohttp's request and the connection to a mail server are wrapped from outside, in a process that exists for
+one crash.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from aiohttp.client_reqrep import ClientRequest
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from notifications.providers import smtp_connection
 from notifications.providers.transport import OneRequestAdapter
 
 BEFORE, AFTER = "before", "after"
 Hit = Callable[[str, str, str], None]
-"""Called with when ("before", "after"), what ("database", "commit", "redis", "http"), and a word that names it."""
+"""Called with when ("before", "after"), what ("database", "commit", "redis", "http", "smtp"), and a word for it."""
 
 
 class Crash:
@@ -62,6 +64,8 @@ def install(hit: Hit) -> None:
     _around(http.client.HTTPConnection, "send", hit, "http", lambda *_: "requests", when=(BEFORE,))
     _around(OneRequestAdapter, "send", hit, "http", lambda *_: "requests", when=(AFTER,))
     _around_aiohttp(hit)
+    _around(smtp_connection.Connection, "send", hit, "smtp", lambda *_: "command", when=(BEFORE,))
+    _around(smtp_connection.Connection, "getreply", hit, "smtp", lambda *_: "answer", when=(AFTER,))
 
 
 def _verb(_: object, sql: object, *__: object) -> str:

@@ -37,15 +37,16 @@ from django.conf import settings
 from django.urls import get_resolver
 
 from notifications import conf
-from notifications.enums import OPEN_STATES, Channel, State
+from notifications.enums import OPEN_STATES, BroadcastStatus, Channel, State
 from notifications.flows import gate
+from notifications.flows.broadcast import plan_page
 from notifications.flows.drain import drain
 from notifications.flows.reconcile import reconcile
 from notifications.flows.sweep import sweep
-from notifications.models import Claim, Delivery
+from notifications.models import Broadcast, Claim, Delivery
 from notifications.sandbox.records import Accepted
 from tests.chaos.crash_points import Crash, Hit, install
-from tests.chaos.crash_targets import SHORT_DOUBT, SHORT_LEASE, TARGETS, Scene, Target, make_scene
+from tests.chaos.crash_targets import PAGE, SHORT_DOUBT, SHORT_LEASE, TARGETS, Scene, Target, make_scene
 
 
 HEAL_SECONDS = 60.0
@@ -103,7 +104,7 @@ class Rounds:
 
     def crash_everywhere(self, target: Target) -> Tally:
         """Crash (or stop) a target at its first boundary, its second, and so on until it gets through unharmed."""
-        _route_email("resend" if target.keyed else "email")
+        _route_email(target.email)
         tally, began = Tally(target.name, target.keyed), time.monotonic()
         at = self._first
         while at < MOST_POINTS:
@@ -179,6 +180,9 @@ class Rounds:
         for key, row in rows.items():
             times = accepts[key]
             made.again += row.attempt > 1
+            if target.refused == row.channel:
+                made.wrong += _wrong_with_refused(row, times)
+                continue
             if not times:
                 made.wrong.append(f"lost: {key} is {row.state} {row.reason}")
             if row.state in OPEN_STATES:
@@ -234,6 +238,13 @@ def _wrong_with_twice(row: Delivery, times: int, never: bool, in_doubt: bool) ->
         yield f"{row.pk} was taken twice in silence"
 
 
+def _wrong_with_refused(row: Delivery, times: int) -> Iterator[str]:
+    if times:
+        yield f"{row.pk} was taken {times} times, where the provider takes none"
+    if row.state in OPEN_STATES or not row.reason:
+        yield f"{row.pk} is {row.state} without having ended for a reason"
+
+
 def _unrecorded() -> set[UUID]:
     """Return what was declared as started, and of which nothing is recorded."""
     claims = dict(Claim.objects.values_list("pk", "started_upto"))
@@ -257,14 +268,22 @@ def _heal_forever(parents: Connection, orders: Connection) -> None:
         ends = time.monotonic() + HEAL_SECONDS
         while time.monotonic() < ends:
             sweep("healer")
+            for key in _unplanned():
+                while plan_page(key):
+                    pass
             for channel in Channel:
                 drain(channel, "healer", list(Channel))
             while reconcile():
                 pass
-            if not Delivery.objects.filter(state__in=OPEN_STATES).exists():
+            if not Delivery.objects.filter(state__in=OPEN_STATES).exists() and not _unplanned():
                 break
             time.sleep(SHORT_LEASE / 4)
         orders.send("")
+
+
+def _unplanned() -> list[UUID]:
+    unplanned = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)
+    return list(Broadcast.objects.filter(status__in=unplanned).values_list("pk", flat=True))
 
 
 def _route_email(provider: str) -> None:
@@ -288,9 +307,10 @@ def main(order: dict[str, Any]) -> None:
     """Crash what this lane was given and write down what came of it."""
     shorten_waits(SHORT_LEASE, SHORT_DOUBT)
     conf.START_GROUP = 1  # two messages are two groups
+    conf.PAGE_SIZE = PAGE  # a few members are several pages
     settings.NOTIFICATIONS = {
         **settings.NOTIFICATIONS,
-        "PROVIDERS": {**settings.NOTIFICATIONS["PROVIDERS"], "resend": order["resend"]},
+        "PROVIDERS": {**settings.NOTIFICATIONS["PROVIDERS"], **order["providers"]},
     }
     _warm_up()
     rounds = Rounds(Path(order["folder"]), Path(order["file"]), order["first"], order["stride"])

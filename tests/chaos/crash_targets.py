@@ -1,4 +1,4 @@
-"""What is crashed at every boundary: the doors, a worker's drain of each channel, the sweeper, and receipts."""
+"""What is crashed at every boundary: doors, drains of each channel, fallback, a broadcast's plan, sweeper, receipts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from django.db import transaction
 from django.test import Client
 from rq.serializers import JSONSerializer
 
-from notifications import Address, jobs, notify, workers
+from notifications import Address, broadcast, jobs, notify, workers
 from notifications.enums import Channel
 from notifications.flows.devices import Registration, register
 from notifications.flows.keys import create_key
 from notifications.flows.reconcile import reconcile
 from notifications.flows.sweep import sweep
-from notifications.models import Delivery, Receipt
+from notifications.models import Broadcast, Delivery, Receipt
 from notifications.sandbox.twilio_webhooks import sign
 from project.shop.models import Follow
+from project.shop.notifications import followers
 
 SHORT_LEASE = 0.3
 SHORT_DOUBT = 0.05
+PAGE = 1  # of a broadcast's plan
+_UNREACHABLE = "+15005550002"  # Twilio's own: it cannot be reached, and that is no reason to suppress it
 
 
 @dataclass
@@ -72,8 +75,12 @@ class Target:
     prepare: Callable[[Scene], None] = nothing
     afterwards: Callable[[Scene], None] = nothing
     check: Callable[[Scene], Sequence[str]] = field(default=lambda _: ())
+    email: str = "email"
+    """The provider that email goes through."""
     keyed: bool = False
     told_to_stop: bool = False
+    refused: Channel | None = None
+    """The channel whose provider takes nothing of this target's: its deliveries must end with a reason, unsent."""
     beforehand: Literal["", "sent", "left behind"] = ""
     """What became of it before: nothing, all was sent, or a worker died just after a provider's first answer."""
 
@@ -157,6 +164,48 @@ def _run_worker(_: Scene) -> None:
     workers.ChannelWorker([queue], connection=queue.connection).work(burst=True, logging_level="WARNING")
 
 
+# --- Fallback -------------------------------------------------------------------------------------------------------
+def _ask_unreachable(scene: Scene) -> None:
+    made = notify(Address(sms=_UNREACHABLE, email=scene.mailbox), "login-code", {"code": "1"})
+    scene.acknowledge(made.pk)
+
+
+def _fell_back_once(scene: Scene) -> Sequence[str]:
+    states = list(Delivery.objects.filter(address=scene.mailbox).values_list("channel", "step", "state"))
+    return () if [row[:2] for row in states] == [("email", 1)] else (f"the fallback made {states}",)
+
+
+# --- A broadcast's plan ---------------------------------------------------------------------------------------------
+_FOLLOWERS = [f"follower-{number}" for number in range(3 * PAGE)]
+
+
+def _ask_followers(scene: Scene) -> None:
+    own = os.getpid()
+    people = list(User.objects.filter(username__in=[f"{name}-{own}" for name in _FOLLOWERS]))
+    if not people:
+        people = User.objects.bulk_create([User(username=f"{name}-{own}") for name in _FOLLOWERS])
+        for person in people:
+            register(person.pk, Registration(platform="android", address=f"token-{person.username}-{own:08d}"))
+    Follow.objects.bulk_create([Follow(user=person, author_id=scene.number) for person in people])
+    made = broadcast("new-post", followers(author_id=scene.number), {"title": "Bells"})
+    scene.acknowledge(made.notification_id)
+
+
+def _of(scene: Scene) -> Broadcast:
+    return Broadcast.objects.get(audience__params__author_id=scene.number)
+
+
+def _plan(scene: Scene) -> None:
+    jobs.plan_broadcast(str(_of(scene).pk))
+
+
+def _planned_each_once(scene: Scene) -> Sequence[str]:
+    made = _of(scene)
+    rows = Delivery.objects.filter(notification_id=made.notification_id).count()
+    counts = (made.members, made.planned, rows)
+    return () if set(counts) == {len(_FOLLOWERS)} else (f"members, planned and deliveries are {counts}",)
+
+
 # --- Sweeper --------------------------------------------------------------------------------------------------------
 def _sweep_twice(scene: Scene) -> None:
     sweep(f"doomed-{scene.number}")
@@ -210,7 +259,12 @@ TARGETS = (
     Target("drain push through FCM", _drain(Channel.PUSH), _ask_push),
     Target("drain sms through Twilio", _drain(Channel.SMS), _ask_sms),
     Target("drain email through Postmark", _drain(Channel.EMAIL), _ask_email),
-    Target("drain email through Resend", _drain(Channel.EMAIL), _ask_email, keyed=True),
+    Target("drain email through Resend", _drain(Channel.EMAIL), _ask_email, email="resend", keyed=True),
+    Target("drain email through SMTP", _drain(Channel.EMAIL), _ask_email, email="smtp"),
+    Target(
+        "fall back from sms to email", _drain(Channel.SMS), _ask_unreachable, check=_fell_back_once, refused=Channel.SMS
+    ),
+    Target("plan a broadcast", _plan, _ask_followers, check=_planned_each_once),
     Target("RQ worker", _run_worker, _ask_sms),
     Target("RQ worker, told to stop", _run_worker, _ask_sms, told_to_stop=True),
     Target("sweep", _sweep_twice, _ask_sms, beforehand="left behind"),

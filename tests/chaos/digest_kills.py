@@ -79,11 +79,11 @@ def digest_kills(run: Run, *, messages: int, kills: int, lasting: int) -> Figure
         asked = [line["key"] for line in read(book.path)]
         verdicts, letters = judge_addresses(deployment, asked)
         windows = deployment.database.rows(WINDOWS_SQL)
+        struck = [kill for kill in closing if kill is not None]
+        wrong_kills = killer.objections(struck)
         restarts = deployment.supervisor.restarts
         book.close()
     one_window = len(windows) == FOLLOWERS and all(number == 1 for _, number, _ in windows)
-    struck = [kill for kill in closing if kill is not None]
-    bound = killer.bound + sum(len(kill.held) for kill in struck)
     copies = sum(verdict.copies for verdict in verdicts.values())
     passed = (
         all_acknowledged
@@ -91,9 +91,8 @@ def digest_kills(run: Run, *, messages: int, kills: int, lasting: int) -> Figure
         and not still_open
         and len(asked) == messages
         and one_window
-        and len(killer.kills) + len(struck) >= kills
+        and not wrong_kills
         and len(letters[token(0)]) > 1
-        and copies <= bound
         and all(verdict.clean for verdict in verdicts.values())
     )
     detail = {
@@ -108,7 +107,8 @@ def digest_kills(run: Run, *, messages: int, kills: int, lasting: int) -> Figure
         "throttle_windows": windows,
         "leaders_killed_as_a_window_closed": len(struck),
         "copies_in_all": copies,
-        "copies_allowed": bound,
+        "started_and_unrecorded_in_all": killer.bound + sum(len(kill.held) for kill in struck),
+        "objections_to_the_kills": wrong_kills,
         "refused": client.refused[:3],
         "restarts": restarts,
         "still_open": still_open,

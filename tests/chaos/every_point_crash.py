@@ -1,8 +1,9 @@
 """A process dies, or is told to stop, at every single step to PostgreSQL, Redis and a provider; nothing is lost.
 
-Doors, drains of every channel, RQ's worker, the sweeper and receipts are each crashed at their first boundary, their
-second, and so on to the last. A healthy worker and sweeper finish what is left, with shorter waits; then the log of
-what was acknowledged and the sandbox's file say what became of it.
+Doors, drains of every channel, fallback, a broadcast's plan, RQ's worker, the sweeper and receipts are each crashed at
+their first boundary, their second, and so on to the last. A healthy worker and sweeper finish what is left, with
+shorter waits; then the log of what was acknowledged and the sandbox's file say what became of it. Not crashed are APNs
+and the closing of a digest (`digest_kills` kills leaders as they close).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from notifications.sandbox import credentials
+from notifications.sandbox.guide import smtp_url
 from project.demo.stack import Stack
 from tests.chaos.figures import Figure, Run
 from tests.chaos.own_stack import own_stack, run_inside
@@ -24,13 +26,25 @@ LANES = (
     ("sweep",),
     ("RQ worker",),
     ("RQ worker, told to stop",),
-    ("notify in a host's transaction", "POST notifications/", "receive and reconcile", "drain push through FCM"),
-    ("drain sms through Twilio", "drain email through Postmark", "drain email through Resend"),
+    (
+        "notify in a host's transaction",
+        "POST notifications/",
+        "receive and reconcile",
+        "drain push through FCM",
+        "plan a broadcast",
+    ),
+    (
+        "drain sms through Twilio",
+        "drain email through Postmark",
+        "drain email through Resend",
+        "drain email through SMTP",
+        "fall back from sms to email",
+    ),
 )
 QUICK_STRIDE, QUICK_LONG_STRIDE = 23, 41
 WANT = (
-    "a crash or stop before and after each database, Redis and HTTP step: lost 0; a duplicate only between 'accepted' "
-    "and 'recorded', flagged; with a provider's key none"
+    "a crash or stop before and after each database, Redis, HTTP and SMTP step: lost 0; a duplicate only between "
+    "'accepted' and 'recorded', flagged; with a provider's key none"
 )
 SQL = (
     "SELECT id, state, possible_duplicate FROM carillon_delivery WHERE notification_id IN (<acknowledged>)",
@@ -93,6 +107,14 @@ def _play(order: tuple[Stack, Sequence[str], int, int]) -> list[dict[str, Any]]:
             "base_url": f"{stack.sandbox.base_url}/resend",
         },
     }
+    smtp = {
+        "BACKEND": "notifications.providers.smtp.SMTPAdapter",
+        "OPTIONS": {
+            "url": smtp_url(stack.sandbox.smtp_port),
+            "from_email": "Bell Shop <shop@example.com>",
+            "ca_file": stack.sandbox.ca_file,
+        },
+    }
     found: list[dict[str, Any]] = run_inside(
         stack,
         "tests.chaos.crash_rounds",
@@ -101,6 +123,6 @@ def _play(order: tuple[Stack, Sequence[str], int, int]) -> list[dict[str, Any]]:
         targets=list(lane),
         stride=stride,
         first=first,
-        resend=resend,
+        providers={"resend": resend, "smtp": smtp},
     )
     return found

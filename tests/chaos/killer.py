@@ -17,12 +17,17 @@ import psutil
 import psycopg2
 
 from tests.chaos.deployment import Deployment
+from tests.chaos.kill_judge import objections, stalled, unexplained
 
 # Read after the kill: the victim commits nothing any more, so what it has started will never be recorded by it.
 HELD_SQL = """
     SELECT d.id, d.address, d.position <= c.started_upto FROM carillon_claim c
     JOIN carillon_delivery d ON d.claim_id = c.id AND d.state = 'sending'
     WHERE split_part(c.worker, ':', 2)::int = ANY(%s)
+"""
+# What a sweeper took from whom it thought dead; only a worker that was too slow may have it without a kill.
+DOUBTED_SQL = """
+    SELECT DISTINCT delivery_id::text FROM carillon_deliveryevent WHERE state = 'uncertain' AND detail = 'lease expired'
 """
 SENDERS_SQL = """
     SELECT DISTINCT split_part(c.worker, ':', 2)::int FROM carillon_claim c
@@ -31,6 +36,7 @@ SENDERS_SQL = """
 """
 LEADER_SQL = "SELECT split_part(holder, ':', 2)::int FROM carillon_lease WHERE name = 'sweeper'"
 _COMMIT_SECONDS = 0.03
+_READ_SECONDS = 2.0
 # Where nothing moves any more, a kill may as well be what gets it going.
 _STANDSTILL_SECONDS = 10.0
 
@@ -44,13 +50,17 @@ class Kill:
     at: float
     held: Sequence[tuple[UUID, str]] = ()
     unstarted: Sequence[tuple[UUID, str]] = ()
+    pids: Sequence[int] = ()
+    unread: bool = False
+    """Whether PostgreSQL could not be asked what the victim held."""
 
 
 class Killer(threading.Thread):
     """Kills every now and then until it has done its share.
 
     `every` is seconds on average, or, with `progress`, how much of that goes by between two kills: a machine that is
-    slow to start what was killed is then given the time, and a fast one none to spare.
+    slow to start what was killed is then given the time, and a fast one none to spare. The first victims are each of
+    another kind, so that no kind is left out by chance.
     """
 
     def __init__(
@@ -78,9 +88,15 @@ class Killer(threading.Thread):
             kill, deadline = None, time.monotonic() + _STANDSTILL_SECONDS
             while kill is None and not self._over.wait(0.02):
                 if time.monotonic() > deadline:
-                    return  # nothing to kill any more: what was killed so far is what the scenario has
-                kill = self.strike(self._draw.choices(list(self._kinds), list(self._kinds.values()))[0])
+                    return  # nothing to kill any more: too few, and `objections` says so
+                kill = self.strike(self._kind())
             self.kills += [kill] if kill else []
+
+    def _kind(self) -> str:
+        """Draw a kind, of those that were never killed as long as there are any."""
+        struck = {kill.kind for kill in self.kills}
+        kinds = {kind: weight for kind, weight in self._kinds.items() if kind not in struck} or self._kinds
+        return self._draw.choices(list(kinds), list(kinds.values()))[0]
 
     def _pause(self) -> bool:
         """Wait until the next kill is due; return False when there is to be none."""
@@ -107,9 +123,30 @@ class Killer(threading.Thread):
         if not dead:
             return None
         time.sleep(_COMMIT_SECONDS)
-        rows = self._claimed(dead)
+        read = self._claimed(dead)
+        rows = read or ()
         held = [(key, to) for key, to, started in rows if started]
-        return Kill(kind, dead[0], at, held, [(key, to) for key, to, started in rows if not started])
+        unstarted = [(key, to) for key, to, started in rows if not started]
+        return Kill(kind, dead[0], at, held, unstarted, dead, unread=read is None)
+
+    def objections(self, others: Sequence[Kill] = ()) -> list[str]:
+        """Return what is wrong with the run's kills, these and others; the deployment must still be there."""
+        kills = [*self.kills, *others]
+        killed = {pid for kill in kills for pid in kill.pids}
+        logs = (path.read_text(errors="replace") for path in self.deployment.stack.folder.glob("*.log"))
+        repeats = unexplained(
+            (row.delivery for row in self.deployment.accepted()),
+            {str(key) for kill in kills for key, _ in kill.held},
+            {key for (key,) in self.deployment.database.rows(DOUBTED_SQL)},
+            stalled(logs, killed),
+        )
+        return objections(
+            struck=Counter(kill.kind for kill in kills),
+            kinds=self._kinds,
+            wanted=self._most,
+            unread=sum(kill.unread for kill in kills),
+            repeats=repeats,
+        )
 
     def summary(self) -> dict[str, object]:
         """Return how many of each kind died, and how many sends they had in their hands."""
@@ -128,10 +165,13 @@ class Killer(threading.Thread):
         """How many sends were started and unrecorded, summed over the kills."""
         return sum(len(kill.held) for kill in self.kills)
 
-    def _claimed(self, pids: list[int]) -> Sequence[tuple[UUID, str, bool]]:
-        with contextlib.suppress(psycopg2.Error):
-            return [(key, to, started) for key, to, started in self.deployment.database.rows(HELD_SQL, pids)]
-        return ()
+    def _claimed(self, pids: list[int]) -> Sequence[tuple[UUID, str, bool]] | None:
+        deadline = time.monotonic() + _READ_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(psycopg2.Error):
+                return [(key, to, started) for key, to, started in self.deployment.database.rows(HELD_SQL, pids)]
+            time.sleep(0.05)
+        return None
 
     def _soon(self, find: Callable[[], list[int]]) -> list[int]:
         """Wait for a moment for a process that lives only while there is work."""

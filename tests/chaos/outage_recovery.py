@@ -61,7 +61,11 @@ class BreakerWatch(threading.Thread):
 def run(run: Run) -> list[Figure]:
     """Let the provider fail, recover and pace."""
     users, limit, outage = run.size(50_000, 480), run.size(300, 40), run.size(300, 5)
-    retry_after = run.size(5, 3)
+    return [outage_recovery(run, users=users, limit=limit, outage=outage, retry_after=run.size(5, 3))]
+
+
+def outage_recovery(run: Run, *, users: int, limit: int, outage: int, retry_after: int) -> Figure:
+    """Broadcast to so many into an outage of so many seconds, and judge what comes after it."""
     env = {"CHAOS_FCM_PER_SECOND": str(limit)}
     with Deployment(run, latency=LATENCY, env=env) as deployment:
         client = deployment.stack.sandbox.client
@@ -77,7 +81,9 @@ def run(run: Run) -> list[Figure]:
         well = time.time()
         client.reset("fcm")
         wait_until(lambda: deployment.accepted_count() > users // 3, "a third of them", 120 + users / limit)
-        client.fault("fcm", "rate_limited", retry_after=retry_after, seconds=0.3)
+        client.fault("fcm", "rate_limited", retry_after=retry_after)
+        wait_until(lambda: slowed(refused(deployment)), "a request that is told to slow down", every=0.05)
+        client.reset("fcm")
         quiet = deployment.wait_quiet(120 + 2 * users / limit)
         watch.end()
         verdict = judge_deployment([book], deployment.file, deployment.database)
@@ -88,6 +94,7 @@ def run(run: Run) -> list[Figure]:
     second, ten = busiest(moments, 1.0), busiest(moments, 10.0)
     early, too_early = before_retry_after(requests, turned_away, retry_after)
     while_open = sum(any(since + UNDER_WAY < at < last for since, last in watch.open) for at in moments)
+    unmet = not_met(watch.open, turned_away, moments, began, well)
     attempts = round(len(requests) / users, 4)
     detail = {
         "waiting": users,
@@ -101,6 +108,8 @@ def run(run: Run) -> list[Figure]:
         "requests": len(requests),
         "refused": len(turned_away),
         "attempts_per_delivery": attempts,
+        "preconditions_not_met": unmet,
+        "told_to_slow_down": len(slowed(turned_away)),
         "breaker_open_periods": len(watch.open),
         "breaker_open_s": round(sum(last - since for since, last in watch.open), 1),
         "attempts_while_open": while_open,
@@ -114,7 +123,8 @@ def run(run: Run) -> list[Figure]:
         **verdict.detail(),
     }
     passed = (
-        verdict.clean
+        verdict.sound
+        and not unmet
         and second <= 1.15 * limit
         and ten <= 1.02 * 10 * limit
         and not early
@@ -122,12 +132,42 @@ def run(run: Run) -> list[Figure]:
         and attempts <= 1.2
         and not while_open
     )
-    return [Figure("outage_recovery", round(second / limit, 3), "of the limit", WANT, passed, detail)]
+    return Figure("outage_recovery", round(second / limit, 3), "of the limit", WANT, passed, detail)
 
 
 def refused(deployment: Deployment) -> list[dict[str, Any]]:
     """Return the requests for messages that the provider turned away."""
     return [line for line in read_refused(deployment.file) if line["provider"] == "fcm" and line["delivery"]]
+
+
+def slowed(turned_away: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the requests that were told to slow down."""
+    return [line for line in turned_away if line["status"] == 429]
+
+
+def not_met(
+    opened: Sequence[tuple[float, float]],
+    turned_away: Sequence[dict[str, Any]],
+    moments: Sequence[float],
+    began: float,
+    well: float,
+) -> list[str]:
+    """Return what never happened, and without which there is nothing to judge: "none of nothing" is no result.
+
+    `opened` are the periods in which the breaker was seen open, `moments` those of all requests; the outage lasted
+    from `began` to `well`.
+    """
+    limited = [moment(line["at"]) for line in slowed(turned_away)]
+    found = []
+    if not any(began <= moment(line["at"]) <= well for line in turned_away):
+        found.append("no request was refused in the outage")
+    if not any(last - since > UNDER_WAY for since, last in opened):
+        found.append("the breaker was never seen open for longer than what is under way may take")
+    if not limited:
+        found.append("no request was told to slow down")
+    elif not any(at > max(limited) for at in moments):
+        found.append("no request came after the one that was told to slow down")
+    return found
 
 
 def busiest(moments: Sequence[float], width: float) -> int:

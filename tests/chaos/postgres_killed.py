@@ -20,10 +20,13 @@ from tests.chaos.figures import Figure, Run
 from tests.chaos.messages import message
 
 WANT = "no 202 without a durable row; lost 0; unflagged duplicates 0; results kept and recorded; 20 kills in mid-send"
+MOST_TRIES = 2  # for each kill that is to meet something in flight
 FLYING_SQL = """
     SELECT d.id::text FROM carillon_delivery d JOIN carillon_claim c ON c.id = d.claim_id
     WHERE d.state = 'sending' AND d.position <= c.started_upto
 """
+# A worker whose claim's lease runs out meanwhile is doubted: a server that takes long to come back costs a few.
+KEPT_SHARE = 0.9
 # What was in flight at a kill and ended without ever having been in doubt: its result was kept and then recorded.
 DOUBTED_SQL = "SELECT DISTINCT delivery_id::text FROM carillon_deliveryevent WHERE state = 'uncertain'"
 
@@ -41,7 +44,7 @@ class Killed:
 def run(run: Run) -> list[Figure]:
     """Kill PostgreSQL again and again under a steady load."""
     kills, per_second, pause = run.size(20, 3), run.size(40, 25), run.size(4, 1)
-    messages = per_second * kills * 3 * (pause + 3)  # more than are needed: the load lasts as long as the kills do
+    messages = per_second * kills * 3 * (pause + 3)  # more than are needed; `enough` says if they were
     with Deployment(run, latency=0.15) as deployment:
         key = deployment.begin(users=messages, workers=2)
         book = Book(run.folder / "acknowledged.jsonl")
@@ -51,10 +54,10 @@ def run(run: Run) -> list[Figure]:
             deployment.stack.sandbox.client.fault(provider, "slow", delay=0.3)
         wait_until(lambda: deployment.accepted_count() > 20, "the first messages")
         killed = Killed()
-        for _ in range(kills):
+        while killed.in_mid_send < kills and killed.kills < MOST_TRIES * kills:
             time.sleep(pause)
             kill_in_mid_send(deployment, killed, run.draw)
-        client.enough()
+        under_load = client.enough()
         acknowledged = client.join(120)
         took = deployment.wait_quiet(run.size(120, 60))
         verdict = judge_deployment([book.path], deployment.file, deployment.database)
@@ -62,7 +65,9 @@ def run(run: Run) -> list[Figure]:
         restarts = deployment.supervisor.restarts
         book.close()
     kept = len(killed.flying - doubted)
+    wrong = objections(killed, kept, kills, under_load=under_load)
     detail = {
+        "objections": wrong,
         "kills": killed.kills,
         "kills_with_sends_in_flight": killed.in_mid_send,
         "in_flight_at_a_kill": len(killed.flying),
@@ -77,10 +82,21 @@ def run(run: Run) -> list[Figure]:
         "doubted_sql": DOUBTED_SQL,
         **verdict.detail(),
     }
-    enough = killed.in_mid_send >= kills * 0.8 and kept >= 0.9 * len(killed.flying)
-    passed = verdict.clean and acknowledged and not client.refused and enough
-    wrong = len(verdict.lost) + len(verdict.stuck) + len(verdict.unflagged) + len(verdict.missing_rows)
-    return [Figure("postgres_killed", wrong, "messages", WANT, passed, detail)]
+    passed = verdict.sound and acknowledged and not client.refused and not wrong
+    value = len(verdict.lost) + len(verdict.stuck) + len(verdict.unflagged) + len(verdict.missing_rows)
+    return [Figure("postgres_killed", value, "messages", WANT, passed, detail)]
+
+
+def objections(killed: Killed, kept: int, wanted: int, *, under_load: bool) -> list[str]:
+    """Object to too few kills in mid-send, to results that were not kept, and to a load that ended before the kills."""
+    found = []
+    if killed.in_mid_send < wanted:
+        found.append(f"{killed.in_mid_send} kills in mid-send, where {wanted} were wanted")
+    if kept < KEPT_SHARE * len(killed.flying):
+        found.append(f"of {len(killed.flying)} results in flight {kept} were kept")
+    if not under_load:
+        found.append("there was no load any more at the last kill")
+    return found
 
 
 def kill_in_mid_send(deployment: Deployment, killed: Killed, draw: random.Random) -> None:

@@ -36,11 +36,13 @@ def run(run: Run) -> list[Figure]:
         taken = deployment.accepted()
         ends = {str(key): float(at) for key, at in deployment.database.rows(ENDS_SQL)}
         verdict = judge_deployment([book], deployment.file, deployment.database)
+        wrong_kills = killer.objections()
     waits = recoveries(killer.kills, taken, ends)
     never = sum(seconds is None for seconds in waits)
     known = sorted(seconds for seconds in waits if seconds is not None)
     value = percentile(known, 0.99)
     detail = {
+        "objections_to_the_kills": wrong_kills,
         "deliveries_in_hand": len(waits),
         "of_these_started": killer.bound,
         "never": never,
@@ -52,7 +54,8 @@ def run(run: Run) -> list[Figure]:
         **killer.summary(),
         **verdict.detail(),
     }
-    passed = bool(known) and killer.bound > 0 and not never and value <= LIMIT and verdict.clean
+    passed = bool(known) and killer.bound > 0 and not never and value <= LIMIT and verdict.sound
+    passed = passed and not wrong_kills
     return [Figure("recovery_p99_s", value, "s", WANT, passed, detail)]
 
 

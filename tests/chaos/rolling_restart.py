@@ -51,7 +51,7 @@ def run(run: Run) -> list[Figure]:
         "waits": deployment.waits or "the defaults",
         **verdict.detail(),
     }
-    passed = verdict.clean and acknowledged and under_load and slowest <= STOP_SECONDS
+    passed = verdict.sound and acknowledged and under_load and slowest <= STOP_SECONDS
     wrong = len(verdict.lost) + len(verdict.stuck) + len(verdict.unflagged)
     return [Figure("rolling_restart", wrong, "messages", WANT, passed, detail)]
 

@@ -42,9 +42,10 @@ def test_a_process_dies_at_the_point_that_was_chosen_and_says_so(tmp_path: Path)
 
 
 class _Row:
-    def __init__(self, *, flagged: bool) -> None:
+    def __init__(self, *, flagged: bool = False, state: str = "sent", reason: str = "") -> None:
         self.pk = "some-delivery"
         self.possible_duplicate = flagged
+        self.state, self.reason = state, reason
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,21 @@ def test_a_second_send_is_borne_only_in_doubt_and_flagged(
     found = list(_wrong_with_twice(row, times, never, in_doubt))
     assert len(found) == len(wrong)
     assert all(part in text for part, text in zip(wrong, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("times", "state", "reason", "wrong"),
+    [
+        (0, "failed", "refused", 0),
+        (0, "cancelled", "fallback", 0),
+        (1, "failed", "refused", 1),
+        (0, "sent", "", 1),
+        (0, "pending", "new", 1),
+        (1, "uncertain", "lease_expired", 2),
+    ],
+)
+def test_what_a_provider_refuses_ends_unsent_and_for_a_reason(times: int, state: str, reason: str, wrong: int) -> None:
+    from tests.chaos.crash_rounds import _wrong_with_refused  # noqa: PLC0415 - it needs Django's settings
+
+    row: Any = _Row(state=state, reason=reason)
+    assert len(list(_wrong_with_refused(row, times))) == wrong

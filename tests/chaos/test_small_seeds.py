@@ -11,6 +11,8 @@ from tests.chaos.digest_kills import digest_kills
 from tests.chaos.figures import Run
 from tests.chaos.ground import Ground
 from tests.chaos.kill_loop import kill_loop
+from tests.chaos.one_load import one_load
+from tests.chaos.outage_recovery import outage_recovery
 from tests.chaos.textbook import textbook
 
 SEED = 7
@@ -33,7 +35,7 @@ def test_a_sender_as_the_textbook_has_it_is_caught(ground: Path) -> None:
 
 
 def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
-    figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5)
+    figure = kill_loop(Run(ground / "kill-loop", SEED, quick=True), messages=100, kills=5, rate=12)
     assert figure.passed, figure.detail
     assert figure.detail["sigkills"] == 5
 
@@ -41,4 +43,16 @@ def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
 def test_kills_lose_nothing_that_is_gathered_and_repeat_nothing(ground: Path) -> None:
     run = Run(ground / "digest-kills", SEED, quick=True)
     figure = digest_kills(run, messages=150, kills=3, lasting=8)
+    assert figure.passed, figure.detail
+
+
+def test_restarts_and_services_that_are_killed_emptied_or_hang_lose_nothing_under_load(ground: Path) -> None:
+    figure = one_load(Run(ground / "one-load", SEED, quick=True), per_second=15)
+    assert figure.passed, figure.detail
+
+
+@pytest.mark.long
+def test_a_provider_that_comes_back_is_not_run_over(ground: Path) -> None:
+    run = Run(ground / "outage-recovery", SEED, quick=True)
+    figure = outage_recovery(run, users=200, limit=40, outage=4, retry_after=2)
     assert figure.passed, figure.detail

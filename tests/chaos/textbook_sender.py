@@ -25,10 +25,12 @@ from notifications.sandbox import credentials
 
 QUEUE = "textbook"
 SEND_SECONDS = 10
-# RQ takes a job for abandoned 60 s after its time-out. A compressed run divides that, and the life of the key with it.
+# RQ takes a job for abandoned 60 s after its time-out, and a worker that was killed while it looked for such jobs keeps
+# all others from looking for 899 s. A compressed run divides both, and the life of the key with them.
 _COMPRESSED = float(os.environ.get("TEXTBOOK_COMPRESSED", "1"))
 KEY_SECONDS = 60 / _COMPRESSED
 MAINTENANCE_SECONDS = 10 / _COMPRESSED
+LOCK_SECONDS = 899
 
 
 def enqueue(redis: Redis, to: str) -> None:
@@ -71,8 +73,31 @@ def unfinished(redis: Redis) -> int:
     return len(queue) + len(queue.started_job_registry.get_job_ids(cleanup=False)) + queue.scheduled_job_registry.count
 
 
+def in_hand(redis: Redis) -> set[str]:
+    """Return the messages that RQ may still send or give up: it has a job of theirs that has not ended."""
+    queue = Queue(QUEUE, connection=redis)
+    jobs = {
+        *queue.get_job_ids(),
+        *queue.started_job_registry.get_job_ids(cleanup=False),
+        *queue.scheduled_job_registry.get_job_ids(cleanup=False),
+        *queue.intermediate_queue.get_job_ids(),
+    }
+    return {key.removeprefix("send-") for key in jobs}
+
+
+class CompressedQueue(Queue):
+    """RQ's queue, whose lock on maintenance outlives a killed worker for as much less as the run is compressed."""
+
+    def acquire_maintenance_lock(self) -> bool:
+        """Take RQ's own lock, with its life compressed."""
+        life = max(1, round(1_000 * LOCK_SECONDS / _COMPRESSED))
+        return bool(self.connection.set(self.registry_cleaning_key, 1, nx=True, px=life))
+
+
 class CompressedWorker(Worker):
     """RQ's worker, whose clocks for abandoned jobs run as much faster as the run is compressed."""
+
+    queue_class = CompressedQueue
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Return RQ's own figure, compressed."""

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from notifications.sandbox.records import Accepted
 from tests.chaos.acknowledged import Book, read
@@ -18,9 +18,14 @@ from tests.chaos.figures import FellShort, Figure, Run
 from tests.chaos.messages import CHANNELS, message
 from tests.chaos.recovery import percentile
 
-WANT = "API 202 throughout, p99 <= 500 ms, no 5xx; workers back within 10 s; 60 s down, 60 s hung"
+WANT = (
+    "API 202 throughout, p99 <= 500 ms, no 5xx; every channel back within 10 s, and what was acknowledged meanwhile "
+    "taken within 60 s; 60 s down, 60 s hung"
+)
 P99 = 0.5
 BACK = 10.0
+# An emptied Valkey makes providers' rates grow anew, from one a second: a backlog is not gone as soon as work begins.
+GONE = 60.0
 _NEVER = 999.0
 
 
@@ -50,7 +55,7 @@ def run(run: Run) -> list[Figure]:
         verdict = judge_deployment([book.path], deployment.file, deployment.database)
         book.close()
     back = [until_back(taken, end) for _, end in (down, hung)]
-    windows = {}
+    windows: dict[str, dict[str, object]] = {}
     for name, (begin, end) in {"as usual": usual, "down": down, "hung": hung}.items():
         during = [attempt for attempt in client.attempts if begin <= attempt.at <= end]
         windows[name] = {
@@ -62,17 +67,35 @@ def run(run: Run) -> list[Figure]:
             "max_s": round(max((attempt.seconds for attempt in during), default=0.0), 3),
         }
     slowest = max(float(str(windows[name]["p99_s"])) for name in ("down", "hung"))
-    only_202 = all(set(window["statuses"]) == {202} for window in windows.values())  # type: ignore[call-overload]
+    wrong = objections(windows, back, gone)
     detail = {
         **windows,
+        "objections": wrong,
         "workers_back_after_s": back,
         "backlog_gone_after_s": gone,
         "waits": deployment.waits or "the defaults",
         "http_statuses": dict(client.statuses),
         **verdict.detail(),
     }
-    passed = only_202 and slowest <= P99 and max(back) <= BACK and verdict.clean and acknowledged
+    passed = not wrong and verdict.sound and acknowledged
     return [Figure("valkey_down", round(slowest * 1_000), "ms (p99)", WANT, passed, detail)]
+
+
+def objections(windows: Mapping[str, Mapping[str, object]], back: Sequence[float], gone: Sequence[float]) -> list[str]:
+    """Object to answers that were late, none or not 202, and to workers that were slow to return.
+
+    `back` is when every channel moved again, `gone` when the backlog was taken, both after each time Valkey was away.
+    """
+    found = []
+    for name, window in windows.items():
+        statuses: object = window["statuses"]
+        if not isinstance(statuses, Mapping) or set(statuses) != {202}:
+            found.append(f"{name}: answered {statuses}")
+        if name != "as usual" and float(str(window["p99_s"])) > P99:
+            found.append(f"{name}: p99 above {P99} s")
+    found += [f"a channel was back after {seconds} s" for seconds in back if seconds > BACK]
+    found += [f"the backlog was gone after {seconds} s" for seconds in gone if seconds > GONE]
+    return found
 
 
 def lose(
@@ -91,13 +114,11 @@ def lose(
 
 def until_gone(deployment: Deployment, book: Book) -> float:
     """Wait until the provider has all that was acknowledged by now; return after how many seconds that was."""
-    now = time.time()
     wanted = {line["to"] for line in read(book.path)}
     with contextlib.suppress(FellShort):
-        wait_until(
-            lambda: wanted <= {row.to for row in deployment.accepted()}, "what was acknowledged meanwhile", every=0.25
-        )
-    return round(time.time() - now, 1)
+        took = wait_until(lambda: not wanted - {row.to for row in deployment.accepted()}, "the backlog", GONE, 0.25)
+        return round(took, 1)
+    return _NEVER
 
 
 def until_back(taken: Sequence[Accepted], back: float) -> float:
