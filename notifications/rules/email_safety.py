@@ -65,8 +65,8 @@ def _printed(token: Token) -> str:
     """Return the text that a token prints, or what stands for a value."""
     if token.token_type == TokenType.TEXT:
         return token.contents
-    name = token.contents.partition(" ")[0]
-    prints = token.token_type == TokenType.VAR or (token.token_type == TokenType.BLOCK and name in _PRINTS)
+    is_tag = token.token_type == TokenType.BLOCK and not _PRINTS.isdisjoint(token.contents.split()[:1])
+    prints = is_tag or token.token_type == TokenType.VAR
     return _VALUE if prints else ""
 
 

@@ -25,7 +25,7 @@ from django.template.base import VariableDoesNotExist as Missing
 from django.template.defaulttags import CycleNode, ForNode, GroupedResult, RegroupNode
 from django.templatetags.i18n import TranslateNode
 from django.utils.safestring import SafeData, mark_safe
-from django.utils.timezone import template_localtime
+from django.utils.timezone import template_localtime  # type: ignore[attr-defined]  # the stubs lack it
 
 from .template_bounds import LARGEST, BoundedContext, RenderError
 from .template_library import FORGIVING, Unusable

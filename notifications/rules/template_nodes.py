@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
-from django.template.base import Node, TemplateSyntaxError
+from django.template import Context, TemplateSyntaxError
+from django.template.base import Node
 from django.template.defaulttags import FirstOfNode, NowNode, WidthRatioNode
 from django.templatetags.i18n import BlockTranslateNode
 
@@ -30,7 +32,7 @@ def bound(node: Node) -> None:
 class _FirstOf(FirstOfNode):
     """The first of its variables that says anything; an empty text, given or written as the last, says nothing."""
 
-    def render(self, context: BoundedContext) -> str:
+    def render(self, context: Context) -> str:
         text = str(super().render(context))
         said = str(context[self.asvar]) if self.asvar else text
         if said == "" and not any(_is_text(item.resolve(context, ignore_failures=True)) for item in self.vars):
@@ -39,7 +41,7 @@ class _FirstOf(FirstOfNode):
 
 
 class _WidthRatio(WidthRatioNode):
-    def render(self, context: BoundedContext) -> str:
+    def render(self, context: Context) -> str:
         text = str(super().render(context))
         said = str(context[self.asvar]) if self.asvar else text
         if said == "":
@@ -48,8 +50,8 @@ class _WidthRatio(WidthRatioNode):
 
 
 class _Now(NowNode):
-    def render(self, context: BoundedContext) -> str:
-        context.charge(2 * len(self.format_string))
+    def render(self, context: Context) -> str:
+        cast("BoundedContext", context).charge(2 * len(self.format_string))
         return str(super().render(context))
 
 
@@ -60,17 +62,18 @@ class _BlockTranslate(BlockTranslateNode):
         """Yield the variables that it prints."""
         return (token.contents for token in (*self.singular, *self.plural) if token.token_type.name == "VAR")
 
-    def render(self, context: BoundedContext, nested: bool = False) -> str:  # noqa: FBT001, FBT002 - Django's own
+    def render(self, context: Context, nested: bool = False) -> str:  # noqa: FBT001, FBT002 - Django's own
+        bounds = cast("BoundedContext", context)
         own = {name: item.resolve(context) for name, item in self.extra_context.items()}
         weight = sum(len(token.contents) for token in (*self.singular, *self.plural)) // 4
         for name in self.places():
             value = own[name] if name in own else context.get(name, "")
             if value is None and name != self.countervar:
                 raise RenderError(f"variable {name} is null: it says nothing that could be printed")
-            weight += context.weigh(value, name)
+            weight += bounds.weigh(value, name)
         if weight > LARGEST // 4:
             raise TooMuch(f"is larger than {LARGEST // 1024} KiB when rendered")
-        context.charge(weight)
+        bounds.charge(weight)
         return str(super().render(context, nested))
 
 

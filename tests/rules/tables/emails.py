@@ -147,7 +147,7 @@ SAFETY = [
         ("a comment that holds the start of a variable", "{# {{ #}<script>x()</script>{# }} #}", NO_SCRIPT),
         ("what is printed as it is", "{% verbatim %}{# <script>x()</script> #}{% endverbatim %}", NO_SCRIPT),
         ("braces that are printed as they are", "{% verbatim %}<p>{{ v }}</p>{% endverbatim %}", "fine"),
-        ("a tag that prints in place of an attribute", "<p {%firstof v%}>x</p>", NO_ATTRIBUTE),
+        ("a tag that prints in place of an attribute", "<p {%firstof\tv%}>x</p>", NO_ATTRIBUTE),
         ("a tag that prints nothing there", "<p {% if v %}hidden{% endif %}>x</p>", "fine"),
         ("a comment there that begins like one", "<p {# firstof v #}>x</p>", "fine"),
         ("a tag on each of two lines", "{% if v %}\n<p>{# a #}{{ v }}</p>\n{% endif %}", "fine"),
