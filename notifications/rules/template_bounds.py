@@ -53,8 +53,8 @@ class BoundedContext(Context):
         if self.size > LARGEST:
             raise TooMuch(f"is larger than {LARGEST // 1024} KiB when rendered")
         kept = getattr(node, "asvar", None)
-        if kept or self.work > MOST_WORK:  # a condition swallows what is raised in it
-            self.charge(len(self[kept]) // _LETTERS if kept else 0)
+        # Asked in any case: a condition swallows what is raised in it.
+        self.charge(len(self[kept]) // _LETTERS if kept else 0)
         return text
 
     def charge(self, work: int) -> None:
@@ -74,7 +74,7 @@ class BoundedContext(Context):
             if isinstance(given, str):
                 letters += len(given)
         self.charge(_OF_A_FILTER + weight + letters)
-        if letters and isinstance(value, _COLLECTIONS):
+        if isinstance(value, _COLLECTIONS):
             self.charge(weight * letters // 16)
 
     def weigh(self, value: object, name: object) -> int:
@@ -89,11 +89,9 @@ class BoundedContext(Context):
         elif isinstance(value, _COLLECTIONS):
             self.charge(0)  # once it is all spent, nothing is gone through any more
             items, letters = _measured(value)
-        self.work += 1 + items + letters // _LETTERS_UNREAD
+        self.charge(1 + items + letters // _LETTERS_UNREAD)
         if items + letters > LARGEST:
             raise TooMuch(f"{name} grows beyond {LARGEST // 1024} KiB")
-        if self.work > MOST_WORK:
-            self.charge(0)
         return items + letters // _LETTERS
 
 
