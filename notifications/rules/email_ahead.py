@@ -14,8 +14,8 @@ from .email_style import inline_styles
 from .email_text import text_of_html
 
 _TAG = re.compile(
-    r"\{%\s*block(?:translate|trans)\b.*?%\}.*?\{%\s*endblock(?:translate|trans)\s*%\}|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}",
-    re.DOTALL,
+    r"\{%\s*block(?:translate|trans)\b.*?%\}(?s:.*?)\{%\s*endblock(?:translate|trans)\s*%\}"
+    r"|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}"
 )
 _NAME = re.compile(r"\{%\s*(\w+)")
 _OPENS = frozenset({"if", "for", "with", "filter", "ifchanged", "spaceless", "language", "localize", "localtime"})

@@ -6,10 +6,10 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-_TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_VARIABLE = re.compile(
-    r"\{\{.*?\}\}|\{%\s*(?:firstof|cycle|translate|trans|blocktrans|blocktranslate)\b.*?%\}", re.DOTALL
-)
+from django.template.base import Lexer, Token, TokenType
+
+_PRINTS = frozenset({"firstof", "cycle", "translate", "trans", "blocktrans", "blocktranslate"})
+_OVER_LINES = re.compile(r"\{%[^{}\n]*\n[^{}]*%\}|\{\{[^{}\n]*\n[^{}]*\}\}|\{#[^\n]*\n(?s:.*?)#\}")
 _QUOTED = re.compile("\"[^\"]*\"|'[^']*'", re.DOTALL)
 _ACTIVE = frozenset({"script", "iframe", "object", "embed", "form", "base", "frame", "applet"})
 _LINKS = ("href", "src", "action", "formaction", "background", "poster", "xlink:href", "srcset")
@@ -49,13 +49,25 @@ def without_bad_links(html: str) -> str:
 
 def problem_in(source: str) -> str:
     """Return what an email's HTML may not have, or "" if there is nothing; seen when words are saved."""
-    hidden = _TAG.sub("", _VARIABLE.sub(_VALUE, source))
+    # As the engine itself reads it: what it takes for a text is printed, whatever it looks like.
+    hidden = "".join(_printed(token) for token in Lexer(source).tokenize())
+    if _OVER_LINES.search(hidden):
+        return "a tag goes over several lines, so it would be printed as it is: write it on one, or use {% comment %}"
     if f"<{_VALUE}" in hidden or f"</{_VALUE}" in hidden:
         return "a variable right after < could become an element of its own"
     seen = _Safety()
     seen.feed(hidden)
     seen.close()
     return seen.problem
+
+
+def _printed(token: Token) -> str:
+    """Return the text that a token prints, or what stands for a value."""
+    if token.token_type == TokenType.TEXT:
+        return token.contents
+    is_tag = token.token_type == TokenType.BLOCK and not _PRINTS.isdisjoint(token.contents.split()[:1])
+    prints = is_tag or token.token_type == TokenType.VAR
+    return _VALUE if prints else ""
 
 
 class _Safety(HTMLParser):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -61,7 +61,7 @@ def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo
         covering = next((window for window in windows if window.covers(local)), None)
         if covering is None:
             return current
-        current = _end_of(covering, local, where, current)
+        current = _before_a_change(current, _end_of(covering, local, where, current), where)
     return moment + timedelta(days=7)
 
 
@@ -97,13 +97,22 @@ def _skip(day: date, end: time, where: ZoneInfo) -> datetime:
     """Return the instant at which the clocks jump over the wall time `end` of a day."""
     wall = datetime.combine(day, end)
     low = wall.replace(tzinfo=UTC) - timedelta(hours=26)
-    high = low + timedelta(hours=52)
+    return _first(low, low + timedelta(hours=52), lambda at: at.astimezone(where).replace(tzinfo=None) >= wall)
+
+
+def _before_a_change(current: datetime, end: datetime, where: ZoneInfo) -> datetime:
+    """Return a window's end, or the change of the clocks before it: they may go back to before the window began."""
+    offset = current.astimezone(where).utcoffset()
+    if end.astimezone(where).utcoffset() == offset:
+        return end
+    return _first(current, end, lambda at: at.astimezone(where).utcoffset() != offset)
+
+
+def _first(low: datetime, high: datetime, holds: Callable[[datetime], bool]) -> datetime:
+    """Return the first second within 52 hours at which something holds that does not at `low`, and does at `high`."""
     for _ in range(18):  # halved so often, 52 hours are less than a second
         middle = low + (high - low) / 2
-        if middle.astimezone(where).replace(tzinfo=None) < wall:
-            low = middle
-        else:
-            high = middle
+        low, high = (low, middle) if holds(middle) else (middle, high)
     return high.replace(microsecond=0)
 
 

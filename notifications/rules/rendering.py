@@ -9,7 +9,8 @@ from django.template import Template
 from django.template.exceptions import TemplateSyntaxError
 from django.utils import timezone, translation
 
-from .template_engine import LARGEST, BoundedContext, RenderError, SandboxedEngine, TooMuch
+from .template_bounds import LARGEST, BoundedContext, RenderError, TooMuch
+from .template_engine import SandboxedEngine
 
 __all__ = ["LARGEST", "RenderError", "TooMuch", "compile_part", "one_line", "plain", "render_part"]
 

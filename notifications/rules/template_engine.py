@@ -10,47 +10,28 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from django.template import Context, Engine, Template, TemplateSyntaxError
-from django.template.base import FilterExpression, Lexer, Node, NodeList, Parser, TextNode, Token, Variable
+from django.template.base import (
+    FilterExpression,
+    Lexer,
+    Node,
+    NodeList,
+    Parser,
+    TextNode,
+    Token,
+    Variable,
+    VariableNode,
+)
 from django.template.base import VariableDoesNotExist as Missing
-from django.template.defaulttags import ForNode, GroupedResult, RegroupNode
-from django.templatetags.i18n import BlockTranslateNode
+from django.template.defaulttags import CycleNode, ForNode, GroupedResult, RegroupNode
+from django.templatetags.i18n import TranslateNode
+from django.utils.safestring import SafeData, mark_safe
+from django.utils.timezone import template_localtime  # type: ignore[attr-defined]  # the stubs lack it
 
-LARGEST = 256 * 1024
-MOST_NODES = 10_000
-_MOST_PLACES = 100
+from .template_bounds import LARGEST, BoundedContext, RenderError
+from .template_library import FORGIVING, Unusable
+from .template_nodes import bound
+
 _OF_MAPPINGS = ("items", "keys", "values")
-
-
-class RenderError(Exception):
-    """The words could not be rendered; the text names the part and the variable, never a value."""
-
-
-class TooMuch(RenderError):
-    """Rendering took more work or grew larger than any message may."""
-
-
-class BoundedContext(Context):
-    """A context that counts what rendering costs."""
-
-    nodes = 0
-    size = 0
-
-    def spend(self, node: Node) -> str:
-        """Render one node within the bounds.
-
-        Raises:
-            RenderError: too many nodes were rendered, or the text grew beyond 256 KiB.
-        """
-        self.nodes += 1
-        if self.nodes > MOST_NODES:
-            raise TooMuch(f"needs more than {MOST_NODES} steps to render")
-        before = self.size
-        text = cast("str", type(node).render_annotated(node, self))
-        # What its children added is part of `text`: it counts once.
-        self.size = max(self.size, before + len(text))
-        if self.size > LARGEST:
-            raise TooMuch(f"is larger than {LARGEST // 1024} KiB when rendered")
-        return text
 
 
 class _NeverBlank(str):
@@ -73,6 +54,8 @@ class _PlainVariable(Variable):
             try:
                 current = current[bit]
             except (TypeError, KeyError, ValueError, IndexError):
+                if isinstance(current, Mapping):
+                    context.charge(len(current))
                 current = _inside(current, bit)
         return current
 
@@ -93,15 +76,34 @@ class _BoundedExpression(FilterExpression):
         """Return the value.
 
         Raises:
-            RenderError: a variable is missing, or the value is larger than any message may be.
+            RenderError: a variable is missing or has nothing to print, or the value is larger than any message may be.
         """
+        bounds: Any = context
+        lenient = ignore_failures and not self.strict
         try:
-            value = super().resolve(context, ignore_failures and not self.strict)
-        except Missing as error:
-            raise RenderError(f"variable {error.params[0]} is missing") from None
-        if isinstance(value, str | list | tuple) and len(value) > LARGEST:
-            raise TooMuch(f"{self.token.split('|')[0].strip()} grows beyond {LARGEST // 1024} KiB")
+            value = self.var.resolve(context) if isinstance(self.var, Variable) else self.var
+        except Missing:
+            if not lenient:
+                raise RenderError(f"variable {self.var} is missing") from None
+            value = None
+        weight = bounds.weigh(value, self.var)
+        for rule, given in self.filters:
+            if not lenient and rule not in FORGIVING:
+                self._refuse_blank(value)
+            arguments = [_argument(found, item, context) for found, item in given] if given else given
+            bounds.charge_filter(value, weight, arguments)
+            value = _filtered(rule, value, arguments, context)
+            weight = bounds.weigh(value, self.var)
+        if self.strict or (value is not None and not lenient):
+            self._refuse_blank(value)
         return value
+
+    def _refuse_blank(self, value: object) -> None:
+        """Refuse to print, or to go on with, what says nothing."""
+        if value is None:
+            raise RenderError(f"variable {self.var} is null: it says nothing that could be printed")
+        if isinstance(value, Unusable):
+            raise RenderError(f"{value.rule} can make nothing of {self.var}")
 
 
 class _BoundedParser(Parser):
@@ -113,8 +115,9 @@ class _BoundedParser(Parser):
 
     def extend_nodelist(self, nodelist: NodeList, node: Node, token: Token) -> None:
         """Add a node whose rendering is paid for."""
-        if isinstance(node, BlockTranslateNode):
-            _check_places(node)
+        bound(node)
+        for item in _printed(node):
+            item.strict = True
         if isinstance(node, ForNode):
             if not node.nodelist_loop:
                 cast("list[Node]", node.nodelist_loop).append(_counted(TextNode("")))  # an empty round is a step too
@@ -177,8 +180,30 @@ def _rendered(node: Node, context: Context) -> str:
     return cast("str", type(node).render_annotated(node, context))
 
 
-def _check_places(node: BlockTranslateNode) -> None:
-    """One such tag is one step, however many variables it prints: so they have a bound of their own."""
-    places = [token for token in (*node.singular, *node.plural) if token.token_type.name == "VAR"]
-    if len(places) > _MOST_PLACES:
-        raise TemplateSyntaxError(f"blocktranslate prints more than {_MOST_PLACES} variables")
+def _argument(is_variable: bool, given: Any, context: Context) -> object:  # noqa: FBT001 - as Django keeps it
+    if not is_variable:
+        return mark_safe(given)  # noqa: S308 - written by whoever wrote the words
+    try:
+        return given.resolve(context)
+    except Missing as error:
+        raise RenderError(f"variable {error.params[0]} is missing") from None
+
+
+def _filtered(rule: Any, value: object, arguments: list[object], context: Context) -> object:
+    """Return what a filter makes of a value, as Django asks it."""
+    if getattr(rule, "expects_localtime", False):
+        value = template_localtime(value, context.use_tz)
+    if getattr(rule, "needs_autoescape", False):
+        made = rule(value, *arguments, autoescape=context.autoescape)
+    else:
+        made = rule(value, *arguments)
+    if isinstance(value, SafeData) and getattr(rule, "is_safe", False) and not isinstance(made, Unusable):
+        made = mark_safe(made)  # noqa: S308 - the filter says that it keeps a safe text safe
+    return made
+
+
+def _printed(node: Node) -> list[_BoundedExpression]:
+    """Return the expressions that a node prints as they are."""
+    if isinstance(node, VariableNode | TranslateNode):
+        return [cast("_BoundedExpression", node.filter_expression)]
+    return cast("list[_BoundedExpression]", node.cyclevars) if isinstance(node, CycleNode) else []

@@ -39,9 +39,21 @@ ALLOWED_I18N = ("translate", "trans", "blocktranslate", "blocktrans", "language"
 # `safe` and its kin would undo escaping; `pprint` prints the inside of values.
 FORBIDDEN_FILTERS = ("safe", "safeseq", "pprint")
 WIDEST = 1_000
+MOST_DECIMALS = 100
 LONGEST_JOIN = 256 * 1024
 OF_MOMENTS = ("date", "time", "timesince", "timeuntil")
+OF_MOMENTS_OR_NUMBERS = (*OF_MOMENTS, "floatformat", "localtime", "utc", "timezone")
+OF_SOMETHING = ("add", "stringformat", "dictsort", "dictsortreversed")
+OF_ONE_OF_MANY = ("first", "last")
 OF_BOUNDED_WIDTH = ("center", "ljust", "rjust", "floatformat", "stringformat")
+
+
+class Unusable(str):
+    """The blank that a filter answers for a value it can make nothing of; nobody is sent it."""
+
+    __slots__ = ("rule",)
+    rule: str
+
 
 register = Library()
 register.tags.update({name: django_tags.tags[name] for name in ALLOWED_TAGS})
@@ -72,12 +84,13 @@ def _of_moments(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_bounded_width(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep a filter from padding one value to gigabytes."""
+    """Keep a filter from padding one value to gigabytes, or from reckoning a thousand decimals."""
+    most = MOST_DECIMALS if "floatformat" in rule.__name__ else WIDEST
 
     @wraps(rule)
     def apply(value: object, *given: object) -> object:
         digits = "".join(letter if letter.isdigit() else " " for letter in "".join(map(str, given)))
-        if any(int(number[:9]) > WIDEST for number in digits.split()):
+        if any(int(number[:9]) > most for number in digits.split()):
             raise ValueError("too wide")
         return rule(value, *given)
 
@@ -85,21 +98,66 @@ def _of_bounded_width(rule: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_bounded_length(rule: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep `join` from multiplying a long list by a long separator."""
+    """Keep `join` from multiplying a long list by a long separator, and from printing what is null."""
 
     @wraps(rule)
     def apply(value: Any, separator: Any, autoescape: bool = True) -> object:  # noqa: FBT001, FBT002 - Django's own
         if len(value) * len(str(separator)) > LONGEST_JOIN:
             raise ValueError("too long")
+        if any(item is None for item in value):
+            return _unusable(rule)
         return rule(value, separator, autoescape)
 
     return apply
+
+
+def _of_moments_or_numbers(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell a blank for what is no moment or number."""
+
+    @wraps(rule)
+    def apply(value: object, *given: object) -> object:
+        made = rule(value, *given)
+        return _unusable(rule) if made == "" else made
+
+    return apply
+
+
+def _of_something(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell a blank that is made of more than an empty text."""
+
+    @wraps(rule)
+    def apply(value: object, *given: object) -> object:
+        made = rule(value, *given)
+        return _unusable(rule) if made == "" and value != "" else made
+
+    return apply
+
+
+def _of_one_of_many(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell that there is none."""
+
+    @wraps(rule)
+    def apply(value: object) -> object:
+        return rule(value) if value else _unusable(rule)
+
+    return apply
+
+
+def _unusable(rule: Callable[..., Any]) -> Unusable:
+    blank = Unusable()
+    blank.rule = str(getattr(rule, "_filter_name", rule.__name__))
+    return blank
 
 
 for _names, _bounded in (
     (OF_MOMENTS, _of_moments),
     (OF_BOUNDED_WIDTH, _of_bounded_width),
     (("join",), _of_bounded_length),
+    (OF_MOMENTS_OR_NUMBERS, _of_moments_or_numbers),
+    (OF_SOMETHING, _of_something),
+    (OF_ONE_OF_MANY, _of_one_of_many),
 ):
-    register.filters.update({name: _bounded(django_filters.filters[name]) for name in _names})
+    register.filters.update({name: _bounded(register.filters[name]) for name in _names})
 register.filters["money"] = money
+#: They have an answer to what is not there.
+FORGIVING = frozenset(register.filters[name] for name in ("default", "default_if_none", "yesno"))

@@ -18,8 +18,8 @@ EQUIVALENT = {
     "quiet_hours._end_of: instant > current -> instant >= current": (
         "a window does not cover the moment that the wall shows as its end, so no end is the current moment"
     ),
-    "quiet_hours._skip: middle.astimezone(where).replace(tzinfo=None) < wall"
-    " -> middle.astimezone(where).replace(tzinfo=None) <= wall": "no moment shows a wall time that the clocks skip",
+    "quiet_hours._skip: at.astimezone(where).replace(tzinfo=None) >= wall"
+    " -> at.astimezone(where).replace(tzinfo=None) > wall": "no moment shows a wall time that the clocks skip",
     "receipts.attempt_of: generation < newest_generation -> generation <= newest_generation": (
         "equal generations were answered one line before"
     ),

@@ -14,6 +14,7 @@ from notifications.flows.compose import compile_words, render
 from notifications.messages import Content
 from notifications.rules.email_safety import is_safe_link, problem_in
 from notifications.rules.rendering import LARGEST, RenderError, TooMuch, compile_part, render_part
+from notifications.rules.template_bounds import MOST_NODES, MOST_WORK, BoundedContext
 
 SECRET = "s3cr3t-0f-the-house"
 
@@ -243,6 +244,83 @@ def test_words_reach_nothing_but_their_values(source: str) -> None:
     with pytest.raises(RenderError) as caught:
         render_part(compile_part(source, escape=True), {"v": Vault()}, "en", None)
     assert SECRET not in str(caught.value)
+
+
+def deep(times: int, tag: str, inner: str) -> str:
+    """Return words that do the same to what they have so far, time and again."""
+    return tag * times + inner + "{% endwith %}" * times
+
+
+DOUBLED = "{% with a=a|add:a %}"
+LETTERS = '{% with a="x"|center:1000|make_list %}'
+LISTS = {
+    "a list doubled": LETTERS + deep(8, DOUBLED, "") + "{% endwith %}",
+    "a long list grouped": LETTERS + deep(8, DOUBLED, "{% regroup a by 0 as y %}") + "{% endwith %}",
+    "a list grouped by what takes long": (
+        "{% for i in many|slice:':10' %}{% regroup many by 0|upper|lower|title as y %}{% endfor %}"
+    ),
+    "a long list sorted time and again": (
+        "{% for i in many|slice:':4000' %}{% if many|dictsort:0 %}{% endif %}{% endfor %}"
+    ),
+    "a long list compared time and again": (
+        "{% for i in many|slice:':4000' %}{% if many == same %}{% endif %}{% endfor %}"
+    ),
+    "groups doubled and printed": LETTERS
+    + "{% regroup a by 0 as a %}"
+    + deep(10, DOUBLED, "{{ a }}")
+    + "{% endwith %}",
+    "groups of groups": (
+        "{% with a=many|slice:':9' %}"
+        + "{% regroup a by 0 as a %}{% with a=a|add:a %}" * 60
+        + "{{ a }}"
+        + "{% endwith %}" * 61
+    ),
+    "a list of one long text doubled and printed": "{% with a=one %}" + deep(16, DOUBLED, "{{ a }}") + "{% endwith %}",
+    "a list of one long text doubled and joined": "{% with a=one %}"
+    + deep(16, DOUBLED, '{{ a|join:"" }}')
+    + "{% endwith %}",
+    "a list of one long number doubled": "{% with a=wide %}" + deep(16, DOUBLED, "{{ a }}") + "{% endwith %}",
+    "a long list translated": (
+        "{% with a=one|add:one|add:one %}{% blocktranslate %}" + "{{ a }}" * 90 + "{% endblocktranslate %}{% endwith %}"
+    ),
+    "views of a mapping": "{% for i in many|slice:':4000' %}{{ mapped.items.0.1 }}{% endfor %}",
+    "filters in a row": "{% if long" + "|upper" * 9_000 + " %}{% endif %}",
+    "arguments in a row": "{% if x" + "|add:long|slice:':1'" * 9_000 + " %}{% endif %}",
+    "a long format": "{% for i in many %}{% if x|stringformat:long %}{% endif %}{% endfor %}",
+    "moments of a long format": (
+        "{% for i in many|slice:':4000' %}{% if moment|date:'" + "r" * 100 + "' %}{% endif %}{% endfor %}"
+    ),
+    "now in a long format": "{% for i in many|slice:':4000' %}{% now '" + "r" * 100 + "' as y %}{% endfor %}",
+    "a long translation that is kept": (
+        "{% for i in many|slice:':4000' %}{% blocktranslate asvar y %}"
+        + "w" * 99_999
+        + "{% endblocktranslate %}{% endfor %}"
+    ),
+    "texts that are kept": "".join(f"{{% firstof angles as y{number} %}}" for number in range(4_000)),
+    "conditions without end": "{% for i in many %}{% if " + "0 or " * 100 + "0 %}{% endif %}{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("source", LISTS.values(), ids=LISTS)
+def test_no_step_is_a_long_one(source: str) -> None:
+    data = {
+        "x": "x", "many": ["ab"] * 9_000, "same": ["ab"] * 8_999 + ["ac"], "one": ["y" * 60_000], "long": "y" * 60_000,
+        "mapped": {str(number): number for number in range(5_000)}, "moment": "2026-11-22T20:00:00Z",
+        "wide": [10**4_000], "angles": "<" * 60_000,
+    }  # fmt: skip
+    context = BoundedContext(data)
+    with pytest.raises(TooMuch):
+        compile_part(source, escape=True).render(context)
+    assert context.nodes <= MOST_NODES
+    assert context.work <= 3 * MOST_WORK
+
+
+def test_a_value_that_is_in_itself_many_times_is_not_gone_through() -> None:
+    value: object = "x"
+    for _ in range(60):
+        value = [value, value]
+    with pytest.raises(TooMuch, match="v grows beyond"):
+        render_part(compile_part("{{ v }}", escape=True), {"v": value}, "en", None)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from itertools import pairwise
+from itertools import pairwise, permutations
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -59,7 +59,7 @@ CASES = {
     "Berlin, start in the skipped hour": (BERLIN, quiet(("02:30", "07:00")), "2027-03-28 01:00", "2027-03-28 05:00"),
     "Berlin, the minute before that start": (BERLIN, quiet(("02:30", "07:00")), "2027-03-28 00:59", "2027-03-28 00:59"),
     "Berlin, window in the skipped hour": (BERLIN, quiet(("02:10", "02:50")), "2027-03-28 01:00", "2027-03-28 01:00"),
-    "Berlin, start in the repeated hour": (BERLIN, quiet(("02:30", "07:00")), "2026-10-25 00:30", "2026-10-25 06:00"),
+    "Berlin, start in the repeated hour": (BERLIN, quiet(("02:30", "07:00")), "2026-10-25 00:30", "2026-10-25 01:00"),
     "Kolkata is half an hour off": (KOLKATA, quiet(NIGHT), "2026-11-22 16:30", "2026-11-23 01:30"),
     "Kolkata, a minute before": (KOLKATA, quiet(NIGHT), "2026-11-22 16:29", "2026-11-22 16:29"),
     "Kathmandu is three quarters off": (KATHMANDU, quiet(NIGHT), "2026-11-22 16:15", "2026-11-23 01:15"),
@@ -177,6 +177,37 @@ def test_nothing_waits_for_longer_than_its_windows_cover(
     if allowed > moment and len(offsets) == 1:
         before = (allowed - timedelta(seconds=1)).astimezone(where)
         assert before < moment.astimezone(where) or any(window.covers(before) for window in windows)
+
+
+# The hours around a change of the clocks, and the windows asked about there: each minute of them is looked at.
+BACK = [
+    ("America/Santiago", "2027-04-04 03:00"),
+    ("America/Havana", "2024-11-03 05:00"),
+    ("America/St_Johns", "2006-10-29 02:31"),
+    ("Antarctica/Troll", "2026-10-25 01:00"),
+    (LORD_HOWE, "2027-04-03 15:00"),
+    (BERLIN, "2026-10-25 01:00"),
+    ("Antarctica/Troll", "2026-03-29 01:00"),
+    (CAIRO, "2027-04-29 22:00"),
+]
+CLOCKS = ("00:15", "00:01", "01:45", "02:30", "03:00", "22:45", "23:15", "23:31")
+
+
+@pytest.mark.parametrize(("name", "change"), BACK, ids=lambda text: text.split(" ")[0])
+def test_around_a_change_of_the_clocks_the_first_allowed_minute_is_what_looking_at_each_finds(
+    name: str, change: str
+) -> None:
+    where, minute = ZoneInfo(name), timedelta(minutes=1)
+    first = utc(change) - timedelta(hours=6)
+    walls = [(first + minute * number).astimezone(where) for number in range(48 * 60)]
+    for start, end in permutations(CLOCKS, 2):
+        windows = quiet((start, end))
+        allowed = utc("2100-01-01 00:00")
+        for number, wall in reversed(list(enumerate(walls))):
+            if not windows[0].covers(wall):
+                allowed = first + minute * number
+            if number < 9 * 60 and number % 3 == 0:
+                assert first_allowed(first + minute * number, windows, where) == allowed, (wall, start, end)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from .cases import table
 
 STYLE = "<style>.a{color:red}</style>"
 LATER = "left for later"
+LINES = "a tag goes over several lines, so it would be printed as it is: write it on one, or use {% comment %}"
+NO_SCRIPT = "<script> is for no mail client: take it out"
+NO_ATTRIBUTE = "<p> has a variable outside of quotes: a value could add attributes of its own"
 NO_SLOT_FOR_VALUES = "a variable right after < could become an element of its own"
 
 
@@ -59,6 +62,7 @@ AHEAD = [
         ("an attribute without a value", "<p><input disabled></p>", '<p><input disabled=""></p>'),
         ("an element that closes itself", "<p><b/>x</p></b>", LATER),
         ("a letter that hides tags", "<p>\ue000</p>", LATER),
+        ("a comment over two lines is none", "{#\n<p class='a'>x</p>\n#}", f"{{#\n<p {RED}>x</p>\n#}}"),
         ("a value in a comment", "<!-- {{ v }} -->", LATER),
         ("a comment without one", "<!-- x -->", "<!-- x -->"),
         ("a value in a style sheet", "<style>.b{color:{{ v }}}</style>", LATER),
@@ -136,6 +140,19 @@ SAFETY = [
         ("what would run, in what is no link", "<p title='javascript: a language'>{{ v }}</p>", "fine"),
         ("what would run, in a link", "<a href='javascript:x'>a</a>",
          "href= must lead to a web address, a mailbox or a number"),
+        ("a comment over two lines", "{#\n<script>x()</script>\n#}", LINES),
+        ("a link with a variable in one", "{#\n<a href=http://x/{{ v }}>go</a>\n#}", LINES),
+        ("a tag over two lines", "{% if v %}x{% endif\n%}", LINES),
+        ("a variable over two lines", "<p>{{ v\n}}</p>", LINES),
+        ("a comment that holds the start of a variable", "{# {{ #}<script>x()</script>{# }} #}", NO_SCRIPT),
+        ("what is printed as it is", "{% verbatim %}{# <script>x()</script> #}{% endverbatim %}", NO_SCRIPT),
+        ("braces that are printed as they are", "{% verbatim %}<p>{{ v }}</p>{% endverbatim %}", "fine"),
+        ("a tag that prints in place of an attribute", "<p {%firstof\tv%}>x</p>", NO_ATTRIBUTE),
+        ("a tag that prints nothing there", "<p {% if v %}hidden{% endif %}>x</p>", "fine"),
+        ("a comment there that begins like one", "<p {# firstof v #}>x</p>", "fine"),
+        ("a tag on each of two lines", "{% if v %}\n<p>{# a #}{{ v }}</p>\n{% endif %}", "fine"),
+        ("a comment that has none to end it", "<p>{# a</p>", "fine"),
+        ("braces of a style sheet", "<style>@media print {#a\n{color: red}}\n</style>", "fine"),
         ("two problems: the first is told", "<p onclick='x()'><form></form></p>",
          "onclick= is for no mail client: take it out"),
         ("a variable in a style sheet", "<style>p{color:{{ v }}}</style>",

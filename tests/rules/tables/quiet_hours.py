@@ -16,6 +16,7 @@ from .cases import Case, at, table, windows
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 SANTIAGO, CASABLANCA, TROLL, APIA = "America/Santiago", "Africa/Casablanca", "Antarctica/Troll", "Pacific/Apia"
+HAVANA = "America/Havana"
 KOLKATA, KATHMANDU, CHATHAM, ST_JOHNS = "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Chatham", "America/St_Johns"
 NIGHT = "22:00-07:00"
 
@@ -240,6 +241,26 @@ CLOCK_CHANGES = [
             (TROLL, "01:00-03:00", "Troll, after", "2026-03-29T03:00:00+02:00"),
         )
     )),
+    *_table("its start comes twice", *(
+        _in(zone, quiet, *rows) for zone, quiet, *rows in (
+            (SANTIAGO, "23:15-03:00",
+             ("Santiago, the first time", "2027-04-03T23:46:00-03:00", "2027-04-03T23:00:00-04:00"),
+             ("Santiago, the microsecond before the clocks go back", "2027-04-03T23:59:59.999999-03:00",
+              "2027-04-03T23:00:00-04:00"),
+             ("Santiago, between the two", "2027-04-03T23:05:00-04:00", "goes"),
+             ("Santiago, the second time", "2027-04-03T23:15:00-04:00", "2027-04-04T03:00:00-04:00")),
+            (HAVANA, "00:15-22:45",
+             ("Havana, all day but a while", "2024-11-03T00:53:00-04:00", "2024-11-03T00:00:00-05:00")),
+            (BERLIN, "02:30-07:00",
+             ("Berlin, the first time", "2026-10-25T02:45:00+02:00", "2026-10-25T02:00:00+01:00"),
+             ("Berlin, the second time", "2026-10-25T02:45:00+01:00", "2026-10-25T07:00:00+01:00")),
+            (BERLIN, "02:30-07:00; 01:00-02:15",
+             ("Berlin, another window as the clocks go back", "2026-10-25T02:45:00+02:00",
+              "2026-10-25T02:15:00+01:00")),
+            (BERLIN, "01:45-07:00",
+             ("Berlin, quiet before and after", "2026-10-25T02:45:00+02:00", "2026-10-25T07:00:00+01:00")),
+        )
+    )),
     *_table("its end comes twice", *(
         _in(zone, quiet, *rows) for zone, quiet, *rows in (
             (BERLIN, "22:00-02:30",
@@ -266,7 +287,7 @@ CLOCK_CHANGES = [
     *_table("its start comes twice", _in(
         BERLIN, "02:30-07:00",
         ("before the first", "2026-10-25T02:29:59.999999+02:00", "goes"),
-        ("at the first", "2026-10-25T02:30:00+02:00", "2026-10-25T07:00:00+01:00"),
+        ("at the first: until the clocks go back", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"),
         ("before the second", "2026-10-25T02:29:59.999999+01:00", "goes"),
         ("at the second", "2026-10-25T02:30:00+01:00", "2026-10-25T07:00:00+01:00"),
     )),

@@ -11,6 +11,7 @@ from notifications.rules.money import money
 from notifications.rules.push_payload import ELLIPSIS, ROOM, DoesNotFit, fit_body, payload_size
 from notifications.rules.rendering import LARGEST, RenderError, compile_part, render_part
 from notifications.rules.sms_segments import count_segments
+from notifications.rules.template_bounds import MOST_WORK
 from notifications.rules.word_diff import diff_words
 
 from .cases import table
@@ -128,8 +129,14 @@ def _places(singular: int, plural: int = 0) -> str:
     return _rendered(f"{{% blocktranslate count n=1 %}}{words}{{% endblocktranslate %}}", {"v": "x"})
 
 
-def _listed(count: int) -> str:
-    return _rendered("{% if v|slice:':' %}x{% endif %}", {"v": [1] * count})
+def _listed(count: int, first: str) -> str:
+    """Answer for a list of so many letters, with one more text in front of them."""
+    return _rendered("{% if v %}x{% endif %}", {"v": [first, *["x"] * count]})
+
+
+def _touched(count: int, source: str) -> str:
+    """Answer for a list of so many items that is looked at twice."""
+    return _rendered("{% if v %}{% endif %}" + source, {"v": [None] * count})
 
 
 def _joined(count: int, letters: int) -> str:
@@ -138,6 +145,7 @@ def _joined(count: int, letters: int) -> str:
 
 TOO_LARGE = f"is larger than {LARGEST // 1024} KiB when rendered"
 TOO_LONG = f"is longer than {LARGEST // 1024} KiB"
+TOO_OFTEN = "takes too many steps to render: its lists or texts are gone through too often"
 TOO_MANY = "blocktranslate prints more than 100 variables"
 ENGINE = [
     *table("length of a template", _source, [
@@ -148,7 +156,28 @@ ENGINE = [
         ("the most in two numbers", 50, 50, "150 letters"), ("one more in two numbers", 50, 51, TOO_MANY),
     ]),
     *table("length of a list in words", _listed, [
-        ("the most", LARGEST, "x"), ("one more", LARGEST + 1, "v grows beyond 256 KiB"),
+        ("the most", LARGEST // 2 - 1, "y", "x"),
+        ("one letter more", LARGEST // 2 - 1, "yy", "v grows beyond 256 KiB"),
+        ("one item more", LARGEST // 2, "", "v grows beyond 256 KiB"),
+    ]),
+    *table("how often a list is looked at", _touched, [
+        ("the most", MOST_WORK // 2 - 1, "{% if v %}x{% endif %}", "x"),
+        ("one item more", MOST_WORK // 2, "{% if v %}x{% endif %}", TOO_OFTEN),
+        ("one item more, within a comparison", MOST_WORK // 2, "{% if v or 1 %}x{% endif %}", TOO_OFTEN),
+    ]),
+    *table("what texts cost", _rendered, [
+        ("a filter reads two letters at a time", "{% if v|lower %}{% endif %}" * 8 + "x", {"v": "x" * 60_000}, "x"),
+        ("once too often", "{% if v|lower %}{% endif %}" * 9 + "x", {"v": "x" * 60_000}, TOO_OFTEN),
+        ("an argument, letter by letter", "{% if v|add:v %}{% endif %}" * 2 + "x", {"v": "x" * 60_000}, "x"),
+        ("one that is no text costs nothing", "{% if v|add:1 %}{% endif %}" * 20 + "x", {"v": 1}, "x"),
+        ("for each item of a list", "{{ v|join:', ' }}", {"v": ["x"] * 1_000}, "2998 letters"),
+        ("a long one for each item of a list", "{{ v|join:s }}", {"v": ["x"] * 9_000, "s": "y" * 1_000}, TOO_OFTEN),
+        ("a text that is kept", "{% firstof v as a %}" * 9 + "x", {"v": "x" * 60_000}, TOO_OFTEN),
+        ("a short text that is kept", "{% firstof v as a %}{{ a }}", {"v": "x"}, "x"),
+        ("a mapping inside a list", "{% if v %}x{% endif %}", {"v": [{"k": "y" * (LARGEST - 4)}]}, "x"),
+        ("a longer mapping inside a list", "{% if v %}x{% endif %}", {"v": [{"k": "y" * (LARGEST - 3)}]},
+         "v grows beyond 256 KiB"),
+        ("long numbers inside a list", "{% if v %}x{% endif %}", {"v": [10**4_000] * 80}, "v grows beyond 256 KiB"),
     ]),
     *table("look-up", _rendered, [
         ("the first of a list", "{{ v.0 }}", {"v": ["a", "b"]}, "a"),
@@ -166,6 +195,73 @@ ENGINE = [
          "variable g.0.count is missing"),
         ("a group's name", "{% regroup v by k as g %}{{ g.0.grouper }}", {"v": [{"k": 1}]}, "1"),
         ("the list of what is no group", "{{ v.list }}", {"v": "a"}, "variable v.list is missing"),
+    ]),
+]  # fmt: skip
+NULL = "variable v is null: it says nothing that could be printed"
+BLANKS = [
+    *table("what says nothing", _rendered, [
+        ("a number written otherwise", "{{ v|floatformat:2 }}", {"v": "12,50"}, "floatformat can make nothing of v"),
+        ("an empty text for a number", "{{ v|floatformat }}", {"v": ""}, "floatformat can make nothing of v"),
+        ("a number", "{{ v|floatformat:2 }}", {"v": "12.5"}, "12.50"),
+        ("a number in place of a moment", "{{ v|date }}", {"v": 5}, "date can make nothing of v"),
+        ("a moment in another zone, which must be printed by `timezone`", "{{ v|utc }}", {"v": "2026-11-22"},
+         "utc can make nothing of v"),
+        ("a sum of a number and a word", "{{ v|add:'x' }}", {"v": 5}, "add can make nothing of v"),
+        ("a sum of empty texts", "{{ v|add:'' }}", {"v": ""}, ""),
+        ("a format that does not fit", "{{ v|stringformat:'d' }}", {"v": "x"}, "stringformat can make nothing of v"),
+        ("an empty text formatted", "{{ v|stringformat:'s' }}", {"v": ""}, ""),
+        ("what has no such key sorted", "{% for i in v|dictsort:'k' %}{{ i }}{% endfor %}", {"v": [{}]},
+         "dictsort can make nothing of v"),
+        ("the first of none", "{{ v|first }}", {"v": []}, "first can make nothing of v"),
+        ("the last of none", "{{ v|last }}", {"v": []}, "last can make nothing of v"),
+        ("the first of some", "{{ v|first }}", {"v": [""]}, ""),
+        ("the last of some", "{{ v|last }}", {"v": ["a", "b"]}, "b"),
+        ("more said after it", "{{ v|floatformat:2|add:' EUR' }}", {"v": "x"}, "floatformat can make nothing of v"),
+        ("kept for later", "{% with n=v|first %}x{% endwith %}", {"v": []}, "first can make nothing of v"),
+        ("an answer to it", "{{ v|first|default:'nobody' }}", {"v": []}, "nobody"),
+        ("a safe text in its place", "{{ '<b>'|floatformat }}", {}, "floatformat can make nothing of <b>"),
+        ("asked for in a condition", "{% if v|first|upper %}a{% else %}b{% endif %}", {"v": []}, "b"),
+        ("null joined", "{{ v|join:', ' }}", {"v": ["a", None]}, "join can make nothing of v"),
+        ("a ratio of words", "{% widthratio v 10 100 %}", {"v": "x"}, "widthratio needs numbers: v or 10 is none"),
+        ("a ratio of words, kept", "{% widthratio v 10 100 as r %}x", {"v": "x"},
+         "widthratio needs numbers: v or 10 is none"),
+        ("a ratio", "{% widthratio v 10 100 %}", {"v": 5}, "50"),
+        ("a ratio, kept", "{% widthratio v 10 100 as r %}{{ r }}", {"v": 5}, "50"),
+    ]),
+    *table("null", _rendered, [
+        ("printed", "Dear {{ v }}", {"v": None}, NULL),
+        ("inside of a mapping", "Dear {{ v.n }}", {"v": {"n": None}}, NULL.replace(" v ", " v.n ")),
+        ("by another name", "{% with v=w %}{{ v }}{% endwith %}", {"w": None}, NULL),
+        ("by a name that nothing prints", "{% with n=v %}x{% endwith %}", {"v": None}, "x"),
+        ("filtered", "{{ v|upper }}", {"v": None}, NULL),
+        ("with an answer to it", "{{ v|default:'you' }}", {"v": None}, "you"),
+        ("with an answer to null", "{{ v|default_if_none:'you' }}", {"v": None}, "you"),
+        ("with an answer to a third case", "{{ v|yesno:'a,b,c' }}", {"v": None}, "c"),
+        ("with an answer that is null too", "{{ v|default:w }}", {"v": "", "w": None}, NULL),
+        ("in a condition", "{% if v %}a{% elif v|length %}b{% else %}c{% endif %}", {"v": None}, "c"),
+        ("gone through", "{% for i in v %}x{% endfor %}", {"v": None}, NULL),
+        ("gone through with an answer to none", "{% for i in v %}x{% empty %}none{% endfor %}", {"v": None}, "none"),
+        ("grouped", "{% regroup v by k as g %}", {"v": None}, NULL),
+        ("in turns", "{% cycle v 'a' %}", {"v": None}, NULL),
+        ("translated", "{% translate v %}", {"v": None}, "rendering failed with AttributeError"),
+        ("in a translation", "{% blocktranslate %}{{ v }}{% endblocktranslate %}", {"v": None}, NULL),
+        ("in a translation by another name", "{% blocktranslate with v=w %}{{ v }}{% endblocktranslate %}",
+         {"w": None}, NULL),
+        ("hidden by another in a translation", "{% blocktranslate with v=w %}{{ v }}{% endblocktranslate %}",
+         {"w": "x", "v": None}, "x"),
+        ("hidden by a count", "{% blocktranslate count v=w %}one{% plural %}{{ v }}{% endblocktranslate %}",
+         {"w": 2, "v": None}, "2"),
+    ]),
+    *table("the first of several", _rendered, [
+        ("none is there", "{% firstof a b %}", {}, "firstof finds nothing in a, b"),
+        ("none is there, kept for later", "{% firstof a b as c %}", {}, "firstof finds nothing in a, b"),
+        ("null and nothing", "{% firstof a b %}", {"a": None, "b": 0}, "firstof finds nothing in a, b"),
+        ("one is", "{% firstof a b %}", {"b": "x"}, "x"),
+        ("one is, kept for later", "{% firstof a b as c %}{{ c }}", {"b": "x"}, "x"),
+        ("an empty text that was given", "{% firstof a b %}", {"a": ""}, ""),
+        ("an empty text that was written", "{% firstof a '' %}", {}, ""),
+        ("what a filter can make nothing of", "{% firstof a|floatformat %}", {"a": "x"},
+         "firstof finds nothing in a|floatformat"),
     ]),
 ]  # fmt: skip
 LIBRARY = [
@@ -186,6 +282,8 @@ LIBRARY = [
         ("one more", "{{ v|center:1001 }}", {"v": "x"}, "rendering failed with ValueError"),
         ("one of two numbers is too large", "{{ v|stringformat:'5.1001f' }}", {"v": 1.5},
          "rendering failed with ValueError"),
+        ("the most decimals", "{{ v|floatformat:100 }}", {"v": 1.5}, "102 letters"),
+        ("one more decimal", "{{ v|floatformat:101 }}", {"v": 1.5}, "rendering failed with ValueError"),
         ("none is named", "{{ v|stringformat:'d' }}", {"v": 1}, "1"),
     ]),
     *table("joined", _joined, [
@@ -227,4 +325,4 @@ DIFF = [
         ("a new part", {}, {"text": "a"}, "text: +a"),
     ]),
 ]  # fmt: skip
-CASES = [*MONEY, *PUSH, *ENGINE, *LIBRARY, *SMS, *DIFF]
+CASES = [*MONEY, *PUSH, *ENGINE, *BLANKS, *LIBRARY, *SMS, *DIFF]
