@@ -15,9 +15,9 @@ from notifications import notify
 from notifications.enums import Reason, State
 from notifications.models import Delivery, Notification
 from project.shop.models import Profile
-from tests.fixtures import running_sandbox, sandbox
+from tests.fixtures import own_redis, patient_redis, running_sandbox, sandbox
 
-__all__ = ["running_sandbox", "sandbox"]
+__all__ = ["own_redis", "patient_redis", "running_sandbox", "sandbox"]
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ ENDS_SQL = """
 
 def run(run: Run) -> list[Figure]:
     """Kill workers in mid-send, then wait until all has moved on."""
-    kills, every = run.size(8, 3), run.size(4, 1)
+    # Quickly, while there is much to send: what is hit twice waits for two leases, and is counted from the first.
+    kills, every = run.size(8, 3), run.size(2, 1)
     users = run.size(8_000, 1_200)
     with Deployment(run, latency=0.15) as deployment:
         deployment.begin(users=users, workers=3, web=False)

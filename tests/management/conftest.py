@@ -1,5 +1,5 @@
 """Commands are tested against real PostgreSQL and Valkey, with the sandbox as the network's far end."""
 
-from tests.fixtures import person, running_sandbox, sandbox
+from tests.fixtures import own_redis, patient_redis, person, running_sandbox, sandbox
 
-__all__ = ["person", "running_sandbox", "sandbox"]
+__all__ = ["own_redis", "patient_redis", "person", "running_sandbox", "sandbox"]

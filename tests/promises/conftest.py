@@ -14,9 +14,9 @@ import pytest
 from project import embedded
 from project.demo.stack import Stack
 from project.embedded_home import Home
-from tests.fixtures import person, running_sandbox, sandbox
+from tests.fixtures import own_redis, patient_redis, person, running_sandbox, sandbox
 
-__all__ = ["person", "running_sandbox", "sandbox"]
+__all__ = ["own_redis", "patient_redis", "person", "running_sandbox", "sandbox"]
 
 
 def _server_url(database: str) -> str:
