@@ -25,7 +25,6 @@ from django.template.base import VariableDoesNotExist as Missing
 from django.template.defaulttags import CycleNode, ForNode, GroupedResult, RegroupNode
 from django.templatetags.i18n import TranslateNode
 from django.utils.safestring import SafeData, mark_safe
-from django.utils.timezone import template_localtime  # type: ignore[attr-defined]  # the stubs lack it
 
 from .template_bounds import LARGEST, BoundedContext, RenderError
 from .template_library import FORGIVING, Unusable
@@ -191,8 +190,6 @@ def _argument(is_variable: bool, given: Any, context: Context) -> object:  # noq
 
 def _filtered(rule: Any, value: object, arguments: list[object], context: Context) -> object:
     """Return what a filter makes of a value, as Django asks it."""
-    if getattr(rule, "expects_localtime", False):
-        value = template_localtime(value, context.use_tz)
     if getattr(rule, "needs_autoescape", False):
         made = rule(value, *arguments, autoescape=context.autoescape)
     else:

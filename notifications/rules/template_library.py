@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.template import Library
@@ -45,7 +45,7 @@ OF_MOMENTS = ("date", "time", "timesince", "timeuntil")
 OF_MOMENTS_OR_NUMBERS = (*OF_MOMENTS, "floatformat", "localtime", "utc", "timezone")
 OF_SOMETHING = ("add", "stringformat", "dictsort", "dictsortreversed")
 OF_ONE_OF_MANY = ("first", "last")
-OF_BOUNDED_WIDTH = ("center", "ljust", "rjust", "floatformat", "stringformat")
+OF_BOUNDED_WIDTH = ("center", "ljust", "rjust", "stringformat")
 
 
 class Unusable(str):
@@ -83,9 +83,8 @@ def _of_moments(rule: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
-def _of_bounded_width(rule: Callable[..., Any]) -> Callable[..., Any]:
+def _of_bounded_width(rule: Callable[..., Any], most: int = WIDEST) -> Callable[..., Any]:
     """Keep a filter from padding one value to gigabytes, or from reckoning a thousand decimals."""
-    most = MOST_DECIMALS if "floatformat" in rule.__name__ else WIDEST
 
     @wraps(rule)
     def apply(value: object, *given: object) -> object:
@@ -152,6 +151,7 @@ def _unusable(rule: Callable[..., Any]) -> Unusable:
 for _names, _bounded in (
     (OF_MOMENTS, _of_moments),
     (OF_BOUNDED_WIDTH, _of_bounded_width),
+    (("floatformat",), partial(_of_bounded_width, most=MOST_DECIMALS)),
     (("join",), _of_bounded_length),
     (OF_MOMENTS_OR_NUMBERS, _of_moments_or_numbers),
     (OF_SOMETHING, _of_something),

@@ -273,3 +273,11 @@ def test_an_error_tells_its_kind_and_no_value() -> None:
 )
 def test_one_line(text: str, line: str) -> None:
     assert one_line(text) == line
+
+
+def test_what_a_filter_escaped_stays_so_as_far_as_the_next_one_keeps_it() -> None:
+    assert render("{{ v|linebreaksbr|ljust:10 }}|", v="a\nb") == "a<br>b    |"
+    assert render("{{ v|linebreaksbr|upper }}", v="a\nb") == "A&lt;BR&gt;B"
+    assert render("{{ v|ljust:5 }}|", v="<b>") == "&lt;b&gt;  |"
+    with pytest.raises(RenderError, match="floatformat can make nothing of v"):
+        render("{{ v|linebreaksbr|floatformat }}", v="a\nb")

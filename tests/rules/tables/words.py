@@ -165,6 +165,12 @@ ENGINE = [
         ("one item more", MOST_WORK // 2, "{% if v %}x{% endif %}", TOO_OFTEN),
         ("one item more, within a comparison", MOST_WORK // 2, "{% if v or 1 %}x{% endif %}", TOO_OFTEN),
     ]),
+    *table("length of a translation", _rendered, [
+        ("the most", "{% blocktranslate %}{{ v }}{% endblocktranslate %}", {"v": "x" * (LARGEST // 2)},
+         f"{LARGEST // 2} letters"),
+        ("two letters more", "{% blocktranslate %}{{ v }}{% endblocktranslate %}", {"v": "x" * (LARGEST // 2 + 2)},
+         TOO_LARGE),
+    ]),
     *table("what texts cost", _rendered, [
         ("a filter reads two letters at a time", "{% if v|lower %}{% endif %}" * 8 + "x", {"v": "x" * 60_000}, "x"),
         ("once too often", "{% if v|lower %}{% endif %}" * 9 + "x", {"v": "x" * 60_000}, TOO_OFTEN),
@@ -257,6 +263,7 @@ BLANKS = [
         ("none is there, kept for later", "{% firstof a b as c %}", {}, "firstof finds nothing in a, b"),
         ("null and nothing", "{% firstof a b %}", {"a": None, "b": 0}, "firstof finds nothing in a, b"),
         ("one is", "{% firstof a b %}", {"b": "x"}, "x"),
+        ("a number is", "{% firstof a b %}", {"b": 5}, "5"),
         ("one is, kept for later", "{% firstof a b as c %}{{ c }}", {"b": "x"}, "x"),
         ("an empty text that was given", "{% firstof a b %}", {"a": ""}, ""),
         ("an empty text that was written", "{% firstof a '' %}", {}, ""),
