@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-WORKERS ?= 2
+# One more than there are cores: many tests wait for other processes.
+WORKERS ?= 3
 ARGS ?=
 
 # The first that runs, is 3.11 or newer, and can make a virtual environment with pip in it.
