@@ -47,8 +47,8 @@ def most_within(moments: list[float], seconds: float) -> int:
 def test_workers_share_one_rate_and_one_pause(stack: Stack) -> None:
     client = stack.sandbox.client
     host(stack, f"seed({RECIPIENTS})")
-    for _ in range(3):
-        stack.start_worker()
+    for number in range(3):
+        stack.start_worker(f"worker-{number}")
     host(stack, "launch()")
     wait_for(lambda: len(times(stack)) > RECIPIENTS // 4, "the broadcast to be under way")
     client.fault("fcm", "rate_limited", retry_after=RETRY_AFTER)
