@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -12,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..flows import operate
-from ..flows.operate import By
 from ..models import Alert
+from . import operations
 from .base import ReadOnlyAdmin, time_column
 from .confirm import DryRun, Operation, ask_or_do
 from .operations import numbers
@@ -73,18 +74,11 @@ def _look_at_providers(keys: Sequence[Any]) -> DryRun:
     return DryRun(len(found), [*lines, (_("alerts are about no provider"), others)])
 
 
-def _release(keys: Sequence[Any], by: By) -> str:
-    done = operate.release_in(keys, by)
-    return ngettext("%(count)d provider was released.", "%(count)d providers were released.", done) % {"count": done}
-
-
-RELEASE = Operation(
-    name="release",
-    title=gettext_lazy("Release providers"),
-    button=gettext_lazy("Release"),
+RELEASE = replace(
+    operations.RELEASE,
     effect=gettext_lazy(
         "Their holds and pauses end, and workers use them again within a second or so; their breakers still judge."
     ),
     look=_look_at_providers,
-    run=_release,
+    run=lambda keys, by: operations.released(operate.release_in(keys, by)),
 )

@@ -186,8 +186,8 @@ def _look_at_holds(keys: Sequence[Any]) -> DryRun:
     return DryRun(held, [(_("may be used again at once"), held)])
 
 
-def _release(keys: Sequence[Any], by: By) -> str:
-    done = operate.release_providers(keys, by)
+def released(done: int) -> str:
+    """Tell how many providers were released."""
     return ngettext("%(count)d provider was released.", "%(count)d providers were released.", done) % {"count": done}
 
 
@@ -207,7 +207,7 @@ RELEASE = Operation(
     button=gettext_lazy("Release"),
     effect=gettext_lazy("Workers use it again within a second or so; its breaker still judges."),
     look=_look_at_holds,
-    run=_release,
+    run=lambda keys, by: released(operate.release_providers(keys, by)),
 )
 REVOKE = Operation(
     name="revoke",

@@ -124,9 +124,7 @@ def release_providers(keys: Sequence[Any], by: By) -> int:
     """End holds and return how many there were."""
     held = list(ProviderHold.objects.filter(pk__in=keys))
     for row in held:
-        due_again = release(row.alias, row.platform)
-        subject = f"{row.alias} {row.platform}".strip()
-        audit(by, "release_provider", subject=subject, was=row.reason, due_again=due_again)
+        _release(f"{row.alias} {row.platform}".strip(), by, was=row.reason)
     return len(held)
 
 
@@ -140,10 +138,15 @@ def release_in(keys: Sequence[Any], by: By) -> int:
     """End holds and pauses of the providers that these alerts are about and return how many those are."""
     found = providers_in(keys)
     for subject in found:
-        alias, *platforms = subject.split()
-        due_again = sum(release(alias, platform) for platform in platforms or [""])
-        audit(by, "release_provider", subject=subject, due_again=due_again)
+        _release(subject, by)
     return len(found)
+
+
+def _release(subject: str, by: By, *, was: str = "") -> None:
+    """Release "alias" or "alias platform platform"; `was` is the reason of a hold that ends."""
+    alias, *platforms = subject.split()
+    due_again = sum(release(alias, platform) for platform in platforms or [""])
+    audit(by, "release_provider", subject=subject, was=was, due_again=due_again)
 
 
 def revoke_keys(keys: Sequence[Any], by: By) -> int:

@@ -21,7 +21,7 @@ from .degraded import count_delivered
 from .fallback import fall_back
 from .record import record
 from .reported import act_on_receipts
-from .undelivered import RETRIED, Retries, steps_beside
+from .undelivered import RETRIED, Retries
 
 BATCH = 500
 AGAIN = timedelta(seconds=1)
@@ -150,8 +150,10 @@ def _with_fallback(rows: Sequence[Delivery], changes: Sequence[Change], now: dat
 
 def _given_up(rows: Sequence[Delivery]) -> frozenset[UUID]:
     """Return which of these rows were replaced by a later step: whether that falls back is no concern of theirs."""
-    beside = steps_beside(rows)
-    return frozenset(row.pk for row in rows if any(step > row.step for step, _ in beside[row.pk]))
+    beside = Delivery.objects.siblings(rows)
+    return frozenset(
+        row.pk for row in rows if any(step > row.step for step, _ in beside[row.notification_id, row.recipient])
+    )
 
 
 def _timer(after: Standing, now: datetime, category: Category, expires_at: datetime | None) -> Standing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +11,6 @@ from uuid import UUID
 from .. import conf
 from ..enums import Channel, Reason, Refusal, State
 from ..models import Delivery, Notification, Template
-from ..models.console_queries import siblings
 from ..models.delivery_queries import standing_of
 from ..rules.dead_letters import Pace, overtaken
 from ..rules.doubt import is_doubted
@@ -121,14 +120,11 @@ def _load(rows: Sequence[Delivery], now: datetime, *, also_reached: bool) -> _Kn
     facts = load_facts(rows, now)
     slugs = {item.template for item in facts.notifications.values()}
     templates = list(Template.objects.filter(slug__in=slugs).values("slug", "sensitive", "current_id"))
-    others: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
-    for notification_id, recipient, step, state in siblings({(row.notification_id, row.recipient) for row in rows}):
-        others[notification_id, recipient].append((step, State(state)))
     return _Known(
         facts,
         sensitive={item["slug"]: item["sensitive"] for item in templates},
         current={item["slug"]: item["current_id"] for item in templates},
-        others=others,
+        others=Delivery.objects.siblings(rows),
         also_reached=also_reached,
     )
 

@@ -6,7 +6,6 @@ row goes last: while it is there, what is left of it is found again.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -23,12 +22,11 @@ from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, Diges
 from ..models.log_queries import Outlived
 from ..rules.identity import bounds_of
 from .status import progress_of
+from .time_box import turns
 
 BATCH = 1_000
 #: Deliveries of one turn: some 14 million a day.
 MOST_A_TURN = 10_000
-# The sweeper's other repairs wait meanwhile, so a turn ends with the batch that is under way when this is over.
-_TURN_SECONDS = 2.0
 # Whatever changed so lately may still be told of: a letter that was replayed, a receipt that corrects another.
 _SETTLED_AFTER = timedelta(days=1)
 _FIRST = UUID(int=0)
@@ -41,15 +39,16 @@ def apply_retention() -> int:
     digests that still gather are waited for, and so is whatever else belongs to their notification.
     """
     now = Delivery.objects.database_now()
-    until = time.monotonic() + _TURN_SECONDS
-    turns = deque(_batches(category, now) for category in Category.objects.filter(retention__isnull=False))
+    waiting = deque(_batches(category, now) for category in Category.objects.filter(retention__isnull=False))
     done = 0
     # Categories take turns, so that none waits for a large one to be through.
-    while turns and done < MOST_A_TURN and time.monotonic() < until:
-        batches = turns.popleft()
+    for _ in turns():
+        if not waiting or done >= MOST_A_TURN:
+            break
+        batches = waiting.popleft()
         for deleted in islice(batches, 1):
             done += deleted
-            turns.append(batches)
+            waiting.append(batches)
     return done
 
 

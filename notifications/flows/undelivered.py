@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ..enums import BroadcastStatus, ReceiptKind, State
+from ..enums import BroadcastStatus, ReceiptKind
 from ..models import Broadcast, Delivery, Notification, Receipt, Template
-from ..models.console_queries import siblings
 from ..rules.dead_letters import overtaken
 from ..rules.standing import Standing
 from ..rules.undelivered import Row, tried_again
@@ -53,20 +52,11 @@ def asks_for_retry(receipt: Receipt) -> bool:
     return receipt.kind == ReceiptKind.UNDELIVERED and bool(receipt.retries or receipt.misconfigured)
 
 
-def steps_beside(rows: Sequence[Delivery]) -> Mapping[UUID, Sequence[tuple[int, State]]]:
-    """Return by id (step, state) of every delivery of the same notification to the same recipient.
-
-    Exact for rows that are locked: who falls back locks all of them before it plans the next step.
-    """
-    beside: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
-    for notification_id, recipient, step, state in siblings({(row.notification_id, row.recipient) for row in rows}):
-        beside[notification_id, recipient].append((step, State(state)))
-    return {row.pk: beside[row.notification_id, row.recipient] for row in rows}
-
-
 def _overtaken(rows: Sequence[Delivery]) -> frozenset[UUID]:
-    beside = steps_beside(rows)
-    return frozenset(row.pk for row in rows if overtaken(row.step, beside[row.pk]) is not None)
+    beside = Delivery.objects.siblings(rows)
+    return frozenset(
+        row.pk for row in rows if overtaken(row.step, beside[row.notification_id, row.recipient]) is not None
+    )
 
 
 def _over(rows: Sequence[Delivery]) -> frozenset[UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,12 +36,6 @@ _DEAD_GROUPS = """
     GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 8 DESC LIMIT 100
 """.format(most=SPARKS, sparks=", ".join(f"count(*) FILTER (WHERE spark.n = {n + 1})" for n in range(SPARKS)))  # noqa: S608
 # An id of a delivery keeps the time of its notification: the bounds keep the look-up within few partitions.
-_SIBLINGS = """
-    SELECT d.notification_id, d.recipient, d.step, d.state
-    FROM unnest(%(notifications)s::uuid[], %(recipients)s::text[]) AS u(notification_id, recipient)
-    JOIN carillon_delivery d ON d.notification_id = u.notification_id AND d.recipient = u.recipient
-    WHERE d.id BETWEEN %(first)s::uuid AND %(last)s::uuid
-"""
 _FIND = """
     SELECT 'notification', id, recipient FROM carillon_notification WHERE id = %(id)s::uuid
     UNION ALL
@@ -150,20 +144,6 @@ def deadline(using: str, milliseconds: int) -> Iterator[None]:
 def dead_groups(limit: int) -> list[DeadGroup]:
     """Return the newest `limit` dead letters, counted by cause, the largest first."""
     return [DeadGroup(*row) for row in _fetch(router.db_for_read(Delivery), _DEAD_GROUPS, {"limit": limit})]
-
-
-def siblings(pairs: Collection[tuple[UUID, str]]) -> list[tuple[UUID, str, int, str]]:
-    """Return (notification, recipient, step, state) of every delivery of these notifications to these recipients."""
-    if not pairs:
-        return []
-    low, high = min(pair[0].int for pair in pairs), max(pair[0].int for pair in pairs)
-    values = {
-        "notifications": [pair[0] for pair in pairs],
-        "recipients": [pair[1] for pair in pairs],
-        "first": UUID(int=low >> 80 << 80),
-        "last": UUID(int=high | (1 << 80) - 1),
-    }
-    return [(row[0], row[1], row[2], row[3]) for row in _fetch(router.db_for_read(Delivery), _SIBLINGS, values)]
 
 
 def find_traces(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db import connections, models
 from django.db.models import Q
 
 from ..enums import Lane, Reason, State
+from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
 
 if TYPE_CHECKING:
@@ -56,6 +58,12 @@ _NEXT_DUE = """
         SELECT due_at FROM carillon_delivery
         WHERE channel = %s AND lane = l.lane AND state = 'pending' ORDER BY due_at LIMIT 1
     ) d
+"""
+_SIBLINGS = """
+    SELECT d.notification_id, d.recipient, d.step, d.state
+    FROM unnest(%s::uuid[], %s::text[]) AS u(notification_id, recipient)
+    JOIN carillon_delivery d ON d.notification_id = u.notification_id AND d.recipient = u.recipient
+    WHERE d.id >= %s::uuid AND d.id < %s::uuid
 """
 _START_GROUP = """
     WITH owned AS (
@@ -142,6 +150,23 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         mine = self.filter(notification_id=notification_id, recipient=recipient)
         return list(mine.order_by("pk").select_for_update())
 
+    def siblings(self, rows: Collection[Delivery]) -> dict[tuple[UUID, str], list[tuple[int, State]]]:
+        """Return (step, state) of every delivery of these rows' notifications to the same recipients, by both.
+
+        Exact for rows that are locked: who falls back locks all of them before it plans the next step.
+        """
+        pairs = {(row.notification_id, row.recipient) for row in rows}
+        if not pairs:
+            return {}
+        first, beyond = bounds_of(notification_id for notification_id, _ in pairs)
+        notifications, recipients = zip(*pairs, strict=True)
+        found: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_SIBLINGS, [list(notifications), list(recipients), first, beyond])
+            for notification_id, recipient, step, state in cursor.fetchall():
+                found[notification_id, recipient].append((step, State(state)))
+        return found
+
     def gathered_or_begun(self, rows: Sequence[Delivery]) -> dict[tuple[UUID, str], bool]:
         """Return of which of these rows' (notification, recipient) another device had its turn: whether a digest's.
 
@@ -151,9 +176,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         others = self.filter(
             notification_id__in=ids, recipient__in=recipients, channel__in={row.channel for row in rows}
         )
-        # Every delivery of a notification begins with its time, so that only the partitions of these are read.
-        low, high = min(item.int for item in ids), max(item.int for item in ids)
-        others = others.filter(pk__gte=UUID(int=low >> 80 << 80), pk__lte=UUID(int=high | (1 << 80) - 1))
+        first, beyond = bounds_of(ids)  # so that only the partitions of these are read
+        others = others.filter(pk__gte=first, pk__lt=beyond)
         begun = others.filter(Q(state__in=[State.DIGESTED, State.SENDING]) | Q(attempt__gt=0))
         found: dict[tuple[UUID, str], bool] = {}
         for notification_id, recipient, state in begun.values_list("notification_id", "recipient", "state"):
