@@ -21,7 +21,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import Error, connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from notifications import Address, broadcast, notify  # noqa: E402
+from notifications import Address, broadcast, conf, notify  # noqa: E402
 from notifications.cipher import address_hash  # noqa: E402
 from notifications.exceptions import IdempotencyConflict  # noqa: E402
 from notifications.flows.broadcast import plan_page  # noqa: E402
@@ -78,7 +78,8 @@ def launch(book: str, users: str, devices: str = "1", ttl: str = "") -> None:
 
 
 def plan(broadcast_id: str) -> None:
-    """Plan a broadcast to its end in this process, as a worker would."""
+    """Plan a broadcast to its end in this process, as a worker would, but however much is due already."""
+    conf.BACKLOG_LIMIT = sys.maxsize
     while plan_page(UUID(broadcast_id)):
         pass
 
