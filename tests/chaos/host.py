@@ -79,7 +79,7 @@ def launch(book: str, users: str, devices: str = "1", ttl: str = "") -> None:
 
 def plan(broadcast_id: str) -> None:
     """Plan a broadcast to its end in this process, as a worker would, but however much is due already."""
-    conf.BACKLOG_LIMIT = sys.maxsize
+    conf.BACKLOG_LIMIT = 1_000_000_000
     while plan_page(UUID(broadcast_id)):
         pass
 
