@@ -38,10 +38,15 @@ def next_page(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, cu
         page = _reached(audience, cursor, size)
     else:
         page = _by_key(members(audience, stored=True), cursor, size)
-    if exclude is None or not page.rows:
-        return page
-    excluded = _members_among(exclude, page.rows)
-    return Page([row for row in page.rows if row["pk"] not in excluded], page.cursor, page.complete)
+    return Page(without(page.rows, exclude), page.cursor, page.complete)
+
+
+def without(rows: list[dict[str, object]], exclude: Mapping[str, Any] | None) -> list[dict[str, object]]:
+    """Return the rows of those users whom an exclusion does not mean."""
+    if exclude is None or not rows:
+        return rows
+    excluded = _members_among(exclude, rows)
+    return [row for row in rows if row["pk"] not in excluded]
 
 
 def _by_key(queryset: QuerySet[Model], cursor: str, size: int) -> Page:

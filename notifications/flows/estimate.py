@@ -20,7 +20,7 @@ from .. import conf
 from ..enums import State
 from ..models import Category, Delivery
 from ..models.deadlines import is_away
-from .audience_pages import each_once, next_page, people_rows
+from .audience_pages import each_once, next_page, people_rows, without
 from .audiences import as_stored, excluding, members
 from .launch import BroadcastRequest, check_broadcast, notification_of
 from .people import people_from_rows
@@ -131,27 +131,32 @@ def _extrapolated(made: Sequence[Delivery], people: int, sampled: int) -> dict[s
 
 
 def _count(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, seconds: float) -> tuple[int, bool]:
-    parts = list(_parts(audience, exclude))
+    """Count people; a list is counted in pieces, since a statement that names 100,000 takes longer than its answer."""
     until = time.monotonic() + seconds
+    listed = exclude["users"] if exclude is not None and "users" in exclude else []
+    rest = None if listed else exclude
+    if "users" in audience:
+        others = get_user_model()._default_manager.all()
+        values = sorted(set(audience["users"]) - set(listed))
+        parts, less = [_keys(excluding(part, rest)) for part in _pieces(others, values)], []
+    else:
+        queryset = members(audience, stored=True)
+        parts, less = [_keys(excluding(queryset, rest))], [_keys(part) for part in _pieces(queryset, listed)]
     try:
-        return sum(_count_one(part, until) for part in parts), True
+        return sum(_count_one(part, until) for part in parts) - sum(_count_one(part, until) for part in less), True
     except OperationalError as error:
         if is_away(error):
             raise
     if "users" in audience:
-        return rounded(len(audience["users"])), False
-    return sum(expected_rows(part) for part in parts), False
+        return rounded(len(values)), False
+    return max(sum(expected_rows(part) for part in parts) - rounded(len(listed)), 0), False
 
 
-def _parts(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None) -> Iterator[QuerySet[Model]]:
-    """Yield the querysets that make up an audience; a list is counted in pieces, as no statement takes all of it."""
-    if "users" in audience:
-        lookup = f"{conf.get().recipient.lookup}__in"
-        for start in range(0, len(audience["users"]), _CHUNK):
-            values = audience["users"][start : start + _CHUNK]
-            yield _keys(excluding(get_user_model()._default_manager.filter(**{lookup: values}), exclude))
-    else:
-        yield _keys(excluding(members(audience, stored=True), exclude))
+def _pieces(queryset: QuerySet[Any], values: Sequence[str]) -> Iterator[QuerySet[Any]]:
+    """Yield those of the users who are named in a list, some of the list at a time."""
+    lookup = f"{conf.get().recipient.lookup}__in"
+    for start in range(0, len(values), _CHUNK):
+        yield queryset.filter(**{lookup: values[start : start + _CHUNK]})
 
 
 def _keys(queryset: QuerySet[Model]) -> QuerySet[Any]:
@@ -167,12 +172,14 @@ def _sample(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, seco
     """Return up to a thousand people picked evenly; where that takes too long, the first ones."""
     if "users" in audience:
         return next_page(audience, exclude, "", SAMPLE).rows  # lists are in no order of their people's
-    queryset = excluding(members(audience, stored=True), exclude)
+    listed = exclude is not None and "users" in exclude
+    queryset = excluding(members(audience, stored=True), None if listed else exclude)
     mixed = MD5(Concat(Value("carillon"), Cast(F("pk"), CharField()), output_field=CharField()))
     try:
         with _deadline(queryset, seconds):
             keys = list(queryset.order_by(mixed).values_list("pk", flat=True)[:SAMPLE])
-            return each_once(people_rows(queryset.filter(pk__in=keys)))
+            rows = each_once(people_rows(queryset.filter(pk__in=keys)))
+            return without(rows, exclude) if listed else rows
     except OperationalError as error:
         if is_away(error):
             raise

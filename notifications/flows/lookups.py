@@ -19,11 +19,7 @@ _CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError)
 
 def spelled(value: object) -> str:
     """Return a look-up value as text, in the spelling that the user's own field gives it ("042" is 42)."""
-    field = _field(conf.get().recipient.lookup)
-    try:
-        return str(value if field is None else field.to_python(value))
-    except _CANNOT_BE:
-        return str(value)
+    return _spelled(value, _field(conf.get().recipient.lookup))
 
 
 def place(value: str) -> str:
@@ -33,7 +29,8 @@ def place(value: str) -> str:
 
 def as_listed(values: Any) -> list[str]:
     """Return look-up values as a list of users keeps them: each once, by place."""
-    return sorted({spelled(value) for value in values}, key=place)
+    field = _field(conf.get().recipient.lookup)
+    return sorted({_spelled(value, field) for value in values}, key=place)
 
 
 def following(listed: Sequence[str], cursor: str, size: int) -> Sequence[str]:
@@ -50,6 +47,13 @@ def named_in(listed: Sequence[str], values: Iterable[object]) -> set[str]:
         if at < len(listed) and listed[at] == text:
             found.add(text)
     return found
+
+
+def _spelled(value: object, field: Field[Any, Any] | None) -> str:
+    try:
+        return str(value if field is None else field.to_python(value))
+    except _CANNOT_BE:
+        return str(value)
 
 
 @lru_cache(maxsize=8)

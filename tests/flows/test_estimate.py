@@ -47,7 +47,10 @@ def test_joins_and_exclusions_count_people(people: list[User]) -> None:
     assert count_members({"all": True}, followers).members == 7
     listed = {"users": [user.pk for user in people]}
     assert count_members(listed, {"users": [people[0].pk]}).members == 8
+    assert count_members(followers, {"users": [people[0].pk]}).members == 1
     assert count_members(followers, {"all": True}).members == 0
+    some = estimate(BroadcastRequest("new-post", {"all": True}, {"title": "x"}, {"users": [people[0].pk, 0]}))
+    assert some == Estimate(8, exact=True, sampled=8, channels={"push": Forecast(6, {"no_address": 2})})
     nobody = estimate(BroadcastRequest("new-post", followers, {"title": "x"}, {"all": True}))
     assert nobody == Estimate(0, exact=True)
 
