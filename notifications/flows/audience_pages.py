@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Model, QuerySet, Subquery
+from django.db.models import Model, QuerySet
 
 from .. import conf
 from ..models import Topic, TopicSubscription
@@ -116,5 +116,6 @@ def _members_among(exclude: Mapping[str, Any], rows: Sequence[Mapping[str, objec
 
 
 def _subscriptions(slug: str) -> QuerySet[TopicSubscription]:
-    # Not by a join: the index on topic and user then gives their order.
-    return TopicSubscription.objects.filter(topic=Subquery(Topic.objects.filter(slug=slug).values("pk")[:1]))
+    # By its key, not by a join: PostgreSQL then knows how many there are, and that the index has them in order.
+    topic = Topic.objects.filter(slug=slug).values_list("pk", flat=True).first()
+    return TopicSubscription.objects.filter(topic=topic) if topic is not None else TopicSubscription.objects.none()
