@@ -45,10 +45,9 @@ from .person import PersonAdmin
 from .recipients import (
     DeviceAdmin,
     PreferenceAdmin,
-    TopicAdmin,
-    TopicSubscriptionAdmin,
 )
 from .suppressions import SuppressionAdmin
+from .topics import TopicAdmin, TopicSubscriptionAdmin
 from .traffic import (
     BroadcastAdmin,
     ClaimAdmin,

@@ -1,8 +1,8 @@
-"""What belongs to recipients: devices with prune and undo, suppressions by hand, preferences, topics."""
+"""What belongs to recipients: devices with prune and undo, and preferences."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from ..models import Device, Preference
 from ..rules.identity import user_recipient
-from .base import ConsoleAdmin, ReadOnlyAdmin, as_uuid, time_column
+from .base import ReadOnlyAdmin, as_uuid, time_column
 from .confirm import Operation, ask_or_do, selected
 from .markup import address, person_link
 from .pruning import PRUNE, RESTORE, UndoAdmin
@@ -95,39 +95,3 @@ class PreferenceAdmin(ReadOnlyAdmin):
     def who(self, row: Preference) -> str:
         """Whose it is."""
         return person_link(row.recipient, self.admin_site.name)
-
-
-class TopicAdmin(ConsoleAdmin):
-    """Named lists that users subscribe to."""
-
-    keyset = "slug"
-    list_display = ("slug", "created_at")
-    search_fields = ("pk",)
-    search_help_text = gettext_lazy("The beginning of a topic's name.")
-
-    def find(self, term: str) -> Q:
-        """Find by the beginning of the slug."""
-        return Q(slug__startswith=term)
-
-
-class TopicSubscriptionAdmin(ConsoleAdmin):
-    """Who is on which topic."""
-
-    list_display = ("id", "topic", "who", "created_at")
-    list_select_related = ("topic",)
-    raw_id_fields = ("topic", "user")
-    search_fields = ("pk",)
-    search_help_text = gettext_lazy("A topic's name, or a recipient key such as u:42: exactly.")
-
-    def find(self, term: str) -> Q:
-        """Find by topic or user."""
-        return Q(topic__slug=term) | self.exactly("user_id", term.removeprefix("u:"))
-
-    def has_change_permission(self, request: HttpRequest, obj: Any | None = None) -> bool:
-        """Subscriptions come and go; there is nothing to change about one."""
-        return False
-
-    @admin.display(description=gettext_lazy("user"))
-    def who(self, row: Any) -> str:
-        """Who it is."""
-        return person_link(user_recipient(row.user_id), self.admin_site.name)

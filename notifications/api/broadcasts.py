@@ -24,7 +24,7 @@ from .paging import PAGE_FIELDS, page
 from .presentation import present_broadcast, present_delivery
 
 _FASTEST = 1_000_000
-_LARGE_BODY = 5 * 1024 * 1024
+LARGE_BODY = 5 * 1024 * 1024
 
 
 class BroadcastFields(StrictSerializer):
@@ -46,7 +46,7 @@ class Broadcasts(ApiView):
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.BROADCAST}
     query_fields = PAGE_FIELDS
-    body_limit = _LARGE_BODY
+    body_limit = LARGE_BODY
 
     def post(self, request: HttpCall) -> Response:
         """Accept a broadcast and answer at once; workers plan it page by page."""
@@ -54,7 +54,7 @@ class Broadcasts(ApiView):
         with Refusals(self, request.data):
             values = checked(BroadcastFields, request.data)
             template = values["template"]
-            accepted = launch(self._request(values, key), lambda made: present_broadcast(made, template, _new(made)))
+            accepted = launch(requested(self, values, key), lambda made: present_broadcast(made, template, _new(made)))
         return accepted_response(request, accepted)
 
     def get(self, request: HttpCall) -> Response:
@@ -66,23 +66,6 @@ class Broadcasts(ApiView):
         progress = progress_of(rows)
         results = [present_broadcast(row, _template(row, templates), progress[row.pk]) for row in rows]
         return Response({**links, "results": results})
-
-    def _request(self, values: Mapping[str, Any], key: str) -> BroadcastRequest:
-        ttl = values.get("ttl")
-        return BroadcastRequest(
-            template=values["template"],
-            audience=values["audience"],
-            data=values.get("data") or {},
-            exclude=values.get("exclude"),
-            channels=tuple(values.get("channels") or ()),
-            idempotency_key=key,
-            send_at=values.get("send_at"),
-            ttl=timedelta(seconds=ttl) if ttl is not None else None,
-            rate=values.get("rate"),
-            draft=values.get("draft", False),
-            owner=self.key.owner,
-            request_id=self.request_id,
-        )
 
 
 class OneBroadcast(ApiView):
@@ -123,6 +106,25 @@ class ControlBroadcast(ApiView):
             "cancel": lambda: cancel_broadcast(found.pk, actor=self.actor),
         }
         return Response(_presented(actions[action]()))
+
+
+def requested(view: ApiView, values: Mapping[str, Any], key: str | None) -> BroadcastRequest:
+    """Return the broadcast that a checked body asks for."""
+    ttl = values.get("ttl")
+    return BroadcastRequest(
+        template=values["template"],
+        audience=values["audience"],
+        data=values.get("data") or {},
+        exclude=values.get("exclude"),
+        channels=tuple(values.get("channels") or ()),
+        idempotency_key=key,
+        send_at=values.get("send_at"),
+        ttl=timedelta(seconds=ttl) if ttl is not None else None,
+        rate=values.get("rate"),
+        draft=values.get("draft", False),
+        owner=view.key.owner,
+        request_id=view.request_id,
+    )
 
 
 def _presented(made: Broadcast) -> dict[str, object]:

@@ -21,7 +21,7 @@ def page(request: Request, queryset: QuerySet[M, M], *, newest_first: bool = Tru
     Raises:
         ValidationError: the cursor or the limit cannot be.
     """
-    limit = _limit(request.query_params.get("limit", ""))
+    limit = limit_of(request.query_params.get("limit", ""))
     back, at = _cursor(request.query_params.get("cursor", ""))
     descending = newest_first != back
     if at is not None:
@@ -38,7 +38,12 @@ def page(request: Request, queryset: QuerySet[M, M], *, newest_first: bool = Tru
     }
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """Return how many rows a page is to have.
+
+    Raises:
+        ValidationError: it is no such number.
+    """
     if not text:
         return USUAL
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):

@@ -37,7 +37,7 @@ class StrictJSONParser(BaseParser):
         context = parser_context or {}
         view = context.get("view")
         limit = int(getattr(view, "body_limit", USUAL_LIMIT))
-        return parse_json(_read(stream, context, limit), int(getattr(view, "value_limit", MOST_VALUES)))
+        return parse_json(read_within(stream, context, limit), int(getattr(view, "value_limit", MOST_VALUES)))
 
 
 def parse_json(raw: bytes, most_values: int = MOST_VALUES) -> object:
@@ -64,7 +64,12 @@ def parse_json(raw: bytes, most_values: int = MOST_VALUES) -> object:
     return value
 
 
-def _read(stream: IO[Any], context: Mapping[str, Any], limit: int) -> bytes:
+def read_within(stream: IO[Any], context: Mapping[str, Any], limit: int) -> bytes:
+    """Return a body of at most `limit` bytes.
+
+    Raises:
+        BodyTooLarge: it is larger; what is beyond is not read.
+    """
     request = context.get("request")
     declared = str(request.META.get("CONTENT_LENGTH") or "") if request is not None else ""
     if declared.isdigit() and int(declared) > limit:

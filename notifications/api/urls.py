@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from . import batch, broadcasts, notifications, topics, users
+from . import batch, broadcasts, estimates, notifications, topics, users
 from .base import NothingHere
 
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
         name="notification-deliveries",
     ),
     path("broadcasts/", broadcasts.Broadcasts.as_view(), name="broadcasts"),
+    path("broadcasts/estimate/", estimates.Estimates.as_view(), name="estimate"),
     path("broadcasts/<uuid:broadcast>/", broadcasts.OneBroadcast.as_view(), name="broadcast"),
     path(
         "broadcasts/<uuid:broadcast>/deliveries/",
@@ -35,6 +36,8 @@ urlpatterns = [
         )
         for action in ("launch", "pause", "resume", "cancel")
     ),
+    path("topics/", topics.Topics.as_view(), name="topics"),
+    path("topics/<slug:slug>/", topics.OneTopic.as_view(), name="topic"),
     path("topics/<slug:slug>/subscribers/", topics.Subscribers.as_view(), name="subscribers"),
     path("topics/<slug:slug>/subscribers/remove/", topics.RemoveSubscribers.as_view(), name="subscribers-remove"),
     path("users/<str:user>/", users.OneUser.as_view(), name="user"),

@@ -6,6 +6,7 @@ the ORM after `migrate`, and everything else reads them there.
 
 from .declare import audience, category, template
 from .kinds import SLUG, AudienceDeclaration, AudienceReference, CategoryDeclaration, TemplateDeclaration
+from .parameters import Misfit
 from .registry import Registry, registry
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AudienceDeclaration",
     "AudienceReference",
     "CategoryDeclaration",
+    "Misfit",
     "Registry",
     "TemplateDeclaration",
     "audience",

@@ -143,5 +143,12 @@ def template(
 
 
 def audience(function: Callable[..., QuerySet[Model]]) -> AudienceDeclaration:
-    """Register a function that returns a queryset of users, under its own name."""
+    """Register a function that returns a queryset of users, under its own name.
+
+    Raises:
+        ConfigurationError: a parameter has no name of its own, by which it could be stored.
+    """
+    for name, parameter in inspect.signature(function).parameters.items():
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        need(named, f"audience {function.__name__}", f"parameter {name!r} must be one that can be given by name")
     return keep(registry.audiences, function.__name__, AudienceDeclaration(function), "audience")

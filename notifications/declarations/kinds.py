@@ -13,6 +13,7 @@ from django.db.models import Model, QuerySet
 
 from ..enums import Channel, Priority, UncertainPolicy
 from ..exceptions import ConfigurationError
+from . import parameters
 
 SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 VARIABLE = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -82,24 +83,19 @@ class AudienceDeclaration:
         bound.apply_defaults()
         return AudienceReference(self.name, dict(bound.arguments))
 
-    def check(self, params: Mapping[str, object]) -> None:
-        """Return if the parameters fit the function's names and plain annotations; JSON's null fits none of them.
+    def stored(self, params: Mapping[str, object]) -> dict[str, object]:
+        """Return parameters as JSON keeps them, once they fit the function's names and annotations.
 
         Raises:
-            TypeError: they do not; the text says which.
+            TypeError: they do not; the text says which. A value that does not fit is a `Misfit`, with its path.
         """
-        self.signature.bind(**params)
-        for name, value in params.items():
-            parameter = self.signature.parameters.get(name)
-            wanted: object = parameter.annotation if parameter else None
-            if not isinstance(wanted, type) or wanted not in TYPES:
-                continue
-            if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
-                raise TypeError(f"{name} must be {TYPES[wanted]}, not {type(value).__name__}")
+        kept: dict[str, object] = parameters.stored(params)  # type: ignore[assignment]  # an object stays one
+        parameters.arguments(self.signature, kept)
+        return kept
 
     def queryset(self, params: Mapping[str, object]) -> QuerySet[Model]:
-        """Return the users that the audience means now."""
-        return self.function(**params)
+        """Return the users that the audience means now; the parameters are as `stored` returned them."""
+        return self.function(**parameters.arguments(self.signature, params))
 
 
 def _signature(function: Callable[..., object]) -> inspect.Signature:

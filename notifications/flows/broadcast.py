@@ -13,14 +13,13 @@ from django.db.models.functions import Now
 from .. import conf
 from ..enums import BroadcastStatus, State
 from ..models import Broadcast, Category, Delivery, Notification
-from ..rules.identity import user_recipient
 from ..rules.masking import unquoted
 from ..wakeups import wake_on_commit
 from .alerts import raise_alert
-from .audiences import members
+from .audience_pages import Page, next_page
 from .people import people_from_rows
+from .personal import personal_variables
 from .plan import plan
-from .templates import find_template
 
 logger = logging.getLogger("notifications.broadcast")
 _MOST_FAILURES = 5
@@ -58,20 +57,21 @@ def _plan_page(broadcast_id: UUID) -> bool:
         if _backlog(category) > conf.BACKLOG_LIMIT:
             return False
         now = Delivery.objects.database_now()
-        rows, complete = _next_rows(made)
+        page = _next_page(made)
         if made.per_second:
             # A page holds what may go out in one second; each page is due a second after the one before.
             notification.send_at = (made.started_at or now) + timedelta(seconds=made.members / made.per_second)
-        written = plan(notification, category, people_from_rows(rows), now, personal=_personal(rows, notification))
+        personal, lacking = personal_variables(page.rows, notification)
+        written = plan(notification, category, people_from_rows(page.rows, lacking), now, personal=personal)
         made.status = BroadcastStatus.PLANNING
         made.started_at = made.started_at or now
-        made.members += len(rows)
+        made.members += len(page.rows)
         made.planned += len(written)
-        if complete:
+        if page.complete:
             made.status, made.planned_at = BroadcastStatus.SENDING, now
-        if rows:
-            made.cursor = str(rows[-1]["pk"])
-        made.save()
+        made.cursor = page.cursor
+        # Not all of it: the audience may be a list of 100,000.
+        made.save(update_fields=["status", "started_at", "planned_at", "members", "planned", "cursor"])
         wake_on_commit(row.channel for row in written if row.state == State.PENDING)
         return made.status == BroadcastStatus.PLANNING
 
@@ -85,30 +85,9 @@ def _note_failure(broadcast_id: UUID, error: str) -> None:
         )
 
 
-def _next_rows(made: Broadcast) -> tuple[list[dict[str, object]], bool]:
-    """Return the next page of users, each once, and whether it is the last."""
+def _next_page(made: Broadcast) -> Page:
     size = min(conf.PAGE_SIZE, made.per_second or conf.PAGE_SIZE)
-    queryset = members(made.audience, stored=True).order_by("pk")
-    if made.exclude is not None:
-        queryset = queryset.exclude(pk__in=members(made.exclude, stored=True).values("pk"))
-    if made.cursor:
-        queryset = queryset.filter(pk__gt=made.cursor)
-    names = [*queryset.query.annotations, *set(conf.get().recipient.fields.values())]
-    page = list(queryset.values("pk", *names)[:size])
-    # A join may repeat a user: rows collapse by key.
-    found: dict[object, dict[str, object]] = {}
-    for row in page:
-        found.setdefault(row["pk"], row)
-    return list(found.values()), len(page) < size
-
-
-def _personal(rows: list[dict[str, object]], notification: Notification) -> dict[str, dict[str, object]]:
-    """Return the annotations that fill declared variables, by recipient."""
-    template = find_template(notification.template)
-    names = [name for name in template.variables if name not in notification.data and rows and name in rows[0]]
-    if not names:
-        return {}
-    return {user_recipient(row["pk"]): {name: row[name] for name in names} for row in rows}
+    return next_page(made.audience, made.exclude, made.cursor, size)
 
 
 def _backlog(category: Category) -> int:

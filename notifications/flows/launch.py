@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,8 +13,9 @@ from ..enums import BroadcastStatus
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Category, Delivery, Notification, Template
 from ..wakeups import PLAN_JOB, wake_on_commit
-from .audiences import members
+from .audiences import as_stored, members, own_variables
 from .idempotency import fingerprint_of, hold_key, keep_key
+from .personal import annotation_problems
 from .plan import steps_of
 from .requests import PYTHON, Accepted, Request, check_request
 from .templates import find_template, published
@@ -45,7 +46,8 @@ def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = l
         RequestRejected: nothing was stored.
     """
     template = find_template(request.template)
-    _check(request, template)
+    check_broadcast(request, template)
+    request = _as_stored(request)
     fingerprint = fingerprint_of(_canonical(request))
     with transaction.atomic():
         if request.idempotency_key is not None:
@@ -53,13 +55,13 @@ def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = l
             if earlier is not None:
                 return Accepted(earlier.notification_id, earlier.response, replayed=True)
         now = Delivery.objects.database_now()
-        notification = _notification(request, template, now)
+        notification = notification_of(request, template, now)
         notification.save(force_insert=True)
         made = Broadcast.objects.create(
             notification_id=notification.pk,
             status=_first_status(request, now),
-            audience=dict(request.audience),
-            exclude=dict(request.exclude) if request.exclude is not None else None,
+            audience=request.audience,
+            exclude=request.exclude,
             per_second=request.rate,
             send_at=request.send_at,
         )
@@ -78,15 +80,23 @@ def wake_planner(notification: Notification, broadcast_id: UUID) -> None:
     wake_on_commit(channels[:1], PLAN_JOB, str(broadcast_id))
 
 
-def _check(request: BroadcastRequest, template: Template) -> None:
+def check_broadcast(request: BroadcastRequest, template: Template) -> None:
+    """Return if a broadcast can be launched as it was asked for.
+
+    Raises:
+        InvalidData: it cannot; every problem is listed.
+    """
     audience = members(request.audience)
     if request.exclude is not None:
         members(request.exclude, "/exclude")
     check_request(
         Request(None, request.template, request.data, request.channels, None, request.send_at, request.ttl),
         template,
-        per_recipient=list(audience.query.annotations),
+        per_recipient=own_variables(audience),
     )
+    problems = annotation_problems(audience, template, request.data)
+    if problems:
+        raise InvalidData("The audience cannot bring these variables.", *problems)
     if template.sensitive:
         problem = Problem("/template", "sensitive", "send it to each recipient by itself")
         raise InvalidData("A template with sensitive variables cannot be broadcast.", problem)
@@ -95,7 +105,8 @@ def _check(request: BroadcastRequest, template: Template) -> None:
         raise InvalidData("The rate cannot be used.", problem)
 
 
-def _notification(request: BroadcastRequest, template: Template, now: datetime) -> Notification:
+def notification_of(request: BroadcastRequest, template: Template, now: datetime) -> Notification:
+    """Return the one notification of a broadcast, not saved."""
     ttl = request.ttl or template.category.ttl
     start = max(now, request.send_at) if request.send_at else now
     return Notification(
@@ -116,6 +127,11 @@ def _first_status(request: BroadcastRequest, now: datetime) -> BroadcastStatus:
     if request.draft:
         return BroadcastStatus.DRAFT
     return BroadcastStatus.SCHEDULED if request.send_at and request.send_at > now else BroadcastStatus.PLANNING
+
+
+def _as_stored(request: BroadcastRequest) -> BroadcastRequest:
+    exclude = as_stored(request.exclude, "/exclude") if request.exclude is not None else None
+    return replace(request, audience=as_stored(request.audience), exclude=exclude)
 
 
 def _canonical(request: BroadcastRequest) -> dict[str, object]:

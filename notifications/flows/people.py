@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from django.contrib.auth import get_user_model
@@ -29,8 +29,11 @@ def load_people(recipients: Iterable[str]) -> list[Person]:
     return people_from_rows(list(rows))
 
 
-def people_from_rows(rows: Sequence[Mapping[str, object]]) -> list[Person]:
-    """Return people from rows that hold the user's key and the field paths of `RECIPIENT`."""
+def people_from_rows(rows: Sequence[Mapping[str, object]], lacking: Collection[str] = ()) -> list[Person]:
+    """Return people from rows that hold the user's key and the field paths of `RECIPIENT`.
+
+    `lacking` are the recipients without a variable of their own that the template needs.
+    """
     paths = conf.get().recipient.fields
     wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
     devices = _load_devices([cast("UserKey", row["pk"]) for row in rows])
@@ -46,6 +49,7 @@ def people_from_rows(rows: Sequence[Mapping[str, object]]) -> list[Person]:
                 targets=(*devices[str(row["pk"])], *_field_targets(facts, devices[str(row["pk"])])),
                 locale=usable_locale(wish.locale) or usable_locale(facts.get("locale")),
                 zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
+                lacks_variable=recipient in lacking,
             )
         )
     return people

@@ -14,7 +14,9 @@ from .. import conf
 from ..exceptions import Problem, UnknownRecipient
 from ..models import Topic, TopicSubscription
 from ..rules.identity import UserKey
+from .estimate import Estimate, expected_rows
 
+COUNTED = 10_000
 _CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError, EmptyResultSet)
 
 
@@ -26,9 +28,7 @@ def subscribe(slug: str, users: Sequence[str]) -> int:
     """
     keys = _user_keys(users)
     with transaction.atomic():
-        topic, _ = Topic.objects.get_or_create(slug=slug)
-        # One writer at a time, so that the number is exact.
-        Topic.objects.select_for_update().get(pk=topic.pk)
+        topic = locked_topic(slug)
         there = set(TopicSubscription.objects.filter(topic=topic, user__in=keys).values_list("user_id", flat=True))
         new = [TopicSubscription(topic=topic, user_id=key) for key in dict.fromkeys(keys) if key not in there]
         TopicSubscription.objects.bulk_create(new, batch_size=1_000, ignore_conflicts=True)
@@ -46,16 +46,36 @@ def unsubscribe(slug: str, users: Sequence[str]) -> int:
     return done
 
 
-def _user_keys(users: Sequence[str]) -> list[UserKey]:
+def locked_topic(slug: str) -> Topic:
+    """Return a topic, made if it is new, and locked: one writer at a time, so that the numbers are exact."""
+    topic, _ = Topic.objects.get_or_create(slug=slug)
+    return Topic.objects.select_for_update().get(pk=topic.pk)
+
+
+def count_subscribers(topic: Topic) -> Estimate:
+    """Return how many users are on a topic: counted up to 10,000, beyond that as PostgreSQL expects."""
+    rows = TopicSubscription.objects.filter(topic=topic).order_by()
+    counted = rows[: COUNTED + 1].count()
+    if counted <= COUNTED:
+        return Estimate(counted, exact=True)
+    return Estimate(max(expected_rows(rows), COUNTED), exact=False)
+
+
+def keys_of(values: Sequence[str]) -> dict[str, UserKey]:
+    """Return the keys of those of these look-up values that are users', by value."""
     lookup = conf.get().recipient.lookup
     manager = get_user_model()._default_manager
     try:
-        found = _keys_by_value(manager, lookup, users)
+        return _keys_by_value(manager, lookup, values)
     except _CANNOT_BE:
         # One that cannot be a look-up value at all must not spoil the others' query.
-        found = _keys_by_value(manager, lookup, [value for value in users if _can_be(manager, lookup, value)])
+        return _keys_by_value(manager, lookup, [value for value in values if _can_be(manager, lookup, value)])
+
+
+def _user_keys(users: Sequence[str]) -> list[UserKey]:
+    found = keys_of(users)
     problems = [
-        Problem(f"/users/{index}", "unknown_user", f"no user has this {lookup}")
+        Problem(f"/users/{index}", "unknown_user", f"no user has this {conf.get().recipient.lookup}")
         for index, value in enumerate(users)
         if value not in found
     ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date, time
+from decimal import Decimal
+from uuid import UUID
 
 from ..exceptions import Problem
 
@@ -38,6 +41,22 @@ def problems_with(
     if not problems:
         problems += _size_problems(data)
     return problems[:MOST_PROBLEMS]
+
+
+def own_value(value: object, kind: str) -> object:
+    """Return a value of the recipient's own as a call would give it in JSON, or None if it is none of that kind.
+
+    A date, a key or an amount is text where text was declared, as `date` and `money` read it.
+    """
+    if kind == "str" and isinstance(value, UUID | Decimal | date | time):
+        value = str(value) if isinstance(value, UUID | Decimal) else value.isoformat()
+    elif kind in ("int", "float") and isinstance(value, Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else float(value)
+    elif kind == "list" and isinstance(value, tuple | set | frozenset):
+        value = list(value)
+    if value is None or not _fits(value, kind) or _size_problems({"": value}):
+        return None
+    return value
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -38,6 +38,7 @@ class Verdict(TextChoices):
 
 _SPEAKS: dict[Reason, Rule] = {
     Reason.NO_TEMPLATE: Rule.WORDS,
+    Reason.NO_VARIABLE: Rule.WORDS,
     Reason.PREFERENCE: Rule.PREFERENCE,
     Reason.NO_ADDRESS: Rule.ADDRESS,
     Reason.DEVICE_GONE: Rule.ADDRESS,

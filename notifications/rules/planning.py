@@ -36,6 +36,7 @@ class Person:
     targets: tuple[Target, ...] = ()
     locale: str = ""
     zone: ZoneInfo | None = None
+    lacks_variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def decide(
 ) -> list[Planned]:
     """Return one decision per channel and target, in the order of the plan's channels.
 
-    Order of the rules: words, preference, address, guest list, suppression, expiry, schedule, quiet hours.
+    Order of the rules: words, variables, preference, address, guest list, suppression, expiry, schedule, quiet hours.
     """
     decided: list[Planned] = []
     for channel in plan.channels:
@@ -107,6 +108,8 @@ def when(person: Person, plan: Plan, zone: ZoneInfo) -> tuple[State, Reason, dat
 def _channel_refusal(person: Person, plan: Plan, channel: Channel) -> Reason | None:
     if channel not in plan.with_words:
         return Reason.NO_TEMPLATE
+    if person.lacks_variable:
+        return Reason.NO_VARIABLE
     if not is_wanted(person.wishes, plan.category, channel, mandatory=plan.mandatory):
         return Reason.PREFERENCE
     return None

@@ -177,7 +177,7 @@ def test_rate_and_eta(call: Caller, crowd: Any) -> None:
     [
         ({"audience": {"topik": "x"}}, "/audience"),
         ({"audience": {"name": "folowers"}}, "/audience/name"),
-        ({"audience": {"name": "followers", "params": {"author_id": "x"}}}, "/audience/params"),
+        ({"audience": {"name": "followers", "params": {"author_id": "x"}}}, "/audience/params/author_id"),
         ({"audience": {"name": "followers", "params": {"authr": 1}}}, "/audience/params"),
         ({"audience": {"users": []}}, "/audience/users"),
         ({"audience": {"users": [{}]}}, "/audience/users"),

@@ -12,6 +12,7 @@ from django.db import OperationalError, ProgrammingError
 from notifications.conf import did_you_mean
 from notifications.exceptions import ConfigurationError
 from notifications.management.carillon.api_key import ApiKeys
+from notifications.management.carillon.audience import Audiences
 from notifications.management.carillon.base import Console, Subcommand
 from notifications.management.carillon.broadcast import Broadcasts
 from notifications.management.carillon.explain import Explain
@@ -19,11 +20,24 @@ from notifications.management.carillon.personal_data import Erase, Export
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
 from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
+from notifications.management.carillon.topics import Topics
 from notifications.management.carillon.trial import Trial
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     item.name: item
-    for item in (ApiKeys(), Broadcasts(), Erase(), Explain(), Export(), Sandbox(), Sweep(), Templates(), Trial())
+    for item in (
+        ApiKeys(),
+        Audiences(),
+        Broadcasts(),
+        Erase(),
+        Explain(),
+        Export(),
+        Sandbox(),
+        Sweep(),
+        Templates(),
+        Topics(),
+        Trial(),
+    )
 }
 
 
