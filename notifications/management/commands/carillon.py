@@ -17,13 +17,25 @@ from notifications.management.carillon.broadcast import Broadcasts
 from notifications.management.carillon.explain import Explain
 from notifications.management.carillon.personal_data import Erase, Export
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
+from notifications.management.carillon.seed_load import SeedLoad
 from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
 from notifications.management.carillon.trial import Trial
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     item.name: item
-    for item in (ApiKeys(), Broadcasts(), Erase(), Explain(), Export(), Sandbox(), Sweep(), Templates(), Trial())
+    for item in (
+        ApiKeys(),
+        Broadcasts(),
+        Erase(),
+        Explain(),
+        Export(),
+        Sandbox(),
+        SeedLoad(),
+        Sweep(),
+        Templates(),
+        Trial(),
+    )
 }
 
 
