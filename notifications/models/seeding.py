@@ -82,7 +82,7 @@ _SLICE = f"""
                 THEN {_UUID.format(ms="d.ms", version="7", a="d.c", b="d.a")} END AS single,
            {_UUID.format(ms="d.ms", version="8", a="d.a", b="d.b")} AS id,
            CASE WHEN o.state IN ('skipped', 'cancelled') THEN d.at
-                ELSE d.at + make_interval(secs => d.place / %(pace)s + (d.b & 4095) / 1000.0) END AS ended
+                ELSE d.at + make_interval(secs => d.place / %(pace)s + (d.b & 4095)::float8 / 1000) END AS ended
     FROM (
         SELECT e.*, (extract(epoch FROM e.at) * 1000)::bigint AS ms,
                CASE WHEN %(notification)s::uuid IS NOT NULL THEN %(channel)s
@@ -90,7 +90,7 @@ _SLICE = f"""
                     WHEN mod(e.a & 1048575, 100) < 85 THEN 'email' ELSE 'sms' END AS channel,
                -- Of singles some people get far more than others.
                CASE WHEN %(notification)s::uuid IS NOT NULL THEN mod(%(offset)s + e.place, %(users)s)
-                    ELSE least(%(users)s - 1, floor(%(users)s * power((e.c & 1048575) / 1048576.0, 1.3)))::bigint
+                    ELSE least(%(users)s - 1, floor(%(users)s * power((e.c & 1048575)::float8 / 1048576, 1.3)))::bigint
                END AS someone
         FROM (
             SELECT i, i - %(first)s AS place,
@@ -114,7 +114,7 @@ _NOTIFICATIONS = """
                                        locale, time_zone, collapse_key, owner, request_id, created_at)
     SELECT single, recipient, template, category, version_id, jsonb_build_object('number', i, 'title', 'Seeded'),
            '[]', '[]', '{}', '', '', '', %(owner)s, '', at
-    FROM carillon_seed_slice WHERE single IS NOT NULL ON CONFLICT (id) DO NOTHING
+    FROM carillon_seed_slice WHERE single IS NOT NULL
 """
 _BROADCAST = """
     WITH put AS (
@@ -144,7 +144,7 @@ _DELIVERIES = f"""
            CASE WHEN {_WENT} THEN ended END,
            CASE WHEN state IN ('delivered', 'opened', 'clicked') THEN ended + interval '4 seconds' END,
            ended + CASE WHEN {_WENT} AND state <> 'sent' THEN interval '4 seconds' ELSE interval '0' END
-    FROM carillon_seed_slice ON CONFLICT (id) DO NOTHING
+    FROM carillon_seed_slice
 """  # noqa: S608 - names and expressions of ours
 _EVENTS = f"""
     INSERT INTO carillon_deliveryevent (id, delivery_id, at, attempt, state, reason, provider, code, detail, actor)
@@ -152,7 +152,7 @@ _EVENTS = f"""
            id, e.at, tried, 'pending', 'retry', coalesce(provider, ''), '503', 'As seeded', ''
     FROM (SELECT s.id, s.provider, tried, hashint8extended(s.a, tried) AS a, hashint8extended(s.b, tried) AS b,
                  s.at + tried * interval '200 milliseconds' AS at
-          FROM carillon_seed_slice s, generate_series(1, s.attempts - 1) tried) e ON CONFLICT (id) DO NOTHING
+          FROM carillon_seed_slice s, generate_series(1, s.attempts - 1) tried) e
 """  # noqa: S608 - names and expressions of ours
 _RECEIPTS = """
     INSERT INTO carillon_receipt (provider, event_key, kind, delivery_id, attempt, provider_message_id, address,
@@ -160,7 +160,6 @@ _RECEIPTS = """
     SELECT coalesce(provider, ''), 'seeded-' || id, 'delivered', id, attempts, '', '', '', '', '', '', false, '{}',
            ended + interval '4 seconds', 'merged'
     FROM carillon_seed_slice WHERE state = 'delivered' AND mod(a & 1048575, 10) = 0
-    ON CONFLICT (provider, event_key) DO NOTHING
 """
 # A step ends at the limit or at the bound, whatever of it is ours: no step searches for long.
 _REMOVE = """

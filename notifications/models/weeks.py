@@ -90,6 +90,31 @@ def gone_weeks(using: str) -> list[Week]:
         return sorted({_week_named(name.removesuffix(GONE)) for (name,) in cursor.fetchall()})
 
 
+def is_attached(using: str, name: str) -> bool:
+    """Whether there is a table of this name and it is a partition."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_IS_ATTACHED, [name])
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def locking(using: str) -> Iterator[CursorWrapper]:
+    """Open a transaction in which a lock is waited for no longer than others may wait behind us.
+
+    Raises:
+        Busy: it was not to be had.
+    """
+    try:
+        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            yield cursor
+    except OperationalError as error:
+        if _LOCK_NOT_AVAILABLE in (getattr(error.__cause__, name, None) for name in ("pgcode", "sqlstate")):
+            raise Busy from error
+        raise
+
+
 def make_week(using: str, table: str, week: Week) -> bool:
     """Make a week's partition and move into it what the DEFAULT partition caught of it; return whether it was missing.
 
@@ -100,11 +125,9 @@ def make_week(using: str, table: str, week: Week) -> bool:
         Busy: somebody works with the DEFAULT partition for long; what was copied is taken up again.
     """
     name = week.of(table)
-    with connections[using].cursor() as cursor:
-        cursor.execute(_IS_ATTACHED, [name])
-        if cursor.fetchone()[0]:
-            return False
-    with _locking(using) as cursor:
+    if is_attached(using, name):
+        return False
+    with locking(using) as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NULL", [name])
         if cursor.fetchone()[0]:
             cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)')
@@ -163,9 +186,8 @@ def _copy_ahead(using: str, table: str, week: Week) -> int:
 
 def _attach(using: str, table: str, week: Week, *, copied: bool) -> bool:
     name, rest, bounds = week.of(table), f"{table}_default", _bounds(week)
-    with _locking(using) as cursor:
-        cursor.execute(_IS_ATTACHED, [name])
-        if cursor.fetchone()[0]:
+    with locking(using) as cursor:
+        if is_attached(using, name):
             return False
         if copied:
             # The parent too: a statement that has already looked up the partitions would miss the rows that move.
@@ -193,24 +215,6 @@ def _empty(cursor: CursorWrapper, rest: str, bounds: list[UUID]) -> None:
         cursor.execute(f'DELETE FROM "{rest}" WHERE id >= %s AND id < %s', bounds)  # noqa: S608
     else:
         cursor.execute(f'TRUNCATE "{rest}"')
-
-
-@contextmanager
-def _locking(using: str) -> Iterator[CursorWrapper]:
-    """Open a transaction in which a lock is waited for no longer than others may wait behind us.
-
-    Raises:
-        Busy: it was not to be had.
-    """
-    try:
-        with transaction.atomic(using=using), connections[using].cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-            yield cursor
-    except OperationalError as error:
-        if _LOCK_NOT_AVAILABLE in (getattr(error.__cause__, name, None) for name in ("pgcode", "sqlstate")):
-            raise Busy from error
-        raise
 
 
 def _bounds(week: Week) -> list[UUID]:
