@@ -74,7 +74,7 @@ def _make(numbers: list[int], seed: int) -> dict[str, Any]:
             ))  # fmt: skip
         if dice.random() < 0.2:
             quiet = [{"days": list(range(7)), "start": "22:00", "end": "07:00"}] if dice.random() < 0.5 else []
-            off = {} if quiet else {f"{PREFIX}news": False}
+            off = {} if quiet else {f"{PREFIX}news": {"push": False}}
             preferences.append(Preference(
                 recipient=user_recipient(user.pk), quiet_hours=quiet, categories=off, time_zone="Europe/Berlin",
                 updated_at=now,

@@ -84,7 +84,7 @@ def test_what_it_makes_holds_together() -> None:
             assert row.address == row.device.address
     ages = [now - at for at in Notification.objects.values_list("created_at", flat=True)]
     assert max(ages) > timedelta(days=20)
-    assert min(ages) < timedelta(days=1)
+    assert min(ages) < timedelta(days=5)  # the last of five is a broadcast, at the beginning of its part
     assert set(Delivery.objects.values_list("channel", flat=True)) == {"push", "sms", "email"}
     assert DeliveryEvent.objects.filter(delivery__notification__owner="seed-load").count() > 5
     assert Receipt.objects.count() > 5
@@ -133,8 +133,8 @@ def test_one_that_was_interrupted_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
             raise ConnectionResetError("interrupted")
         return real(*args, **options)
 
-    with monkeypatch.context() as patched, pytest.raises(ConnectionResetError):
-        patched.setattr(seed, "fill", failing)
+    monkeypatch.setattr(seed, "fill", failing)
+    with pytest.raises(ConnectionResetError):
         fill()
     assert Delivery.objects.count() == 400
     fill()
