@@ -26,7 +26,8 @@ KEYS = (
     "ENCRYPTION_KEYS",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
-RETENTION_KEYS = ("stale_devices_days",)
+#: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
+RETENTION_KEYS = {"stale_devices_days": 30, "log_days": 7, "idempotency_keys_days": 1, "unmatched_receipts_days": 1}
 ROUTE_KEYS = ("provider", "countries", "platforms")
 
 CLAIM_SIZE = 500
@@ -44,7 +45,6 @@ STATEMENT_SECONDS = 300
 PAGE_SIZE = 1_000
 BACKLOG_LIMIT = 20_000
 REFUSED_KEPT_DAYS = 30
-SHORTEST_STALE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,12 @@ class Settings:
     only_to_declared: bool
     encryption_keys: tuple[str, ...] = field(repr=False)
     stale_devices_days: int | None = None
+    #: How long messages are kept whose category does not say it.
+    log_days: int | None = None
+    #: How long a repeated request gets the first answer.
+    idempotency_keys_days: int | None = 30
+    #: How long receipts are kept that belong to no delivery, or to one that is gone.
+    unmatched_receipts_days: int | None = 30
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -143,7 +149,7 @@ def get() -> Settings:
         only_to=None if only_to is None else frozenset(item.lower().lstrip("@") for item in only_to),
         only_to_declared="ONLY_TO" in value,
         encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
-        stale_devices_days=cast("Mapping[str, int | None]", value.get("RETENTION") or {}).get("stale_devices_days"),
+        **cast("dict[str, int | None]", value.get("RETENTION") or {}),
     )
 
 
@@ -210,11 +216,12 @@ def _retention_problems(retention: object) -> list[SettingProblem]:
         return []
     if not isinstance(retention, Mapping):
         return [SettingProblem(where, "is not a dict", '{"stale_devices_days": 270}')]
-    problems = _unknown(where, retention, RETENTION_KEYS)
-    days = retention.get("stale_devices_days")
-    if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < SHORTEST_STALE_DAYS):
-        what = f"is not a whole number of days from {SHORTEST_STALE_DAYS}, nor None"
-        problems.append(SettingProblem(f"{where}['stale_devices_days']", what, '{"stale_devices_days": 270} or None'))
+    problems = _unknown(where, retention, tuple(RETENTION_KEYS))
+    for key, least in RETENTION_KEYS.items():
+        days = retention.get(key)
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < least):
+            what = f"is not a whole number of days from {least}, nor None"
+            problems.append(SettingProblem(f"{where}['{key}']", what, f'{{"{key}": 270}} or None'))
     return problems
 
 

@@ -7,7 +7,7 @@ row goes last: while it is there, what is left of it is found again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,10 +16,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from .. import conf
 from ..declarations.limits import LEAST_RETENTION
 from ..enums import OPEN_STATES, State
 from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, Notification, Receipt
 from ..models.log_queries import Outlived
+from ..models.weeks import week_of
 from ..rules.identity import bounds_of
 from .status import progress_of
 from .time_box import turns
@@ -28,7 +30,8 @@ BATCH = 1_000
 #: Deliveries of one turn: some 14 million a day.
 MOST_A_TURN = 10_000
 # Whatever changed so lately may still be told of: a letter that was replayed, a receipt that corrects another.
-_SETTLED_AFTER = timedelta(days=1)
+SETTLED_AFTER = timedelta(days=1)
+_WEEK_HAS_GONE = timedelta(days=2)
 _FIRST = UUID(int=0)
 
 
@@ -39,7 +42,8 @@ def apply_retention() -> int:
     digests that still gather are waited for, and so is whatever else belongs to their notification.
     """
     now = Delivery.objects.database_now()
-    waiting = deque(_batches(category, now) for category in Category.objects.filter(retention__isnull=False))
+    kept = kept_for()
+    waiting = deque(_batches(slug, _before(age, kept.values(), now), now) for slug, age in kept.items() if age)
     done = 0
     # Categories take turns, so that none waits for a large one to be through.
     for _ in turns():
@@ -52,13 +56,36 @@ def apply_retention() -> int:
     return done
 
 
-def _batches(category: Category, now: datetime) -> Iterator[int]:
+def kept_for() -> dict[str, timedelta | None]:
+    """Return how long each category's messages are kept; None: for ever."""
+    ages = Category.objects.order_by("slug").values_list("slug", "retention")
+    return {slug: default_age() if age is None else max(age, LEAST_RETENTION) for slug, age in ages}
+
+
+def default_age() -> timedelta | None:
+    """Return how long messages are kept whose category does not say it, or is not there any more; None: for ever."""
+    days = conf.get().log_days
+    return timedelta(days=days) if days is not None else None
+
+
+def _before(age: timedelta, ages: Collection[timedelta | None], now: datetime) -> datetime:
+    """Return before when a category's messages are deleted in batches.
+
+    Those that are kept longest go with their whole week, at once, which is far cheaper; two days later what is left of
+    it is something that keeps the week, and the rest goes in batches after all.
+    """
+    if None in ages or age < max(item for item in ages if item):
+        return now - age
+    return week_of(now - age - _WEEK_HAS_GONE).start
+
+
+def _batches(category: str, since: datetime, now: datetime) -> Iterator[int]:
     """Delete batch after batch of a category, and yield how many deliveries each was."""
-    since, after = now - max(category.retention or LEAST_RETENTION, LEAST_RETENTION), _FIRST
-    while found := Notification.objects.outlived(category.slug, since, after, BATCH):
+    after = _FIRST
+    while found := Notification.objects.outlived(category, since, after, BATCH):
         deleted = BATCH
         while deleted == BATCH:
-            deleted = _delete_batch(found, category.slug, now)
+            deleted = _delete_batch(found, category, now)
             yield deleted
         after = found[-1].pk
 
@@ -70,7 +97,7 @@ def _delete_batch(found: Sequence[Outlived], category: str, now: datetime) -> in
         # Asked again under the lock: meanwhile a receipt may have led to another attempt.
         rows = Delivery.objects.lock_some(_settled(ids, category, now), BATCH)
         if rows:
-            _freeze(ids)
+            freeze(ids)
             _delete_all_of(rows, category, now)
         if len(rows) < BATCH:
             _delete_empty(found)
@@ -87,7 +114,7 @@ def _settled(ids: Sequence[UUID], category: str, now: datetime) -> Q:
     )
     unread = Receipt.objects.filter(delivery_id=OuterRef("pk"), due_at__isnull=False)
     waits = Q(state__in=(*OPEN_STATES, State.DEAD)) | Q(fallback_at__isnull=False)
-    settled = ~waits & Q(updated_at__lt=now - _SETTLED_AFTER) & ~Exists(unread)
+    settled = ~waits & Q(updated_at__lt=now - SETTLED_AFTER) & ~Exists(unread)
     return _deliveries_of(ids) & settled & (~Q(state=State.DIGESTED) | ~Exists(gathering))
 
 
@@ -104,7 +131,7 @@ def _delete_all_of(rows: Sequence[Delivery], category: str, now: datetime) -> No
     Delivery.objects.filter(pk__in=keys).delete()
 
 
-def _freeze(ids: Sequence[UUID]) -> None:
+def freeze(ids: Sequence[UUID]) -> None:
     """Keep what broadcasts came to before the first of their deliveries goes; whom they named goes with them."""
     made = list(
         Broadcast.objects.filter(notification_id__in=ids, outcome__isnull=True).order_by("pk").select_for_update()

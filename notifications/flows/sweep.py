@@ -19,7 +19,6 @@ from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, 
 from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
 from ..models.deadlines import is_away
 from ..models.delivery_queries import standing_of
-from ..models.partitions import ensure_partitions
 from ..rules.fallback import has_failed
 from ..rules.masking import unquoted
 from ..rules.outcomes import exhausted
@@ -38,6 +37,7 @@ from .record import record
 from .replay import continue_replays
 from .time_box import in_time, turns
 from .watch import keep_watch
+from .weeks import keep_partitions
 
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
@@ -236,7 +236,7 @@ def keep_tidy() -> None:
         return
     _tidied_at = time.monotonic()
     watch_hash_key()
-    ensure_partitions(connection.alias, Delivery.objects.database_now())
+    keep_partitions()
     ThrottleWindow.objects.filter(
         pk__in=list(ThrottleWindow.objects.filter(ends_at__lt=Now()).values_list("pk", flat=True)[: 10 * _BATCH])
     ).delete()

@@ -15,8 +15,10 @@ from ..rules.masking import unquoted
 from ..rules.undelivered import UNREACHABLE_WITHIN, is_filtered_too_often
 from .alerts import raise_alert
 from .degraded import watch_degraded
+from .leftovers import forget_keys, forget_receipts
 from .prune import prune_stale
 from .retention import apply_retention
+from .weeks import drop_weeks
 
 logger = logging.getLogger("notifications.sweep")
 _EVERY_SECONDS = 60.0
@@ -24,6 +26,8 @@ _STALE_BATCH = 1_000
 _TIDY_BATCH = 1_000
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+# Whole weeks first: what goes with them need not be deleted row by row.
+_LOG = (drop_weeks, apply_retention)
 _watched_at = float("-inf")
 
 
@@ -33,7 +37,7 @@ def keep_watch() -> None:
     if time.monotonic() - _watched_at < _EVERY_SECONDS:
         return
     _watched_at = time.monotonic()
-    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, apply_retention):
+    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, forget_keys, forget_receipts, *_LOG):
         try:
             duty()
         except Exception as error:

@@ -30,7 +30,9 @@ _DEAD_GROUPS = """
     SELECT d.channel, d.provider, d.error_code, n.template, d.reason, count(*), min(d.updated_at), max(d.updated_at),
            count(*) FILTER (WHERE d.expires_at <= clock_timestamp()),
            (array_agg(d.id ORDER BY d.updated_at DESC, d.id DESC))[1], ARRAY[{sparks}]
-    FROM newest d JOIN carillon_notification n ON n.id = d.notification_id
+    FROM newest d
+    -- One look-up for each: a join would read all notifications.
+    CROSS JOIN LATERAL (SELECT template FROM carillon_notification WHERE id = d.notification_id LIMIT 1) n
     CROSS JOIN axis
     CROSS JOIN LATERAL (SELECT width_bucket(extract(epoch FROM d.updated_at), low, high, {most}) AS n) spark
     GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC, 8 DESC LIMIT 100

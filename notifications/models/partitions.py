@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import cast
 
 from django.contrib.postgres.operations import NotInTransactionMixin
-from django.db import connections, migrations, transaction
+from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 from django.db.models import Model
 
-from ..rules.identity import first_id_at
+from .weeks import PARTITIONED, Busy, Week, make_week, week_of, weeks_of
 
-PARTITIONED = ("carillon_notification", "carillon_delivery", "carillon_deliveryevent")
 WEEKS_AHEAD = 4
-_LOCK = 0x0CA1
 _WITHOUT_INDEX = """
 SELECT c.relname FROM pg_inherits p JOIN pg_class c ON c.oid = p.inhrelid
 WHERE p.inhparent = to_regclass(%s) AND NOT EXISTS (
@@ -98,38 +98,20 @@ class AddPartitionedIndexConcurrently(NotInTransactionMixin, migrations.AddIndex
 def ensure_partitions(using: str, now: datetime) -> list[str]:
     """Make this week's partitions and those of the weeks ahead; return the names of those made.
 
-    Rows that the DEFAULT partition caught for such a week move into it.
+    Rows that the DEFAULT partition caught for such a week move into it. One that is in use for long is passed over:
+    there are weeks to try again.
     """
-    monday = (now.astimezone(UTC) - timedelta(days=now.astimezone(UTC).weekday())).replace(
-        hour=0, minute=0, second=0, microsecond=0
-    )
+    monday = week_of(now).start
+    return make_partitions(using, [Week(monday + timedelta(weeks=number)) for number in range(WEEKS_AHEAD + 1)])
+
+
+def make_partitions(using: str, weeks: Sequence[Week]) -> list[str]:
+    """Make the partitions of any weeks that have none; return the names of those made."""
     made = []
     for table in PARTITIONED:
-        for week in range(WEEKS_AHEAD + 1):
-            start = monday + timedelta(weeks=week)
-            name = f"{table}_{start:%Y%m%d}"
-            if _make(using, table, name, start):
-                made.append(name)
+        there = set(weeks_of(using, table))
+        for week in weeks:
+            if week not in there:
+                with suppress(Busy):
+                    made += [week.of(table)] * make_week(using, table, week)
     return made
-
-
-def _make(using: str, table: str, name: str, start: datetime) -> bool:
-    low, high = first_id_at(start), first_id_at(start + timedelta(weeks=1))
-    with transaction.atomic(using=using), connections[using].cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
-        if cursor.fetchone()[0]:
-            return False
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
-        if cursor.fetchone()[0]:
-            return False
-        # Moving what the DEFAULT partition caught may take its time, but nobody must wait behind us for a lock.
-        cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute(f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING ALL)')
-        cursor.execute(
-            f'WITH moved AS (DELETE FROM "{table}_default" WHERE id >= %s AND id < %s RETURNING *) '  # noqa: S608
-            f'INSERT INTO "{name}" SELECT * FROM moved',
-            [low, high],
-        )
-        cursor.execute(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [low, high])
-    return True

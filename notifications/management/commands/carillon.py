@@ -18,6 +18,7 @@ from notifications.management.carillon.broadcast import Broadcasts
 from notifications.management.carillon.explain import Explain
 from notifications.management.carillon.personal_data import Erase, Export
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
+from notifications.management.carillon.seed_load import SeedLoad
 from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
 from notifications.management.carillon.topics import Topics
@@ -33,6 +34,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         Explain(),
         Export(),
         Sandbox(),
+        SeedLoad(),
         Sweep(),
         Templates(),
         Topics(),

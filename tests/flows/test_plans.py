@@ -1,0 +1,129 @@
+"""Plans: on a log of many weeks, hot statements go by an index, and read only the weeks that they are about.
+
+The log is small here, so sequential scans are made dear, as they are on one of real size: what still scans has no index
+to go by.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from notifications.enums import Lane
+from notifications.flows import leftovers, sweep
+from notifications.flows.find import find
+from notifications.flows.seed import Load, seed
+from notifications.flows.status import deliveries_of, progress_of
+from notifications.flows.timeline import timeline
+from notifications.models import Broadcast, Delivery
+from notifications.models.console_queries import dead_groups
+from notifications.models.weeks import week_of
+from notifications.rules.identity import time_of
+
+pytestmark = pytest.mark.django_db
+_LARGE = re.compile(r"carillon_(delivery|notification|deliveryevent)(_\d{8})?$|carillon_receipt$")
+
+
+@pytest.fixture(autouse=True)
+def _log() -> None:
+    """A log of some weeks, and a planner that knows it."""
+    assert max(seed(Load(2_000, 200, 4, 1))) == 2_000
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE carillon_delivery, carillon_notification, carillon_deliveryevent, carillon_receipt")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def plans(work: Callable[[], object]) -> list[list[dict[str, Any]]]:
+    """Return the nodes of the plan of every statement about the log that some work sends."""
+    with CaptureQueriesContext(connection) as caught:
+        work()
+    found = []
+    for sql in (item["sql"].strip() for item in caught.captured_queries):
+        if re.match("(SELECT|WITH|UPDATE|DELETE)", sql) and re.search("carillon_(deliver|notification|receipt)", sql):
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+                answer = cursor.fetchone()[0]
+            found.append(list(nodes((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])))
+    assert found
+    return found
+
+
+def scanned(work: Callable[[], object]) -> set[str]:
+    """Return the tables of the log that some work scans, though it was told not to."""
+    return {
+        node["Relation Name"]
+        for plan in plans(work)
+        for node in plan
+        if node["Node Type"] == "Seq Scan" and _LARGE.match(node["Relation Name"])
+    }
+
+
+def anyone() -> Delivery:
+    found = Delivery.objects.filter(channel="push", device__isnull=False, notification__recipient__gt="").first()
+    assert found is not None
+    return found
+
+
+def locked() -> None:
+    with transaction.atomic():
+        Delivery.objects.lock_due("push", Lane.NORMAL, 500)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: Delivery.objects.due_lane("push", tuple(Lane)),
+        lambda: Delivery.objects.next_due("push"),
+        locked,
+        sweep.adopt_orphans,
+        sweep.settle_uncertain,
+        sweep.expire_pending,
+        sweep.consider_fallbacks,
+        sweep.continue_broadcasts,
+        sweep.erase_secrets,
+        lambda: dead_groups(1_000),
+        leftovers.forget_receipts,
+    ],
+)
+def test_nothing_that_runs_all_the_time_scans_the_log(work: Callable[[], object]) -> None:
+    assert scanned(work) == set()
+
+
+def test_nothing_that_support_asks_scans_the_log() -> None:
+    somebody = anyone()
+    carried = Delivery.objects.exclude(provider_message_id="")[0]
+    person = find(somebody.recipient).people[0]
+    for work in (
+        lambda: find(str(somebody.pk)),
+        lambda: find(carried.provider_message_id),
+        lambda: timeline(person),
+    ):
+        assert scanned(work) == set()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda made: progress_of([made]),
+        lambda made: list(deliveries_of(made.notification_id)),
+        lambda made: Delivery.objects.siblings(list(deliveries_of(made.notification_id)[:50])),
+    ],
+    ids=["progress", "deliveries", "siblings"],
+)
+def test_what_is_about_one_notification_reads_its_week_alone(work: Callable[[Broadcast], object]) -> None:
+    made = Broadcast.objects.order_by("pk")[0]
+    week = week_of(time_of(made.notification_id)).of("carillon_delivery")
+    read = {node.get("Relation Name") for plan in plans(lambda: work(made)) for node in plan}
+    assert {name for name in read if name and name.startswith("carillon_delivery_")} == {week}
