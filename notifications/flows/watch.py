@@ -17,6 +17,7 @@ from .alerts import raise_alert
 from .degraded import watch_degraded
 from .prune import prune_stale
 from .retention import apply_retention
+from .tallies import grow_coarse, tally_older
 
 logger = logging.getLogger("notifications.sweep")
 _EVERY_SECONDS = 60.0
@@ -33,7 +34,7 @@ def keep_watch() -> None:
     if time.monotonic() - _watched_at < _EVERY_SECONDS:
         return
     _watched_at = time.monotonic()
-    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, apply_retention):
+    for duty in _DUTIES:
         try:
             duty()
         except Exception as error:
@@ -63,3 +64,6 @@ def forget_counts() -> None:
     PruningTally.objects.filter(pk__in=list(tallies.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()
     troubles = AddressTrouble.objects.filter(last_at__lt=Now() - UNREACHABLE_WITHIN)
     AddressTrouble.objects.filter(pk__in=list(troubles.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()
+
+
+_DUTIES = (watch_degraded, watch_filters, prune_unseen, forget_counts, grow_coarse, tally_older, apply_retention)

@@ -190,6 +190,10 @@ class Broadcast(models.Model):
         null=True, help_text=_("Its template and counts as they were when its deliveries began to be deleted.")
     )
 
+    tallied = models.BooleanField(
+        default=True, db_default=False, help_text=_("Whether its tallies tell its counts; else its rows are counted.")
+    )
+
     class Meta:
         verbose_name = _("broadcast")
         verbose_name_plural = _("broadcasts")
