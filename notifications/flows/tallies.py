@@ -36,7 +36,7 @@ def tally_older() -> None:
 
     What still goes on may be worked on by such a release, whose changes would be missing: it is counted until it ends.
     """
-    older = Broadcast.objects.filter(tallied=False, outcome=None, finished_at__isnull=False).order_by("pk")
+    older = Broadcast.objects.filter(tallied=False, outcome__isnull=True, finished_at__isnull=False).order_by("pk")
     for _ in turns():
         with transaction.atomic():
             made = older.select_for_update(skip_locked=True).first()

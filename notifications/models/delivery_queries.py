@@ -37,8 +37,8 @@ _TYPES = {
     "sent_at": "timestamptz",
     "delivered_at": "timestamptz",
 }
-# Built from names of ours only, no value. That ids are bounded lets PostgreSQL plan for one partition or two instead of
-# all. `locked` is what stood there before.
+# Built from names of ours only, no value. The ids stand there once more beside the join, so that PostgreSQL plans for
+# their partitions alone; as bounds they would invite it to read all between them. `locked` is what stood there before.
 _APPLY = """
     WITH locked AS (
         SELECT id, attempt, sent_at, delivered_at FROM carillon_delivery
@@ -49,7 +49,7 @@ _APPLY = """
              AS u(id, was_state, was_claim, {names})
         JOIN locked ON locked.id = u.id
         WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
-          AND d.id >= %(first)s::uuid AND d.id < %(beyond)s::uuid
+          AND d.id = ANY(%(ids)s::uuid[])
         RETURNING d.id, d.notification_id, d.channel, d.provider, u.was_state AS was, d.state, d.reason, d.sent_at,
                   d.attempt > locked.attempt AS tried,
                   u.was_state = ANY({taken}) OR locked.sent_at IS NOT NULL AS was_sent,
@@ -133,6 +133,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def insert_planned(self, rows: Sequence[Delivery]) -> set[UUID]:
         """Insert planned deliveries and tally them; one that exists already is left alone. Return the ids inserted."""
         inserted: set[UUID] = set()
+        # In id order, so that two who plan the same people never wait for each other in a circle.
+        rows = sorted(rows, key=lambda row: row.pk)
         for start in range(0, len(rows), _PAGE):
             inserted |= self._insert_page(rows[start : start + _PAGE])
         return inserted
@@ -165,7 +167,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         values: dict[str, object] = {
             name: [_plain(getattr(change.after, name)) for change in changes] for name in STANDING_FIELDS
         }
-        values |= {"ids": ids, **_bounds(ids)}
+        values |= {"ids": f"{{{','.join(map(str, ids))}}}", **_bounds(ids)}
         values["was_state"] = [change.before.state.value for change in changes]
         values["was_claim"] = [change.before.claim_id for change in changes]
         with connections[self.db].cursor() as cursor:

@@ -16,7 +16,7 @@ TAKEN = f"ARRAY{sorted(state.value for state in TAKEN_STATES)}"
 REACHED = f"ARRAY{sorted(state.value for state in REACHED_STATES)}"
 
 # Follows a WITH query named `changed`, one row per delivery. What is sending counts as waiting, so that a claim adds
-# nothing. The bounds let PostgreSQL read one partition of notifications, and only for what is counted.
+# nothing. The bounds let PostgreSQL plan for one partition of notifications; LATERAL keeps it from reading all between.
 TALLIED = """
     tallied AS (
         INSERT INTO carillon_tally
@@ -33,8 +33,10 @@ TALLIED = """
                      is_delivered::int - was_delivered::int AS more_delivered,
                      is_sent AND NOT was_sent AND sent_at IS NOT NULL AS sent_now
               FROM changed) c
-        LEFT JOIN carillon_notification n
-               ON n.id = c.notification_id AND n.id >= %(first)s::uuid AND n.id < %(beyond)s::uuid
+        LEFT JOIN LATERAL (
+            SELECT id, recipient, category, created_at, send_at FROM carillon_notification
+            WHERE id = c.notification_id AND id >= %(first)s::uuid AND id < %(beyond)s::uuid LIMIT 1
+        ) n ON true
         WHERE c.was <> c.state OR c.tried OR c.more_sent <> 0 OR c.more_delivered <> 0
         GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
     )
