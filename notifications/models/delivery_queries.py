@@ -16,7 +16,7 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
-from .tally_queries import REACHED, TAKEN, TALLIED
+from .tally_queries import REACHED, TAKEN, TALLIED, waiting
 
 if TYPE_CHECKING:
     from .log import Delivery
@@ -50,7 +50,8 @@ _APPLY = """
         JOIN locked ON locked.id = u.id
         WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
           AND d.id = ANY(%(ids)s::uuid[])
-        RETURNING d.id, d.notification_id, d.channel, d.provider, u.was_state AS was, d.state, d.reason, d.sent_at,
+        RETURNING d.id, d.notification_id, d.channel, d.provider, d.reason, d.sent_at,
+                  {was} AS was, {state} AS state,
                   d.attempt > locked.attempt AS tried,
                   u.was_state = ANY({taken}) OR locked.sent_at IS NOT NULL AS was_sent,
                   d.state = ANY({taken}) OR d.sent_at IS NOT NULL AS is_sent,
@@ -62,6 +63,8 @@ _APPLY = """
     assign=", ".join(f"{name} = u.{name}" for name in STANDING_FIELDS),
     arrays=", ".join(f"%({name})s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
     names=", ".join(STANDING_FIELDS),
+    was=waiting("u.was_state"),
+    state=waiting("d.state"),
     taken=TAKEN,
     reached=REACHED,
     tallied=TALLIED,
@@ -142,15 +145,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def _insert_page(self, rows: Sequence[Delivery]) -> set[UUID]:
         values: dict[str, object] = dict(_bounds(row.notification_id for row in rows))
         names, sources, varying, kinds = [], [], {}, []
+        given = [vars(row) for row in rows]  # attributes of models are slow to read, and there are many
         for field in self.model._meta.concrete_fields:
             name, kind = str(field.column), str(field.db_type(connections[self.db]))
             kind = "text" if kind.startswith("varchar") else kind  # a cast to it would cut what is too long
-            column = [_plain(getattr(row, field.attname)) for row in rows]
-            constant = name != "id" and all(item == column[0] for item in column)
+            column = [row[field.attname] for row in given]
+            constant = name != "id" and column.count(column[0]) == len(column)
             if constant:
-                values[name] = json.dumps(column[0]) if isinstance(column[0], dict) else column[0]
+                values[name] = json.dumps(column[0]) if isinstance(column[0], dict) else _plain(column[0])
             else:
-                varying[name] = column
+                varying[name] = [_plain(item) for item in column]
                 kinds.append(f"{name} {kind}")
             names.append(name)
             sources.append(f"%({name})s::{kind}" if constant else f"r.{name}")

@@ -124,6 +124,11 @@ class Delivery(models.Model):
                 name="carillon_dlv_open",
             ),
             models.Index(
+                fields=["notification"],
+                condition=Q(state=State.PENDING, reason=Reason.PAUSED),
+                name="carillon_dlv_parked",
+            ),
+            models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),
             models.Index(fields=["claim_id", "position"], condition=Q(state=State.SENDING), name="carillon_dlv_claim"),

@@ -15,29 +15,36 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TAKEN = f"ARRAY{sorted(state.value for state in TAKEN_STATES)}"
 REACHED = f"ARRAY{sorted(state.value for state in REACHED_STATES)}"
 
-# Follows a WITH query named `changed`, one row per delivery. What is sending counts as waiting, so that a claim adds
-# nothing. The bounds let PostgreSQL plan for one partition of notifications; LATERAL keeps it from reading all between.
+
+def waiting(state: str) -> str:
+    """Return the SQL of the state that a delivery is counted in: sending counts as pending, so a claim adds nothing."""
+    return f"CASE {state} WHEN 'sending' THEN 'pending' ELSE {state} END"
+
+
+# Follows a WITH query named `changed`, one row per delivery. A notification is read once and not for each of them;
+# the bounds let PostgreSQL plan for one partition, and LATERAL keeps it from reading all between them.
 TALLIED = """
     tallied AS (
         INSERT INTO carillon_tally
             (slot, notification_id, channel, provider, category, was, state, reason, lag, moved, sent, delivered)
         SELECT date_bin('10 seconds', statement_timestamp(), 'epoch'), CASE WHEN n.recipient = '' THEN n.id END,
                c.channel, c.provider, coalesce(n.category, ''), c.was, c.state, c.reason,
-               CASE WHEN c.sent_now THEN floor(2 / ln(2::float8) * ln(greatest(1::float8, 1000 * extract(
+               CASE WHEN c.sent_at IS NOT NULL THEN floor(2 / ln(2::float8) * ln(greatest(1::float8, 1000 * extract(
                    epoch FROM c.sent_at - greatest(n.created_at, n.send_at))::float8)))::smallint ELSE -1 END,
-               count(*), sum(c.more_sent), sum(c.more_delivered)
-        FROM (SELECT notification_id, channel, provider, tried, reason, sent_at,
-                     CASE was WHEN 'sending' THEN 'pending' ELSE was END AS was,
-                     CASE state WHEN 'sending' THEN 'pending' ELSE state END AS state,
-                     is_sent::int - was_sent::int AS more_sent,
-                     is_delivered::int - was_delivered::int AS more_delivered,
-                     is_sent AND NOT was_sent AND sent_at IS NOT NULL AS sent_now
-              FROM changed) c
+               sum(c.moved), sum(c.more_sent), sum(c.more_delivered)
+        FROM (SELECT notification_id, channel, provider, was, state, reason,
+                     CASE WHEN sent_now THEN sent_at END AS sent_at,
+                     count(*) AS moved, sum(more_sent) AS more_sent, sum(more_delivered) AS more_delivered
+              FROM (SELECT *, is_sent AND NOT was_sent AS sent_now,
+                           is_sent::int - was_sent::int AS more_sent,
+                           is_delivered::int - was_delivered::int AS more_delivered
+                    FROM changed) d
+              WHERE was <> state OR tried OR more_sent <> 0 OR more_delivered <> 0
+              GROUP BY 1, 2, 3, 4, 5, 6, 7) c
         LEFT JOIN LATERAL (
             SELECT id, recipient, category, created_at, send_at FROM carillon_notification
             WHERE id = c.notification_id AND id >= %(first)s::uuid AND id < %(beyond)s::uuid LIMIT 1
         ) n ON true
-        WHERE c.was <> c.state OR c.tried OR c.more_sent <> 0 OR c.more_delivered <> 0
         GROUP BY 2, 3, 4, 5, 6, 7, 8, 9
     )
 """
@@ -132,7 +139,7 @@ COUNTS = f"""
 RECOUNT = f"""
     INSERT INTO carillon_broadcasttally AS t (notification_id, slot, state, held, sent, delivered)
     SELECT %(notification)s::uuid, 'epoch', state, sum(held), sum(sent), sum(delivered) FROM (
-        SELECT CASE state WHEN 'sending' THEN 'pending' ELSE state END AS state, count(*) AS held,
+        SELECT {waiting("state")} AS state, count(*) AS held,
                count(*) FILTER (WHERE state = ANY({TAKEN}) OR sent_at IS NOT NULL) AS sent,
                count(*) FILTER (WHERE state = ANY({REACHED}) OR delivered_at IS NOT NULL) AS delivered
         FROM carillon_delivery
