@@ -85,11 +85,11 @@ def progress_of(broadcasts: Iterable[Broadcast]) -> Mapping[UUID, Progress]:
     made = list(broadcasts)
     now, told = Tally.objects.of_broadcasts([item.notification_id for item in made if item.outcome is None], _LATE)
     if old := [item for item in made if item.outcome is None and not item.tallied]:
-        told.update(_counted(old))
+        told.update({item.notification_id: Tallied() for item in old} | _counted(old))
     return {item.pk: _progress(item, told.get(item.notification_id), now) for item in made}
 
 
-def _counted(made: Sequence[Broadcast]) -> Mapping[UUID, Tallied]:
+def _counted(made: Sequence[Broadcast]) -> dict[UUID, Tallied]:
     """Count the rows of these broadcasts, each of which may have a million."""
     sent = Count("pk", filter=Q(state__in=TAKEN_STATES) | Q(sent_at__isnull=False))
     delivered = Count("pk", filter=Q(state__in=REACHED_STATES) | Q(delivered_at__isnull=False))
