@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from ..enums import BroadcastStatus
+from ..enums import BroadcastStatus, Reason, State
 from ..models import (
     AddressTrouble,
     AuditEntry,
@@ -20,6 +19,9 @@ from ..models import (
     Receipt,
     Suppression,
 )
+from ..models.delivery_queries import standing_of
+from ..rules.standing import Change
+from ..rules.transitions import ended
 from .belongings import (
     Place,
     beside,
@@ -32,6 +34,7 @@ from .belongings import (
     receipts_of,
     rows_of,
 )
+from .record import record
 
 _BATCH = 1_000
 _OVER = (BroadcastStatus.SENDING, BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
@@ -146,12 +149,20 @@ def _erase_deliveries(mine: QuerySet[Delivery]) -> int:
     done = 0
     while True:
         with transaction.atomic():
-            keys: list[UUID] = list(mine.order_by("pk").values_list("pk", flat=True)[:_BATCH])
-            if not keys:
+            rows = list(mine.order_by("pk").select_for_update()[:_BATCH])
+            if not rows:
                 return done
+            # What waited is cancelled first, so that no broadcast counts it as waiting for ever.
+            record(_cancelled(row) for row in rows if State(row.state).is_open)
+            keys = [row.pk for row in rows]
             DeliveryEvent.objects.filter(delivery_id__in=keys).delete()
             Receipt.objects.filter(delivery_id__in=keys).delete()
             done += _delete(Delivery.objects.filter(pk__in=keys))
+
+
+def _cancelled(row: Delivery) -> Change:
+    before = standing_of(row)
+    return Change(row.pk, before, ended(before, State.CANCELLED, Reason.NONE, row.due_at))
 
 
 def _delete(rows: QuerySet[Any]) -> int:

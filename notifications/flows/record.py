@@ -1,4 +1,4 @@
-"""Record: the only writer of delivery state."""
+"""Record: the only writer of delivery state. What it moves is tallied in the same statement (see `models.tally`)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,14 @@ def record(changes: Iterable[Change]) -> set[UUID]:
     return written
 
 
-def insert(deliveries: Sequence[Delivery]) -> None:
-    """Write newly planned deliveries; one that exists already (same notification and device) is left alone."""
-    Delivery.objects.insert_planned(deliveries)
-    _announce([(row.pk, row.state, row.reason) for row in deliveries])
+def insert(deliveries: Sequence[Delivery]) -> set[UUID]:
+    """Write newly planned deliveries and return the ids of those that were new.
+
+    One that exists already (same notification and device) is left alone, counted nowhere and announced to nobody.
+    """
+    inserted = Delivery.objects.insert_planned(deliveries)
+    _announce([(row.pk, row.state, row.reason) for row in deliveries if row.pk in inserted])
+    return inserted
 
 
 def _write(changes: Sequence[Change]) -> set[UUID]:

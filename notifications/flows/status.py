@@ -1,4 +1,4 @@
-"""Status: where a notification or a broadcast stands, derived from its deliveries and never stored twice."""
+"""Status: where a notification or a broadcast stands, derived from its deliveries and their tallies."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Q
+from django.db.models.functions import Now
 
 from ..enums import REACHED_STATES, TAKEN_STATES, BroadcastStatus, NotificationStatus, Reason, State
-from ..models import Broadcast, Delivery, Notification
+from ..models import Broadcast, Delivery, Notification, Tally
 from ..models.delivery_queries import DeliveryQuerySet
+from ..models.tally import Tallied
 from ..rules.identity import bounds_of
 
+#: What went out in this time tells the rate and the end of what goes on.
+_LATE = timedelta(minutes=1)
+_SLOT_SECONDS = 10
 _LATER = (Reason.SCHEDULED, Reason.QUIET_HOURS)
 
 
@@ -72,53 +77,74 @@ def _of(notification_id: UUID) -> Q:
 
 
 def progress_of(broadcasts: Iterable[Broadcast]) -> Mapping[UUID, Progress]:
-    """Return the progress of these broadcasts by id: one statement, however many they are.
+    """Return the progress of these broadcasts by id: one statement, however many they are and however large.
 
-    One whose deliveries are past their retention keeps the counts that it had before.
+    One whose deliveries are past their retention keeps the counts that it had before. One of a release without
+    tallies is counted row by row, in another statement, until the sweeper has tallied it.
     """
     made = list(broadcasts)
+    now, told = Tally.objects.of_broadcasts([item.notification_id for item in made if item.outcome is None], _LATE)
+    if old := [item for item in made if item.outcome is None and not item.tallied]:
+        told.update({item.notification_id: Tallied() for item in old} | _counted(old))
+    return {item.pk: _progress(item, told.get(item.notification_id), now) for item in made}
+
+
+def _counted(made: Sequence[Broadcast]) -> dict[UUID, Tallied]:
+    """Count the rows of these broadcasts, each of which may have a million."""
+    sent = Count("pk", filter=Q(state__in=TAKEN_STATES) | Q(sent_at__isnull=False))
+    delivered = Count("pk", filter=Q(state__in=REACHED_STATES) | Q(delivered_at__isnull=False))
+    late = Count("pk", filter=Q(sent_at__gte=Now() - _LATE))
     rows = (
-        Delivery.objects.filter(
-            reduce(or_, (_of(item.notification_id) for item in made if item.outcome is None), Q(pk__in=())),
-        )
+        Delivery.objects.filter(reduce(or_, (_of(item.notification_id) for item in made)))
         .order_by()
-        .values("notification_id")
-        .annotate(first_sent=Min("sent_at"), last_sent=Max("sent_at"), **_COUNTED)
+        .values_list("notification_id", "state")
+        .annotate(held=Count("pk"), n_sent=sent, n_delivered=delivered, n_late=late)
     )
-    found = {row["notification_id"]: row for row in rows}
-    return {item.pk: _progress(item, found.get(item.notification_id, {})) for item in made}
+    found: dict[UUID, Tallied] = {}
+    for key, state, *numbers in rows:
+        found[key] = found.get(key, Tallied()).plus(state, *numbers)
+    return found
 
 
-def _in(*states: State) -> Count:
-    return Count("pk", filter=Q(state__in=states))
-
-
-_COUNTED = {
-    "n_planned": Count("pk"),
-    "n_waiting": _in(State.PENDING, State.SENDING),
-    "n_sent": Count("pk", filter=Q(state__in=TAKEN_STATES) | Q(sent_at__isnull=False)),
-    "n_delivered": Count("pk", filter=Q(state__in=REACHED_STATES) | Q(delivered_at__isnull=False)),
-    "n_skipped": _in(State.SKIPPED),
-    "n_failed": _in(State.FAILED, State.BOUNCED),
-    "n_dead": _in(State.DEAD),
-    "n_cancelled": _in(State.CANCELLED),
-    "n_expired": _in(State.EXPIRED),
-    "n_digested": _in(State.DIGESTED),
-    "n_uncertain": _in(State.UNCERTAIN),
-}
-
-
-def _progress(made: Broadcast, row: Mapping[str, object]) -> Progress:
+def _progress(made: Broadcast, told: Tallied | None, now: datetime) -> Progress:
     if made.outcome is not None:
         return Progress(Counts(**made.outcome["counts"]), made.outcome["per_second"])
-    numbers = {name.removeprefix("n_"): row.get(name, 0) for name in _COUNTED}
-    counts = Counts(members=made.members, **numbers)  # type: ignore[arg-type]
-    first, last = row.get("first_sent"), row.get("last_sent")
-    rate = float(made.per_second) if made.per_second else None
-    if rate is None and isinstance(first, datetime) and isinstance(last, datetime) and last > first:
-        rate = round(counts.sent / (last - first).total_seconds(), 1) or None
+    counts = _counts(made, told or Tallied())
+    rate = float(made.per_second) if made.per_second else _rate(made, told or Tallied(), now)
     # An end can be named once everybody is planned, something went out, and nobody paused it.
-    going_on = made.status == BroadcastStatus.SENDING
-    known = going_on and made.planned_at is not None and made.finished_at is None and counts.waiting and rate
-    eta = last + timedelta(seconds=counts.waiting / rate) if known and rate and isinstance(last, datetime) else None
-    return Progress(counts, rate, eta)
+    going_on = made.status == BroadcastStatus.SENDING and made.planned_at is not None and made.finished_at is None
+    if not (going_on and rate and counts.sent and counts.waiting):
+        return Progress(counts, rate)
+    return Progress(counts, rate, now + timedelta(seconds=counts.waiting / rate))
+
+
+def _counts(made: Broadcast, told: Tallied) -> Counts:
+    def held(*states: State) -> int:
+        return sum(told.states.get(state, 0) for state in states)
+
+    return Counts(
+        members=made.members,
+        planned=sum(told.states.values()),
+        waiting=held(State.PENDING, State.SENDING),
+        sent=told.sent,
+        delivered=told.delivered,
+        skipped=held(State.SKIPPED),
+        failed=held(State.FAILED, State.BOUNCED),
+        dead=held(State.DEAD),
+        cancelled=held(State.CANCELLED),
+        expired=held(State.EXPIRED),
+        digested=held(State.DIGESTED),
+        uncertain=held(State.UNCERTAIN),
+    )
+
+
+def _rate(made: Broadcast, told: Tallied, now: datetime) -> float | None:
+    """Return how many go out in a second: of late while it goes on, else all in all."""
+    begin = made.started_at or made.created_at
+    if made.finished_at is not None:
+        count, seconds = told.sent, (made.finished_at - begin).total_seconds()
+    else:
+        # Tallies are by slots: the oldest that lies wholly within this time begins up to ten seconds later.
+        oldest = now - _LATE + timedelta(seconds=-(now.timestamp() - _LATE.total_seconds()) % _SLOT_SECONDS)
+        count, seconds = told.sent_of_late, (now - max(begin, oldest)).total_seconds()
+    return round(count / seconds, 1) or None if seconds > 0 else None

@@ -35,6 +35,7 @@ from .launch import wake_planner
 from .outcomes import release_claim
 from .record import record
 from .replay import continue_replays
+from .tallies import add_up
 from .time_box import in_time, turns
 from .watch import keep_watch
 from .weeks import keep_partitions
@@ -293,6 +294,7 @@ _REPAIRS: tuple[Callable[[], object], ...] = (
     continue_broadcasts,
     continue_replays,
     erase_secrets,
+    add_up,
     keep_tidy,
     keep_watch,
 )

@@ -18,6 +18,7 @@ from .degraded import watch_degraded
 from .leftovers import forget_keys, forget_receipts
 from .prune import prune_stale
 from .retention import apply_retention
+from .tallies import grow_coarse, tally_older
 from .weeks import drop_weeks
 
 logger = logging.getLogger("notifications.sweep")
@@ -26,8 +27,6 @@ _STALE_BATCH = 1_000
 _TIDY_BATCH = 1_000
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-# Whole weeks first: what goes with them need not be deleted row by row.
-_LOG = (drop_weeks, apply_retention)
 _watched_at = float("-inf")
 
 
@@ -37,7 +36,7 @@ def keep_watch() -> None:
     if time.monotonic() - _watched_at < _EVERY_SECONDS:
         return
     _watched_at = time.monotonic()
-    for duty in (watch_degraded, watch_filters, prune_unseen, forget_counts, forget_keys, forget_receipts, *_LOG):
+    for duty in _DUTIES:
         try:
             duty()
         except Exception as error:
@@ -67,3 +66,18 @@ def forget_counts() -> None:
     PruningTally.objects.filter(pk__in=list(tallies.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()
     troubles = AddressTrouble.objects.filter(last_at__lt=Now() - UNREACHABLE_WITHIN)
     AddressTrouble.objects.filter(pk__in=list(troubles.values_list("pk", flat=True)[:_TIDY_BATCH])).delete()
+
+
+_DUTIES = (
+    watch_degraded,
+    watch_filters,
+    prune_unseen,
+    forget_counts,
+    grow_coarse,
+    tally_older,
+    forget_keys,
+    forget_receipts,
+    # Whole weeks first: what goes with them need not be deleted row by row.
+    drop_weeks,
+    apply_retention,
+)

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("carillon", "0008_receipt_address"),
+        ("carillon", "0010_parked_index"),
     ]
 
     operations = [SetPartitionStorage()]

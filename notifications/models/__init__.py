@@ -6,6 +6,7 @@ from .console import DeadLetter, Person
 from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
 from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
+from .tally import BroadcastTally, Tally, Traffic
 from .throttle import Digest, DigestItem, ThrottleWindow
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Broadcast",
+    "BroadcastTally",
     "Category",
     "Claim",
     "DeadLetter",
@@ -33,10 +35,12 @@ __all__ = [
     "Receipt",
     "RefusedRequest",
     "Suppression",
+    "Tally",
     "Template",
     "TemplateVersion",
     "ThrottleWindow",
     "Topic",
     "TopicSubscription",
+    "Traffic",
     "Translation",
 ]

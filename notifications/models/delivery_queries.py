@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from django.db import connections, models
@@ -14,10 +16,12 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
+from .tally_queries import REACHED, TAKEN, TALLIED, waiting
 
 if TYPE_CHECKING:
     from .log import Delivery
 
+_PAGE = 1_000
 _TYPES = {
     "due_at": "timestamptz",
     "fallback_at": "timestamptz",
@@ -33,19 +37,50 @@ _TYPES = {
     "sent_at": "timestamptz",
     "delivered_at": "timestamptz",
 }
-# Built from names of ours only, no value.
+# Built from names of ours only, no value. The ids stand there once more beside the join, so that PostgreSQL plans for
+# their partitions alone; as bounds they would invite it to read all between them. `locked` is what stood there before.
 _APPLY = """
-    WITH locked AS (SELECT id FROM carillon_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE)
-    UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
-    FROM unnest(%s::uuid[], %s::text[], %s::bigint[], {arrays}) AS u(id, was_state, was_claim, {names})
-    JOIN locked ON locked.id = u.id
-    WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
-    RETURNING d.id
+    WITH locked AS (
+        SELECT id, attempt, sent_at, delivered_at FROM carillon_delivery
+        WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+    ), changed AS (
+        UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
+        FROM unnest(%(ids)s::uuid[], %(was_state)s::text[], %(was_claim)s::bigint[], {arrays})
+             AS u(id, was_state, was_claim, {names})
+        JOIN locked ON locked.id = u.id
+        WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
+          AND d.id = ANY(%(ids)s::uuid[])
+        RETURNING d.id, d.notification_id, d.channel, d.provider, d.reason, d.sent_at,
+                  {was} AS was, {state} AS state,
+                  d.attempt > locked.attempt AS tried,
+                  u.was_state = ANY({taken}) OR locked.sent_at IS NOT NULL AS was_sent,
+                  d.state = ANY({taken}) OR d.sent_at IS NOT NULL AS is_sent,
+                  u.was_state = ANY({reached}) OR locked.delivered_at IS NOT NULL AS was_delivered,
+                  d.state = ANY({reached}) OR d.delivered_at IS NOT NULL AS is_delivered
+    ), {tallied}
+    SELECT id FROM changed
 """.format(  # noqa: S608
     assign=", ".join(f"{name} = u.{name}" for name in STANDING_FIELDS),
-    arrays=", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
+    arrays=", ".join(f"%({name})s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
     names=", ".join(STANDING_FIELDS),
+    was=waiting("u.was_state"),
+    state=waiting("d.state"),
+    taken=TAKEN,
+    reached=REACHED,
+    tallied=TALLIED,
 )
+# What is the same in all rows is written once, as a constant; the rest comes as one document.
+_INSERT = f"""
+    WITH changed AS (
+        INSERT INTO carillon_delivery ({{names}})
+        SELECT {{sources}} FROM json_to_recordset(%(rows)s::json) AS r({{columns}})
+        ON CONFLICT DO NOTHING
+        RETURNING id, notification_id, channel, provider, '' AS was, state, reason, sent_at, true AS tried,
+                  false AS was_sent, state = ANY({TAKEN}) OR sent_at IS NOT NULL AS is_sent,
+                  false AS was_delivered, state = ANY({REACHED}) OR delivered_at IS NOT NULL AS is_delivered
+    ), {TALLIED}
+    SELECT id FROM changed
+"""  # noqa: S608
 _DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
@@ -98,28 +133,49 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             now: datetime = cursor.fetchone()[0]
         return now
 
-    def insert_planned(self, rows: Sequence[Delivery]) -> int:
-        """Insert planned deliveries; one that exists already is left alone. Return how many rows were offered."""
-        self.bulk_create(rows, batch_size=1_000, ignore_conflicts=True)
-        return len(rows)
+    def insert_planned(self, rows: Sequence[Delivery]) -> set[UUID]:
+        """Insert planned deliveries and tally them; one that exists already is left alone. Return the ids inserted."""
+        inserted: set[UUID] = set()
+        # In id order, so that two who plan the same people never wait for each other in a circle.
+        rows = sorted(rows, key=lambda row: row.pk)
+        for start in range(0, len(rows), _PAGE):
+            inserted |= self._insert_page(rows[start : start + _PAGE])
+        return inserted
+
+    def _insert_page(self, rows: Sequence[Delivery]) -> set[UUID]:
+        values: dict[str, object] = dict(_bounds(row.notification_id for row in rows))
+        names, sources, varying, kinds = [], [], {}, []
+        given = [vars(row) for row in rows]  # attributes of models are slow to read, and there are many
+        for field in self.model._meta.concrete_fields:
+            name, kind = str(field.column), str(field.db_type(connections[self.db]))
+            kind = "text" if kind.startswith("varchar") else kind  # a cast to it would cut what is too long
+            column = [row[field.attname] for row in given]
+            constant = name != "id" and column.count(column[0]) == len(column)
+            if constant:
+                values[name] = json.dumps(column[0]) if isinstance(column[0], dict) else _plain(column[0])
+            else:
+                varying[name] = [_plain(item) for item in column]
+                kinds.append(f"{name} {kind}")
+            names.append(name)
+            sources.append(f"%({name})s::{kind}" if constant else f"r.{name}")
+        keys = list(varying)
+        values["rows"] = json.dumps([dict(zip(keys, row, strict=True)) for row in zip(*varying.values(), strict=True)])
+        statement = _INSERT.format(names=", ".join(names), sources=", ".join(sources), columns=", ".join(kinds))
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(statement, cast("Mapping[str, str]", values))
+            return {row[0] for row in cursor.fetchall()}
 
     def apply(self, changes: Sequence[Change]) -> set[UUID]:
         """Write new standings where the deliveries still stand as `before` says; return the ids that did."""
-        columns = [[getattr(change.after, name) for change in changes] for name in STANDING_FIELDS]
+        ids = [change.delivery_id for change in changes]
+        values: dict[str, object] = {
+            name: [_plain(getattr(change.after, name)) for change in changes] for name in STANDING_FIELDS
+        }
+        values |= {"ids": f"{{{','.join(map(str, ids))}}}", **_bounds(ids)}
+        values["was_state"] = [change.before.state.value for change in changes]
+        values["was_claim"] = [change.before.claim_id for change in changes]
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                _APPLY,
-                [
-                    [change.delivery_id for change in changes],
-                    [change.delivery_id for change in changes],
-                    [change.before.state.value for change in changes],
-                    [change.before.claim_id for change in changes],
-                    *(
-                        [str(item) if name in ("state", "reason") else item for item in column]
-                        for name, column in zip(STANDING_FIELDS, columns, strict=True)
-                    ),
-                ],
-            )
+            cursor.execute(_APPLY, cast("Mapping[str, str]", values))
             return {row[0] for row in cursor.fetchall()}
 
     def due_lane(self, channel: str, lanes: Sequence[int]) -> int | None:
@@ -207,6 +263,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         if not rows:
             return None
         return {row[1]: row[2] for row in rows if row[1] is not None}
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON and PostgreSQL both read it; whatever else JSON has no form for stays, and is refused."""
+    return str(value) if isinstance(value, UUID | datetime | Enum) else value
+
+
+def _bounds(ids: Iterable[UUID]) -> dict[str, UUID]:
+    """Return the bounds of the ids of these deliveries, which are those of their notifications too."""
+    first, beyond = bounds_of(ids)
+    return {"first": first, "beyond": beyond}
 
 
 def standing_of(delivery: Delivery) -> Standing:

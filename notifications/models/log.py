@@ -124,6 +124,11 @@ class Delivery(models.Model):
                 name="carillon_dlv_open",
             ),
             models.Index(
+                fields=["notification"],
+                condition=Q(state=State.PENDING, reason=Reason.PAUSED),
+                name="carillon_dlv_parked",
+            ),
+            models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),
             models.Index(fields=["claim_id", "position"], condition=Q(state=State.SENDING), name="carillon_dlv_claim"),
@@ -188,6 +193,10 @@ class Broadcast(models.Model):
     finished_at = models.DateTimeField(null=True)
     outcome = models.JSONField(
         null=True, help_text=_("Its template and counts as they were when its deliveries began to be deleted.")
+    )
+
+    tallied = models.BooleanField(
+        default=True, db_default=False, help_text=_("Whether its tallies tell its counts; else its rows are counted.")
     )
 
     class Meta:

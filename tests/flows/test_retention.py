@@ -212,7 +212,12 @@ def launched(count: int, status: BroadcastStatus = BroadcastStatus.DONE) -> Broa
     """Make an old broadcast to so many people."""
     notification = made(31 * DAY, *[State.SENT] * (count - 1), State.FAILED, recipient="")
     return Broadcast.objects.create(
-        notification_id=notification.pk, status=status, audience={"users": ["1", "2"]}, members=count, planned=count
+        notification_id=notification.pk,
+        status=status,
+        audience={"users": ["1", "2"]},
+        members=count,
+        planned=count,
+        tallied=False,  # nothing recorded its deliveries
     )
 
 

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
+from django.utils.timezone import localtime
 
 from notifications.enums import BroadcastStatus
-from notifications.flows.status import progress_of
+from notifications.flows.status import Progress, progress_of
 from notifications.models import Broadcast
 
 from .base import Console, Subcommand
@@ -35,15 +36,16 @@ class Broadcasts(Subcommand):
     def run(self, console: Console, options: Mapping[str, object]) -> int:
         """List, or watch one; return 1 if what was watched was cancelled or stopped."""
         if options["watch"] is None:
-            for made in Broadcast.objects.order_by("-pk")[:20]:
-                console.out.write(line(made))
+            newest = list(Broadcast.objects.order_by("-pk")[:20])
+            progress = progress_of(newest)
+            for made in newest:
+                console.out.write(line(made, progress[made.pk]))
             return 0
         return _watch(console, cast("UUID", options["watch"]), max(0.05, cast("float", options["every"])))
 
 
-def line(made: Broadcast) -> str:
+def line(made: Broadcast, progress: Progress) -> str:
     """Return one line that says how far a broadcast is."""
-    progress = progress_of([made])[made.pk]
     counts = asdict(progress.counts)
     planned, waiting = counts["planned"], counts["waiting"] + counts["uncertain"]
     # While planning goes on, nobody knows how many there will be: then there is no share to show.
@@ -52,7 +54,8 @@ def line(made: Broadcast) -> str:
     bar = ("#" * int(_BAR * share)).ljust(_BAR, ".")
     shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     rate = f", {progress.per_second:g}/s" if progress.per_second else ""
-    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}: {shown or 'nobody yet'}{rate}"
+    end = f", done about {localtime(progress.eta):%H:%M:%S}" if progress.eta else ""
+    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}: {shown or 'nobody yet'}{rate}{end}"
 
 
 def _watch(console: Console, key: UUID, every: float) -> int:
@@ -61,7 +64,7 @@ def _watch(console: Console, key: UUID, every: float) -> int:
         made = Broadcast.objects.filter(Q(pk=key) | Q(notification_id=key)).first()
         if made is None:
             raise CommandError(f"there is no broadcast {key}; `carillon broadcast` lists the newest")
-        latest = line(made)
+        latest = line(made, progress_of([made])[made.pk])
         if latest != shown:
             console.out.write(latest)
             console.out.flush()
