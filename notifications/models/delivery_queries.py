@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,38 +15,11 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
+from .standing_sql import statement
 
 if TYPE_CHECKING:
     from .log import Delivery
 
-_TYPES = {
-    "due_at": "timestamptz",
-    "fallback_at": "timestamptz",
-    "attempt": "smallint",
-    "retries": "smallint",
-    "generation": "smallint",
-    "lost_leases": "smallint",
-    "claim_id": "bigint",
-    "position": "integer",
-    "possible_duplicate": "boolean",
-    "maybe_sent": "boolean",
-    "keyed_at": "timestamptz",
-    "sent_at": "timestamptz",
-    "delivered_at": "timestamptz",
-}
-# Built from names of ours only, no value.
-_APPLY = """
-    WITH locked AS (SELECT id FROM carillon_delivery WHERE id = ANY(%s::uuid[]) ORDER BY id FOR UPDATE)
-    UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
-    FROM unnest(%s::uuid[], %s::text[], %s::bigint[], {arrays}) AS u(id, was_state, was_claim, {names})
-    JOIN locked ON locked.id = u.id
-    WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
-    RETURNING d.id
-""".format(  # noqa: S608
-    assign=", ".join(f"{name} = u.{name}" for name in STANDING_FIELDS),
-    arrays=", ".join(f"%s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
-    names=", ".join(STANDING_FIELDS),
-)
 _DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
@@ -105,21 +79,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def apply(self, changes: Sequence[Change]) -> set[UUID]:
         """Write new standings where the deliveries still stand as `before` says; return the ids that did."""
-        columns = [[getattr(change.after, name) for change in changes] for name in STANDING_FIELDS]
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                _APPLY,
-                [
-                    [change.delivery_id for change in changes],
-                    [change.delivery_id for change in changes],
-                    [change.before.state.value for change in changes],
-                    [change.before.claim_id for change in changes],
-                    *(
-                        [str(item) if name in ("state", "reason") else item for item in column]
-                        for name, column in zip(STANDING_FIELDS, columns, strict=True)
-                    ),
-                ],
-            )
+            cursor.execute(*statement(changes))
             return {row[0] for row in cursor.fetchall()}
 
     def due_lane(self, channel: str, lanes: Sequence[int]) -> int | None:
@@ -211,11 +172,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 def standing_of(delivery: Delivery) -> Standing:
     """Return a loaded delivery's standing."""
-    values = {name: getattr(delivery, name) for name in STANDING_FIELDS}
-    return Standing(**{**values, "state": State(values["state"]), "reason": Reason(values["reason"])})
+    state, reason, *rest = _standing(delivery)
+    return Standing(State(state), Reason(reason), *rest)
 
 
 def stand_at(delivery: Delivery, standing: Standing) -> None:
     """Let a loaded delivery stand where it was just recorded to stand; writes nothing."""
     for name in STANDING_FIELDS:
         setattr(delivery, name, getattr(standing, name))
+
+
+_standing = attrgetter(*STANDING_FIELDS)
