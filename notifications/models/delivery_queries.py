@@ -26,6 +26,11 @@ _DUE_LANE = """
                   WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp())
     ORDER BY l.lane LIMIT 1
 """
+_CHANNELS_DUE = """
+    SELECT DISTINCT c.channel FROM unnest(%s::text[]) AS c(channel) CROSS JOIN unnest(%s::smallint[]) AS l(lane)
+    WHERE EXISTS (SELECT 1 FROM carillon_delivery d WHERE d.channel = c.channel AND d.lane = l.lane
+                  AND d.state = 'pending' AND d.due_at <= statement_timestamp())
+"""
 _NEXT_DUE = """
     SELECT extract(epoch FROM min(d.due_at) - clock_timestamp())::float8
     FROM unnest(%s::smallint[]) AS l(lane) CROSS JOIN LATERAL (
@@ -89,6 +94,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             cursor.execute(_DUE_LANE, [list(lanes), channel])
             row = cursor.fetchone()
         return row[0] if row else None
+
+    def channels_due(self, channels: Collection[str], lanes: Sequence[int]) -> list[str]:
+        """Return which of these channels have something due in one of these lanes."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_CHANNELS_DUE, [list(channels), list(lanes)])
+            return [row[0] for row in cursor.fetchall()]
 
     def next_due(self, channel: str) -> float | None:
         """Return in how many seconds the next delivery of a channel is due (negative: it is), or None without one."""
@@ -171,15 +182,20 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 def standing_of(delivery: Delivery) -> Standing:
-    """Return a loaded delivery's standing."""
-    state, reason, *rest = _standing(delivery)
-    return Standing(State(state), Reason(reason), *rest)
+    """Return a loaded delivery's standing; made once, since only `stand_at` moves a loaded row."""
+    kept: Standing | None = delivery.__dict__.get(_KEPT)
+    if kept is None:
+        state, reason, *rest = _standing(delivery)
+        kept = delivery.__dict__[_KEPT] = Standing(State(state), Reason(reason), *rest)
+    return kept
 
 
 def stand_at(delivery: Delivery, standing: Standing) -> None:
     """Let a loaded delivery stand where it was just recorded to stand; writes nothing."""
     for name in STANDING_FIELDS:
         setattr(delivery, name, getattr(standing, name))
+    delivery.__dict__[_KEPT] = standing
 
 
 _standing = attrgetter(*STANDING_FIELDS)
+_KEPT = "_standing"
