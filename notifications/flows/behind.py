@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -70,7 +70,7 @@ def with_patience(waiting: Standing, row: Delivery, facts: Facts) -> Standing:
     if waiting.fallback_at is not None or not category.fallback:
         return waiting
     left = row.expires_at - facts.now if row.expires_at else None
-    return replace(waiting, fallback_at=facts.now + patience(category.patience, left))
+    return waiting._replace(fallback_at=facts.now + patience(category.patience, left))
 
 
 def split(rows: Sequence[Delivery], behind: Behind, *, alone: bool) -> list[Delivery]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -139,7 +139,7 @@ class Routes:
         )
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)
-            return "", Change(row.pk, before, replace(dead, fallback_at=self.facts.now))
+            return "", Change(row.pk, before, dead._replace(fallback_at=self.facts.now))
         if not available:
             return alias, Change(row.pk, before, self._park(row, alias, platform))
         return alias, None

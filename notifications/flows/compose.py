@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
-from django.template import Template as CompiledTemplate
 
 from ..channels import SPECS
 from ..enums import Channel
@@ -15,7 +14,7 @@ from ..messages import Content
 from ..models import Translation
 from ..rules.locales import choose_locale
 from ..rules.quiet_hours import zone
-from ..rules.rendering import RenderError, compile_part, render_part
+from ..rules.rendering import BoundedTemplate, RenderError, compile_part, render_part
 
 #: The variables that every message has besides its template's own.
 LINK_NAMES = ("unsubscribe_url", "preferences_url")
@@ -25,7 +24,7 @@ LINK_NAMES = ("unsubscribe_url", "preferences_url")
 class Words:
     """The compiled parts of one version on one channel, by locale, and whether any of them prints a signed link."""
 
-    by_locale: Mapping[str, Mapping[str, CompiledTemplate]]
+    by_locale: Mapping[str, Mapping[str, BoundedTemplate]]
     has_links: bool
 
 
@@ -44,7 +43,7 @@ def compose(version_id: int, channel: Channel, locale: str, time_zone: str, data
 
 
 def render(
-    channel: Channel, locale: str, compiled: Mapping[str, CompiledTemplate], data: Mapping[str, object], time_zone: str
+    channel: Channel, locale: str, compiled: Mapping[str, BoundedTemplate], data: Mapping[str, object], time_zone: str
 ) -> Content:
     """Return the message that a language's compiled words make.
 
@@ -78,7 +77,7 @@ def wants_links(version_id: int, channel: Channel) -> bool:
 @lru_cache(maxsize=512)
 def words(version_id: int) -> Mapping[Channel, Words]:
     """Return a version's compiled words; versions never change, so they are kept."""
-    found: dict[Channel, dict[str, Mapping[str, CompiledTemplate]]] = {}
+    found: dict[Channel, dict[str, Mapping[str, BoundedTemplate]]] = {}
     linked: set[Channel] = set()
     for row in Translation.objects.filter(version_id=version_id):
         channel = Channel(row.channel)
@@ -88,7 +87,7 @@ def words(version_id: int) -> Mapping[Channel, Words]:
     return {channel: Words(by_locale, channel in linked) for channel, by_locale in found.items()}
 
 
-def compile_words(channel: Channel, locale: str, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:
+def compile_words(channel: Channel, locale: str, parts: Mapping[str, str]) -> dict[str, BoundedTemplate]:
     """Return the compiled words of one language as messages are made of them.
 
     Raises:
@@ -97,7 +96,7 @@ def compile_words(channel: Channel, locale: str, parts: Mapping[str, str]) -> di
     return compile_parts(channel, SPECS[channel].prepare(parts, locale))
 
 
-def compile_parts(channel: Channel, parts: Mapping[str, str]) -> dict[str, CompiledTemplate]:
+def compile_parts(channel: Channel, parts: Mapping[str, str]) -> dict[str, BoundedTemplate]:
     """Return compiled parts.
 
     Raises:

@@ -69,7 +69,8 @@ def _soon_due(channel: Channel, served: Collection[Channel]) -> bool:
 
 
 def _urgent_channels(lanes: Sequence[int], served: Collection[Channel]) -> list[Channel]:
-    return [channel for channel in served if Delivery.objects.due_lane(channel, lanes) is not None]
+    due = Delivery.objects.channels_due(served, lanes)
+    return [channel for channel in served if channel in due]
 
 
 def _others_wait(channel: Channel, served: Collection[Channel]) -> bool:

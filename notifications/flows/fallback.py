@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -47,7 +46,7 @@ def fall_back(delivery_id: UUID) -> bool:
         # A step that was given up asks for nothing any more; a timer left on it would be due for ever.
         record(
             Change(
-                row.pk, standing_of(row), replace(standing_of(row), fallback_at=again_at if row.step == step else None)
+                row.pk, standing_of(row), standing_of(row)._replace(fallback_at=again_at if row.step == step else None)
             )
             for row in rows
             if row.fallback_at is not None and row.state != State.SENDING
@@ -78,7 +77,7 @@ def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:
         if row.state in (State.PENDING, State.UNCERTAIN)
     ]
     changes += [
-        Change(row.pk, standing_of(row), replace(standing_of(row), possible_duplicate=True))
+        Change(row.pk, standing_of(row), standing_of(row)._replace(possible_duplicate=True))
         for row in made
         if doubt and row.state == State.PENDING
     ]

@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -83,7 +82,7 @@ class Outcomes:
     def dead(self, row: Delivery, detail: str) -> None:
         """Take a delivery whose words could not be rendered."""
         before = standing_of(row)
-        after = replace(ended(before, State.DEAD, Reason.RENDER_ERROR, self.now()), error_detail=detail)
+        after = ended(before, State.DEAD, Reason.RENDER_ERROR, self.now())._replace(error_detail=detail)
         self._append(Change(row.pk, before, self._follow(row, after), keep=True))
 
     def flush_if_old(self) -> None:
@@ -134,13 +133,13 @@ class Outcomes:
         if not category.fallback:
             return after
         if has_failed(after.state, after.reason):
-            return replace(after, fallback_at=self.now())
+            return after._replace(fallback_at=self.now())
         if after.state == State.SENT:
             wait = category.fallback_after if self.batch.adapter.reports_delivery else None
-            return replace(after, fallback_at=self.now() + wait if wait else None)
+            return after._replace(fallback_at=self.now() + wait if wait else None)
         if after.fallback_at is None and is_in_trouble(after):
             left = row.expires_at - self.now() if row.expires_at else None
-            return replace(after, fallback_at=self.now() + patience(category.patience, left))
+            return after._replace(fallback_at=self.now() + patience(category.patience, left))
         return after
 
     def _write_apart(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
@@ -162,7 +161,7 @@ class Outcomes:
         except Exception as error:
             told = "delivery %s: its result could not be recorded"
             logger.exception(told, change.delivery_id, exc_info=unquoted(error))
-            record([replace(change, after=self._lost(change.before), keep=True)])
+            record([change._replace(after=self._lost(change.before), keep=True)])
 
     def _write(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
         with transaction.atomic():

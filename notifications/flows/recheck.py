@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -114,7 +114,7 @@ def _wishes_verdict(row: Delivery, before: Standing, facts: Facts) -> Standing |
 
 def _unsendable(row: Delivery, before: Standing, reason: Reason, facts: Facts) -> Standing:
     skipped = ended(before, State.SKIPPED, reason, facts.now)
-    return replace(skipped, fallback_at=facts.now) if facts.category_of(row).fallback else skipped
+    return skipped._replace(fallback_at=facts.now) if facts.category_of(row).fallback else skipped
 
 
 def _device_is_theirs(row: Delivery, facts: Facts) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -140,10 +139,10 @@ def _with_fallback(rows: Sequence[Delivery], changes: Sequence[Change], now: dat
         category = categories.get(getattr(notifications.get(row.notification_id), "category", ""))
         if category is not None:
             after = _timer(after, now, category, row.expires_at)
-        result.append(replace(change, after=after))
+        result.append(change._replace(after=after))
     given_up = _given_up([row_of[change.delivery_id] for change in result if change.after.fallback_at is not None])
     return [
-        replace(change, after=replace(change.after, fallback_at=None)) if change.delivery_id in given_up else change
+        change._replace(after=change.after._replace(fallback_at=None)) if change.delivery_id in given_up else change
         for change in result
     ]
 
@@ -162,11 +161,11 @@ def _timer(after: Standing, now: datetime, category: Category, expires_at: datet
     whichever comes first, the retry or the next channel, the other does not, so that nobody gets both.
     """
     if has_failed(after.state, after.reason):
-        return replace(after, fallback_at=now)
+        return after._replace(fallback_at=now)
     if after.state == State.PENDING and after.fallback_at is None:
         left = expires_at - now if expires_at else None
-        return replace(after, fallback_at=now + patience(category.patience, left))
-    return replace(after, fallback_at=None) if after.state in REACHED_STATES else after
+        return after._replace(fallback_at=now + patience(category.patience, left))
+    return after._replace(fallback_at=None) if after.state in REACHED_STATES else after
 
 
 def _close_unknown(receipt: Receipt, now: datetime) -> None:

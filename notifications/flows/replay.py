@@ -249,7 +249,7 @@ def _note(item: Judged, reason: str) -> str:
 
 def _discarded(row: Delivery, now: datetime, entry: AuditEntry) -> Change:
     before = standing_of(row)
-    after = replace(ended(before, State.CANCELLED, Reason.NONE, now), fallback_at=None)
+    after = ended(before, State.CANCELLED, Reason.NONE, now)._replace(fallback_at=None)
     return Change(row.pk, before, after, keep=True, actor=entry.actor, note=f"discarded: {entry.reason}")
 
 

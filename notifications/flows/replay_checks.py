@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -103,10 +103,10 @@ def _judge(row: Delivery, verdict: Standing | None, known: _Known, pace: Pace) -
 
 def _waiting(before: Standing, verdict: Standing | None, turn: datetime, now: datetime) -> Standing:
     """Return the standing of a letter that is sent again: due at its turn, or later where something parks it."""
-    again = replace(replayed(before, now), fallback_at=None)
+    again = replayed(before, now)._replace(fallback_at=None)
     if verdict is not None and verdict.due_at > turn:
-        return replace(again, reason=verdict.reason, due_at=verdict.due_at)
-    return replace(again, reason=Reason.PACED, due_at=turn) if turn > now else again
+        return again._replace(reason=verdict.reason, due_at=verdict.due_at)
+    return again._replace(reason=Reason.PACED, due_at=turn) if turn > now else again
 
 
 def _is_erased(row: Delivery, notification: Notification, known: _Known) -> bool:

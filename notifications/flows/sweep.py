@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -120,7 +119,7 @@ def settle_uncertain() -> None:
         else:
             after = unsettled(before, hold=hold, now=now)
         follows = category is not None and category.fallback and has_failed(after.state, after.reason)
-        return replace(after, fallback_at=now) if follows else after
+        return after._replace(fallback_at=now) if follows else after
 
     _change_all(Q(state=State.UNCERTAIN, due_at__lte=Now()), decide)
 
@@ -159,7 +158,7 @@ def _postpone(key: UUID) -> None:
     with transaction.atomic():
         rows = [row for row in Delivery.objects.lock_some(Q(pk=key), 1) if row.state != State.SENDING]
         later = Delivery.objects.database_now() + _AGAIN
-        record(Change(row.pk, standing_of(row), replace(standing_of(row), fallback_at=later)) for row in rows)
+        record(Change(row.pk, standing_of(row), standing_of(row)._replace(fallback_at=later)) for row in rows)
 
 
 def wake_due() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.template import Template as CompiledTemplate
 from django.utils.translation import gettext as _
 
 from ..channels import SPECS
@@ -15,7 +14,7 @@ from ..models import Template
 from ..rules.data import problems_with
 from ..rules.email_layout import has_slot
 from ..rules.email_safety import problem_in
-from ..rules.rendering import RenderError, TooMuch, compile_part, render_part
+from ..rules.rendering import BoundedTemplate, RenderError, TooMuch, compile_part, render_part
 from .compose import LINK_NAMES, compile_parts, compile_words, render
 from .layout import Words, as_sent, layouts, required_parts
 
@@ -81,7 +80,7 @@ def refuse_unusable(template: Template, words: Words) -> None:
             raise ConfigurationError(f"template {template.slug!r}, {locale}: {error}") from error
 
 
-def _try_bounds(part: CompiledTemplate, sample: Mapping[str, object], locale: str) -> None:
+def _try_bounds(part: BoundedTemplate, sample: Mapping[str, object], locale: str) -> None:
     try:
         render_part(part, sample, locale, None)
     except TooMuch:

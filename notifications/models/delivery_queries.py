@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from enum import Enum
-from typing import TYPE_CHECKING, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import connections, models
@@ -16,76 +15,22 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
-from .tally_queries import REACHED, TAKEN, TALLIED, waiting
+from . import insert_sql, standing_sql
 
 if TYPE_CHECKING:
     from .log import Delivery
 
 _PAGE = 1_000
-_TYPES = {
-    "due_at": "timestamptz",
-    "fallback_at": "timestamptz",
-    "attempt": "smallint",
-    "retries": "smallint",
-    "generation": "smallint",
-    "lost_leases": "smallint",
-    "claim_id": "bigint",
-    "position": "integer",
-    "possible_duplicate": "boolean",
-    "maybe_sent": "boolean",
-    "keyed_at": "timestamptz",
-    "sent_at": "timestamptz",
-    "delivered_at": "timestamptz",
-}
-# Built from names of ours only, no value. The ids stand there once more beside the join, so that PostgreSQL plans for
-# their partitions alone; as bounds they would invite it to read all between them. `locked` is what stood there before.
-_APPLY = """
-    WITH locked AS (
-        SELECT id, attempt, sent_at, delivered_at FROM carillon_delivery
-        WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
-    ), changed AS (
-        UPDATE carillon_delivery d SET {assign}, updated_at = clock_timestamp()
-        FROM unnest(%(ids)s::uuid[], %(was_state)s::text[], %(was_claim)s::bigint[], {arrays})
-             AS u(id, was_state, was_claim, {names})
-        JOIN locked ON locked.id = u.id
-        WHERE d.id = u.id AND d.state = u.was_state AND d.claim_id IS NOT DISTINCT FROM u.was_claim
-          AND d.id = ANY(%(ids)s::uuid[])
-        RETURNING d.id, d.notification_id, d.channel, d.provider, d.reason, d.sent_at,
-                  {was} AS was, {state} AS state,
-                  d.attempt > locked.attempt AS tried,
-                  u.was_state = ANY({taken}) OR locked.sent_at IS NOT NULL AS was_sent,
-                  d.state = ANY({taken}) OR d.sent_at IS NOT NULL AS is_sent,
-                  u.was_state = ANY({reached}) OR locked.delivered_at IS NOT NULL AS was_delivered,
-                  d.state = ANY({reached}) OR d.delivered_at IS NOT NULL AS is_delivered
-    ), {tallied}
-    SELECT id FROM changed
-""".format(  # noqa: S608
-    assign=", ".join(f"{name} = u.{name}" for name in STANDING_FIELDS),
-    arrays=", ".join(f"%({name})s::{_TYPES.get(name, 'text')}[]" for name in STANDING_FIELDS),
-    names=", ".join(STANDING_FIELDS),
-    was=waiting("u.was_state"),
-    state=waiting("d.state"),
-    taken=TAKEN,
-    reached=REACHED,
-    tallied=TALLIED,
-)
-# What is the same in all rows is written once, as a constant; the rest comes as one document.
-_INSERT = f"""
-    WITH changed AS (
-        INSERT INTO carillon_delivery ({{names}})
-        SELECT {{sources}} FROM json_to_recordset(%(rows)s::json) AS r({{columns}})
-        ON CONFLICT DO NOTHING
-        RETURNING id, notification_id, channel, provider, '' AS was, state, reason, sent_at, true AS tried,
-                  false AS was_sent, state = ANY({TAKEN}) OR sent_at IS NOT NULL AS is_sent,
-                  false AS was_delivered, state = ANY({REACHED}) OR delivered_at IS NOT NULL AS is_delivered
-    ), {TALLIED}
-    SELECT id FROM changed
-"""  # noqa: S608
 _DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
                   WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp())
     ORDER BY l.lane LIMIT 1
+"""
+_CHANNELS_DUE = """
+    SELECT DISTINCT c.channel FROM unnest(%s::text[]) AS c(channel) CROSS JOIN unnest(%s::smallint[]) AS l(lane)
+    WHERE EXISTS (SELECT 1 FROM carillon_delivery d WHERE d.channel = c.channel AND d.lane = l.lane
+                  AND d.state = 'pending' AND d.due_at <= statement_timestamp())
 """
 _NEXT_DUE = """
     SELECT extract(epoch FROM min(d.due_at) - clock_timestamp())::float8
@@ -143,39 +88,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return inserted
 
     def _insert_page(self, rows: Sequence[Delivery]) -> set[UUID]:
-        values: dict[str, object] = dict(_bounds(row.notification_id for row in rows))
-        names, sources, varying, kinds = [], [], {}, []
-        given = [vars(row) for row in rows]  # attributes of models are slow to read, and there are many
-        for field in self.model._meta.concrete_fields:
-            name, kind = str(field.column), str(field.db_type(connections[self.db]))
-            kind = "text" if kind.startswith("varchar") else kind  # a cast to it would cut what is too long
-            column = [row[field.attname] for row in given]
-            constant = name != "id" and column.count(column[0]) == len(column)
-            if constant:
-                values[name] = json.dumps(column[0]) if isinstance(column[0], dict) else _plain(column[0])
-            else:
-                varying[name] = [_plain(item) for item in column]
-                kinds.append(f"{name} {kind}")
-            names.append(name)
-            sources.append(f"%({name})s::{kind}" if constant else f"r.{name}")
-        keys = list(varying)
-        values["rows"] = json.dumps([dict(zip(keys, row, strict=True)) for row in zip(*varying.values(), strict=True)])
-        statement = _INSERT.format(names=", ".join(names), sources=", ".join(sources), columns=", ".join(kinds))
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(statement, cast("Mapping[str, str]", values))
+        connection = connections[self.db]
+        fields = [(str(f.column), f.attname, str(f.db_type(connection))) for f in self.model._meta.concrete_fields]
+        with connection.cursor() as cursor:
+            cursor.execute(*insert_sql.statement(fields, rows))
             return {row[0] for row in cursor.fetchall()}
 
     def apply(self, changes: Sequence[Change]) -> set[UUID]:
         """Write new standings where the deliveries still stand as `before` says; return the ids that did."""
-        ids = [change.delivery_id for change in changes]
-        values: dict[str, object] = {
-            name: [_plain(getattr(change.after, name)) for change in changes] for name in STANDING_FIELDS
-        }
-        values |= {"ids": f"{{{','.join(map(str, ids))}}}", **_bounds(ids)}
-        values["was_state"] = [change.before.state.value for change in changes]
-        values["was_claim"] = [change.before.claim_id for change in changes]
         with connections[self.db].cursor() as cursor:
-            cursor.execute(_APPLY, cast("Mapping[str, str]", values))
+            cursor.execute(*standing_sql.statement(changes))
             return {row[0] for row in cursor.fetchall()}
 
     def due_lane(self, channel: str, lanes: Sequence[int]) -> int | None:
@@ -184,6 +106,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             cursor.execute(_DUE_LANE, [list(lanes), channel])
             row = cursor.fetchone()
         return row[0] if row else None
+
+    def channels_due(self, channels: Collection[str], lanes: Sequence[int]) -> list[str]:
+        """Return which of these channels have something due in one of these lanes."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_CHANNELS_DUE, [list(channels), list(lanes)])
+            return [row[0] for row in cursor.fetchall()]
 
     def next_due(self, channel: str) -> float | None:
         """Return in how many seconds the next delivery of a channel is due (negative: it is), or None without one."""
@@ -265,24 +193,21 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return {row[1]: row[2] for row in rows if row[1] is not None}
 
 
-def _plain(value: object) -> object:
-    """Return a value as JSON and PostgreSQL both read it; whatever else JSON has no form for stays, and is refused."""
-    return str(value) if isinstance(value, UUID | datetime | Enum) else value
-
-
-def _bounds(ids: Iterable[UUID]) -> dict[str, UUID]:
-    """Return the bounds of the ids of these deliveries, which are those of their notifications too."""
-    first, beyond = bounds_of(ids)
-    return {"first": first, "beyond": beyond}
-
-
 def standing_of(delivery: Delivery) -> Standing:
-    """Return a loaded delivery's standing."""
-    values = {name: getattr(delivery, name) for name in STANDING_FIELDS}
-    return Standing(**{**values, "state": State(values["state"]), "reason": Reason(values["reason"])})
+    """Return a loaded delivery's standing; made once, since only `stand_at` moves a loaded row."""
+    kept: Standing | None = delivery.__dict__.get(_KEPT)
+    if kept is None:
+        state, reason, *rest = _standing(delivery)
+        kept = delivery.__dict__[_KEPT] = Standing(State(state), Reason(reason), *rest)
+    return kept
 
 
 def stand_at(delivery: Delivery, standing: Standing) -> None:
     """Let a loaded delivery stand where it was just recorded to stand; writes nothing."""
     for name in STANDING_FIELDS:
         setattr(delivery, name, getattr(standing, name))
+    delivery.__dict__[_KEPT] = standing
+
+
+_standing = attrgetter(*STANDING_FIELDS)
+_KEPT = "_standing"

@@ -32,8 +32,8 @@ from .answers import Answer, by_status, retry_after_seconds
 from .apns_token import ProviderToken, load_key
 from .background import Background, BackgroundAdapter
 from .base import Option, OptionProblem, PushAdapter, as_mapping
+from .exchange import NoAnswer, NotSent, Response
 from .http2 import Http2Pool
-from .http2_exchange import NoAnswer, NotSent, Response
 from .window import unforeseen
 
 APNS_URL = "https://api.push.apple.com"

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from hpack import HeaderTuple
 
+from .exchange import NoAnswer, NotSent, Response
 from .http2_connection import Connection
-from .http2_exchange import NoAnswer, NotSent, Response
 from .transport import CONNECT_SECONDS
 
 #: How long all streams must be taken before a further connection is made, and how many there may be. APNs allows few

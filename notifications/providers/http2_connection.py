@@ -16,7 +16,8 @@ from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 
-from .http2_exchange import Exchange, NotSent, Response, named
+from .exchange import NotSent, Response
+from .http2_exchange import Exchange, named
 from .transport import IDLE_SECONDS, MAX_BODY
 
 # Our own code makes what is sent: checking and normalising each header again would only cost time.

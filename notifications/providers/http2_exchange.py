@@ -7,30 +7,7 @@ from dataclasses import dataclass, field
 
 from h2.errors import ErrorCodes
 
-
-class Http2Error(Exception):
-    """A request came to nothing; `code` names the cause."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class NotSent(Http2Error):
-    """The peer certainly did not act on the request."""
-
-
-class NoAnswer(Http2Error):
-    """The request was written, and no whole answer came."""
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
+from .exchange import NoAnswer, NotSent, Response
 
 
 @dataclass(slots=True, eq=False)

@@ -11,10 +11,10 @@ from .base import Adapter
 
 #: What a packaged adapter needs, as its extra in pyproject.toml names it.
 PACKAGES = {
-    "fcm": ("pyfcm>=2.1,<3", "aiohttp>=3.12"),
+    "fcm": ("pyfcm>=2.1,<3", "httptools>=0.6.4"),
     "apns": ("h2>=4.2,<5",),
     "twilio": ("twilio>=9.6,<10",),
-    "vonage": ("aiohttp>=3.12",),
+    "vonage": ("httptools>=0.6.4",),
     "anymail": ("django-anymail>=13",),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .standing import Standing
@@ -25,8 +25,8 @@ def doubted(standing: Standing, key: Key | None) -> Standing:
     With a key nothing is lost yet: the same request under the same key cannot be taken twice while the key lives.
     """
     if key is None or standing.maybe_sent or key.lifetime <= MARGIN:
-        return replace(standing, maybe_sent=True)
-    return replace(standing, keyed_at=standing.keyed_at or key.used_at)
+        return standing._replace(maybe_sent=True)
+    return standing._replace(keyed_at=standing.keyed_at or key.used_at)
 
 
 def is_doubted(standing: Standing) -> bool:
@@ -51,4 +51,4 @@ def resumed(standing: Standing, provider: str, lifetime: timedelta | None, now: 
     if standing.keyed_at is None:
         return standing
     holds = provider == standing.provider and lifetime is not None and now < standing.keyed_at + lifetime - MARGIN
-    return standing if holds else replace(standing, keyed_at=None, maybe_sent=True)
+    return standing if holds else standing._replace(keyed_at=None, maybe_sent=True)

@@ -16,6 +16,7 @@ _LINKS = ("href", "src", "action", "formaction", "background", "poster", "xlink:
 _GAP = "[\\x00-\\x20\\x7f-\\xa0\\u200b-\\u200f\\u2028-\\u202f\\ufeff]*"
 _BAD_SCHEMES = ("javascript", "vbscript", "livescript", "data", "file", "blob", "view-source")
 _BAD = "|".join(_GAP.join(name) for name in _BAD_SCHEMES)
+_CONTROL = re.compile("[\\x00-\\x1f]")
 _BAD_START = re.compile(rf"{_GAP}(?:{_BAD}){_GAP}:", re.IGNORECASE)
 # An image within the message is harmless, unless it is one that may hold scripts.
 _IMAGE = re.compile(r"\s*data:image/(?:png|gif|jpeg|webp);base64,", re.IGNORECASE)
@@ -29,7 +30,7 @@ _VALUE = "\ue000"
 
 def is_safe_link(url: str) -> bool:
     """Whether an address may be opened from a message: a web address, a mailbox, a number, or an app's own link."""
-    if _BAD_START.match(url) or any(ord(letter) < 0x20 for letter in url):
+    if _BAD_START.match(url) or _CONTROL.search(url):
         return False
     try:
         return urlsplit(url).scheme != ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 LONGEST = 16
@@ -29,6 +30,11 @@ def fallback_chain(locale: str, default: str) -> list[str]:
 
 def choose_locale(wanted: str, default: str, available: Iterable[str]) -> str | None:
     """Return the best available locale, or None if nothing is available at all."""
+    return _choose(wanted, default, tuple(available))
+
+
+@lru_cache(maxsize=4_096)  # asked for every message, of a few languages and templates
+def _choose(wanted: str, default: str, available: tuple[str, ...]) -> str | None:
     by_name = {name.replace("_", "-").lower(): name for name in available}
     for candidate in fallback_chain(wanted, default):
         if candidate.lower() in by_name:

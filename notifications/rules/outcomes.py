@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..enums import Reason, State
@@ -39,8 +38,7 @@ def after_send(
     standing = _counted(standing, result.message.attempt)
     error = result.error
     if error is None:
-        return replace(
-            standing,
+        return standing._replace(
             state=State.SENT,
             reason=Reason.NONE,
             sent_at=now,
@@ -51,21 +49,20 @@ def after_send(
             error_code="",
             error_detail="",
         )
-    standing = replace(standing, error_code=storable(error.code, 60), error_detail=storable(error.detail, 2_000))
+    standing = standing._replace(error_code=storable(error.code, 60), error_detail=storable(error.detail, 2_000))
     if isinstance(error, UnknownOutcome):
-        return replace(
-            doubted(standing, key),
+        return doubted(standing, key)._replace(
             state=State.UNCERTAIN,
             reason=Reason.NO_ANSWER,
             due_at=now + wait,
             retries=standing.retries + 1,
         )
     if isinstance(error, InvalidRecipient):
-        return replace(standing, state=State.FAILED, reason=Reason.INVALID_RECIPIENT)
+        return standing._replace(state=State.FAILED, reason=Reason.INVALID_RECIPIENT)
     if isinstance(error, PermanentFailure):
-        return replace(standing, state=State.FAILED, reason=Reason.REFUSED)
+        return standing._replace(state=State.FAILED, reason=Reason.REFUSED)
     if isinstance(error, ProviderMisconfigured):
-        return replace(standing, state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at=now + MISCONFIGURED_WAIT)
+        return standing._replace(state=State.PENDING, reason=Reason.BREAKER_OPEN, due_at=now + MISCONFIGURED_WAIT)
     if isinstance(error, TemporaryFailure) and error.maybe_sent:
         standing = doubted(standing, key)
     expires_at = result.message.expires_at
@@ -88,11 +85,10 @@ def _retry(
         retry_after = RATE_LIMITED_AT_LEAST
     delay = policy.delay(standing.retries, retry_after, draw, left)
     if delay is None:
-        return replace(standing, state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED)
+        return standing._replace(state=State.DEAD, reason=Reason.RETRIES_EXHAUSTED)
     # An unavailable provider was never reached: the breaker decides when to try, so no retry is used up.
     used = 1 if temporary else 0
-    return replace(
-        standing,
+    return standing._replace(
         state=State.PENDING,
         reason=Reason.PACED if limited else Reason.RETRY,
         due_at=now + delay,
@@ -106,8 +102,7 @@ def _counted(standing: Standing, attempt: int) -> Standing:
     The delivery may be a duplicate as soon as a further attempt was made after one that may have gone out.
     """
     further = attempt > standing.attempt
-    return replace(
-        standing,
+    return standing._replace(
         attempt=max(standing.attempt, attempt),
         possible_duplicate=standing.possible_duplicate or (further and standing.maybe_sent),
         claim_id=None,

@@ -14,6 +14,8 @@ MOST_BYTES = 4_096
 #: For what adapters add: Carillon's id, the collapse key, and the words of the provider's own format.
 RESERVED = 296
 ROOM = MOST_BYTES - RESERVED
+#: The most bytes that a letter takes in JSON (a control, as \\u0000), and more than names and marks take.
+_MOST_OF_A_LETTER, _FRAME = 6, 40
 ELLIPSIS = "…"
 _JOINER = "\u200d"
 
@@ -34,6 +36,9 @@ def fit_body(title: str, body: str, image: str, url: str, data: Mapping[str, str
     Raises:
         DoesNotFit: what cannot be shortened is too large by itself.
     """
+    letters = len(title) + len(body) + len(image) + len(url) + sum(len(key) + len(text) for key, text in data.items())
+    if letters * _MOST_OF_A_LETTER + _FRAME * (2 + len(data)) <= ROOM:
+        return body  # as most do: there is no need to write it out
     if payload_size(title, body, image, url, data) <= ROOM:
         return body
     bare = payload_size(title, "", image, url, data)

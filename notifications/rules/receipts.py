@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..enums import REACHED_STATES, Reason, ReceiptKind, State
@@ -77,7 +77,7 @@ def merge(standing: Standing, report: Report) -> Standing:
     if report.attempt < standing.attempt and state not in _OF_ANY_ATTEMPT:
         return standing
     if state in REACHED_STATES:
-        standing = replace(standing, delivered_at=min(standing.delivered_at or report.at, report.at))
+        standing = standing._replace(delivered_at=min(standing.delivered_at or report.at, report.at))
     return _moved(standing, state, report) if RANK[state] > _rank(standing) else standing
 
 
@@ -89,8 +89,7 @@ def _rank(standing: Standing) -> int:
 
 def _moved(standing: Standing, state: State, report: Report) -> Standing:
     failed = state in (State.BOUNCED, State.FAILED)
-    return replace(
-        standing,
+    return standing._replace(
         state=state,
         reason=Reason.REFUSED if state == State.FAILED else Reason.NONE,
         due_at=report.at,

@@ -26,6 +26,7 @@ from django.template.defaulttags import CycleNode, ForNode, GroupedResult, Regro
 from django.templatetags.i18n import TranslateNode
 from django.utils.safestring import SafeData, mark_safe
 
+from .plain_words import Piece, pieces_of
 from .template_bounds import LARGEST, BoundedContext, RenderError
 from .template_library import FORGIVING, Unusable
 from .template_nodes import bound
@@ -126,13 +127,18 @@ class _BoundedParser(Parser):
         super().extend_nodelist(nodelist, _counted(node), token)
 
 
-class _BoundedTemplate(Template):
+class BoundedTemplate(Template):
+    """A template whose rendering is bounded; `pieces` is all there is to it if it is only text and bare variables."""
+
+    pieces: tuple[Piece, ...] | None = None
+
     def compile_nodelist(self) -> NodeList:
         engine = self.engine
         tokens = Lexer(self.source).tokenize()
         parser = _BoundedParser(tokens, engine.template_libraries, engine.template_builtins, self.origin)
         nodes = parser.parse()
         self.extra_data = getattr(parser, "extra_data", {})
+        self.pieces = pieces_of(nodes)
         return nodes
 
 
@@ -144,7 +150,7 @@ class SandboxedEngine(Engine):
     def __init__(self, *, escape: bool) -> None:
         super().__init__(loaders=[], autoescape=escape, string_if_invalid=_NeverBlank("%s"))
 
-    def from_string(self, template_code: str) -> Template:
+    def from_string(self, template_code: str) -> BoundedTemplate:
         """Return a compiled template whose rendering is bounded.
 
         Raises:
@@ -152,7 +158,7 @@ class SandboxedEngine(Engine):
         """
         if len(template_code) > LARGEST:
             raise TemplateSyntaxError(f"is longer than {LARGEST // 1024} KiB")
-        return _BoundedTemplate(template_code, engine=self)
+        return BoundedTemplate(template_code, engine=self)
 
 
 def _inside(current: object, bit: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..enums import Reason, State
@@ -47,8 +46,8 @@ LOST_DEAD = 3
 
 def claimed(standing: Standing, claim_id: int, position: int, provider: str) -> Standing:
     """Return the standing of a row that a worker holds and has not started."""
-    return replace(
-        standing, state=State.SENDING, reason=Reason.NONE, claim_id=claim_id, position=position, provider=provider
+    return standing._replace(
+        state=State.SENDING, reason=Reason.NONE, claim_id=claim_id, position=position, provider=provider
     )
 
 
@@ -72,8 +71,7 @@ def lost(standing: Standing, now: datetime, wait: timedelta, key: Key | None = N
 
     The claim stays on it, so that a late result of the same worker can still settle it.
     """
-    return replace(
-        doubted(standing, key),
+    return doubted(standing, key)._replace(
         state=State.UNCERTAIN,
         reason=Reason.LEASE_EXPIRED,
         due_at=now + wait,
@@ -103,8 +101,7 @@ def replayed(standing: Standing, now: datetime) -> Standing:
     again through whatever provider can.
     """
     again = _free(standing, State.PENDING, Reason.NEW, now)
-    return replace(
-        again,
+    return again._replace(
         generation=standing.generation + 1,
         retries=0,
         lost_leases=0,
@@ -122,4 +119,4 @@ def goes_alone(standing: Standing) -> bool:
 
 
 def _free(standing: Standing, state: State, reason: Reason, due_at: datetime) -> Standing:
-    return replace(standing, state=state, reason=reason, due_at=due_at, claim_id=None, position=None)
+    return standing._replace(state=state, reason=reason, due_at=due_at, claim_id=None, position=None)

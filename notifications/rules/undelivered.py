@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..enums import Channel, Reason, ReceiptKind, State, SuppressionCause
@@ -46,8 +46,7 @@ def tried_again(
     due_at = now + least + timedelta(seconds=draw.uniform(0, least.total_seconds()))
     if expires_at is not None and due_at >= expires_at:
         return failed
-    return replace(
-        failed,
+    return failed._replace(
         state=State.PENDING,
         reason=Reason.RETRY,
         due_at=due_at,

@@ -1,8 +1,8 @@
 """Crash points: counts every step to PostgreSQL, Redis and a provider, and sends this process a signal at one of them.
 
 The product knows nothing of it: Django's cursor and commit, redis-py's connection, the HTTP connection under
-`requests`, aiohttp's request and the connection to a mail server are wrapped from outside, in a process that exists for
-one crash.
+`requests`, our own pooled connections and the connection to a mail server are wrapped from outside, in a process that
+exists for one crash.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import redis.client
 import redis.connection
-from aiohttp.client_reqrep import ClientRequest
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from notifications.providers import smtp_connection
+from notifications.providers.exchange import Response
+from notifications.providers.http1 import Http1Pool
+from notifications.providers.http1_connection import Http1Connection
 from notifications.providers.transport import OneRequestAdapter
 
 BEFORE, AFTER = "before", "after"
@@ -63,7 +64,7 @@ def install(hit: Hit) -> None:
     _around_redis(hit)
     _around(http.client.HTTPConnection, "send", hit, "http", lambda *_: "requests", when=(BEFORE,))
     _around(OneRequestAdapter, "send", hit, "http", lambda *_: "requests", when=(AFTER,))
-    _around_aiohttp(hit)
+    _around_http1(hit)
     _around(smtp_connection.Connection, "send", hit, "smtp", lambda *_: "command", when=(BEFORE,))
     _around(smtp_connection.Connection, "getreply", hit, "smtp", lambda *_: "answer", when=(AFTER,))
 
@@ -98,17 +99,14 @@ def _around_redis(hit: Hit) -> None:
         _around(owner, "read_response", hit, "redis", lambda *_: "answer", when=(AFTER,))
 
 
-def _around_aiohttp(hit: Hit) -> None:
-    send, read = ClientRequest.send, aiohttp.ClientResponse.read
+def _around_http1(hit: Hit) -> None:
+    """An answer that comes too late for whoever asked for it is none."""
+    _around(Http1Connection, "request", hit, "http", lambda *_: "http1", when=(BEFORE,))
+    post = Http1Pool.post
 
-    async def sending(self: ClientRequest, conn: Any) -> aiohttp.ClientResponse:
-        hit(BEFORE, "http", "aiohttp")
-        return await send(self, conn)
+    async def answered(self: Http1Pool, *args: Any) -> Response:
+        response = await post(self, *args)
+        hit(AFTER, "http", "http1")
+        return response
 
-    async def reading(self: aiohttp.ClientResponse) -> bytes:
-        body = await read(self)
-        hit(AFTER, "http", "aiohttp")
-        return body
-
-    ClientRequest.send = sending  # type: ignore[method-assign]
-    aiohttp.ClientResponse.read = reading  # type: ignore[method-assign]
+    Http1Pool.post = answered  # type: ignore[method-assign]

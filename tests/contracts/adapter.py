@@ -18,7 +18,8 @@ from notifications.enums import BreakerEffect, Channel
 from notifications.exceptions import ProviderUnavailable, UnknownOutcome
 from notifications.messages import Content, OutboundMessage, SendResult
 from notifications.providers import Adapter
-from notifications.providers import pooled as pooled_module
+from notifications.providers import http1 as http1_module
+from notifications.providers import http1_connection as http1_connection_module
 from notifications.providers import transport as transport_module
 
 from .payloads import as_reply
@@ -33,7 +34,7 @@ class WireContract:
     provider: str
     channel: Channel
     #: The modules whose IDLE_SECONDS says when idle connections are closed.
-    idle_modules: tuple[ModuleType, ...] = (pooled_module, transport_module)
+    idle_modules: tuple[ModuleType, ...] = (http1_module, http1_connection_module, transport_module)
 
     def build(self, server: ScriptedProvider, base_url: str, **options: object) -> Adapter:
         """Return an adapter whose API is at `base_url`; what else it needs (OAuth) is at `server`."""

@@ -13,12 +13,12 @@ from hpack import HeaderTuple
 
 from notifications.providers import http2, http2_connection
 from notifications.providers.background import Background
+from notifications.providers.exchange import NoAnswer, NotSent, RequestError, Response
 from notifications.providers.http2 import Http2Pool
-from notifications.providers.http2_exchange import Http2Error, NoAnswer, NotSent, Response
 from tests.contracts.http2_server import ScriptedHttp2, scripted_http2
 from tests.contracts.server import Received, Reply, until
 
-Send = Callable[[list[str]], list[Response | Http2Error]]
+Send = Callable[[list[str]], list[Response | RequestError]]
 
 
 @pytest.fixture

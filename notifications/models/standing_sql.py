@@ -1,0 +1,99 @@
+"""The statement that writes new standings of many deliveries, no wider than what changes.
+
+Most changes of a group agree: all become `sending` under one claim, or `sent` at nearly one time. What differs from row
+to row goes out as an array, what is the same for all as one value, and what nobody changes not at all. Measured for
+groups of 64: a sixth of the client's work and half of PostgreSQL's, against all columns as arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from ..rules.identity import bounds_of
+from ..rules.standing import STANDING_FIELDS, Change
+from .tally_queries import REACHED, TAKEN, TALLIED, waiting
+
+_TYPES = {
+    "due_at": "timestamptz",
+    "fallback_at": "timestamptz",
+    "attempt": "smallint",
+    "retries": "smallint",
+    "generation": "smallint",
+    "lost_leases": "smallint",
+    "claim_id": "bigint",
+    "position": "integer",
+    "possible_duplicate": "boolean",
+    "maybe_sent": "boolean",
+    "keyed_at": "timestamptz",
+    "sent_at": "timestamptz",
+    "delivered_at": "timestamptz",
+    "was_claim": "bigint",
+}
+# Built from names of ours only, no value. The ids stand there once more beside the join, so that PostgreSQL plans for
+# their partitions alone; as bounds they would invite it to read all between them. `locked` is what stood there before.
+_APPLY = """
+    WITH locked AS (
+        SELECT id, attempt, sent_at, delivered_at FROM carillon_delivery
+        WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+    ), changed AS (
+        UPDATE carillon_delivery d SET {assign}updated_at = clock_timestamp()
+        FROM unnest(%(ids)s::uuid[]{arrays}) AS u(id{names})
+        JOIN locked ON locked.id = u.id
+        WHERE d.id = u.id AND d.state = {was_state} AND d.claim_id IS NOT DISTINCT FROM {was_claim}
+          AND d.id = ANY(%(ids)s::uuid[])
+        RETURNING d.id, d.notification_id, d.channel, d.provider, d.reason, d.sent_at,
+                  {was} AS was, {state} AS state,
+                  d.attempt > locked.attempt AS tried,
+                  {was_state} = ANY({taken}) OR locked.sent_at IS NOT NULL AS was_sent,
+                  d.state = ANY({taken}) OR d.sent_at IS NOT NULL AS is_sent,
+                  {was_state} = ANY({reached}) OR locked.delivered_at IS NOT NULL AS was_delivered,
+                  d.state = ANY({reached}) OR d.delivered_at IS NOT NULL AS is_delivered
+    ), {tallied}
+    SELECT id FROM changed
+"""
+_FENCE = ("was_state", "was_claim")
+
+
+def statement(changes: Sequence[Change]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that writes and tallies these changes, and its values; it returns the ids written."""
+    columns: dict[str, list[object]] = {
+        "was_state": [change.before.state.value for change in changes],
+        "was_claim": [change.before.claim_id for change in changes],
+    }
+    for name in STANDING_FIELDS:
+        values = [getattr(change.after, name) for change in changes]
+        if values != [getattr(change.before, name) for change in changes]:
+            columns[name] = [str(item) for item in values] if name in ("state", "reason") else values
+    same = tuple(name for name, values in columns.items() if all(item == values[0] for item in values))
+    ids = [change.delivery_id for change in changes]
+    first, beyond = bounds_of(ids)  # of their notifications too
+    given = {name: values[0] if name in same else values for name, values in columns.items()}
+    return _sql(same, tuple(name for name in columns if name not in same)), {
+        "ids": f"{{{','.join(map(str, ids))}}}", "first": first, "beyond": beyond, **given
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _sql(same: tuple[str, ...], varying: tuple[str, ...]) -> str:
+    def value(name: str) -> str:
+        return f"%({name})s::{_type(name)}" if name in same else f"u.{name}"
+
+    written = [name for name in (*same, *varying) if name not in _FENCE]
+    return _APPLY.format(
+        assign="".join(f"{name} = {value(name)}, " for name in written),
+        arrays="".join(f", %({name})s::{_type(name)}[]" for name in varying),
+        names="".join(f", {name}" for name in varying),
+        was_state=value("was_state"),
+        was_claim=value("was_claim"),
+        was=waiting(value("was_state")),
+        state=waiting("d.state"),
+        taken=TAKEN,
+        reached=REACHED,
+        tallied=TALLIED,
+    )
+
+
+def _type(name: str) -> str:
+    return _TYPES.get(name, "text")
