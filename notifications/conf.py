@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
@@ -24,9 +24,11 @@ KEYS = (
     "ALERTS",
     "SANDBOX",
     "ENCRYPTION_KEYS",
+    "BROADCASTS",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 RETENTION_KEYS = ("stale_devices_days",)
+BROADCAST_KEYS = ("most_failed", "most_complaints", "judged_from")
 ROUTE_KEYS = ("provider", "countries", "platforms")
 
 CLAIM_SIZE = 500
@@ -92,6 +94,15 @@ class RecipientPaths:
 
 
 @dataclass(frozen=True)
+class BroadcastLimits:
+    """What share of a broadcast may fail, or be complained of, before it stops; judged from so many tried ones on."""
+
+    most_failed: float | None = 0.2
+    most_complaints: float | None = 0.003
+    judged_from: int = 500
+
+
+@dataclass(frozen=True)
 class Settings:
     """`settings.NOTIFICATIONS`, checked and typed."""
 
@@ -103,6 +114,7 @@ class Settings:
     only_to_declared: bool
     encryption_keys: tuple[str, ...] = field(repr=False)
     stale_devices_days: int | None = None
+    broadcasts: BroadcastLimits = BroadcastLimits()
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -144,6 +156,7 @@ def get() -> Settings:
         only_to_declared="ONLY_TO" in value,
         encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
         stale_devices_days=cast("Mapping[str, int | None]", value.get("RETENTION") or {}).get("stale_devices_days"),
+        broadcasts=BroadcastLimits(**cast("dict[str, Any]", value.get("BROADCASTS") or {})),
     )
 
 
@@ -160,6 +173,7 @@ def find_problems() -> list[SettingProblem]:
     problems += _provider_problems(value.get("PROVIDERS", {}))
     problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
     problems += _retention_problems(value.get("RETENTION"))
+    problems += _broadcast_problems(value.get("BROADCASTS"))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
         problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
@@ -169,13 +183,8 @@ def find_problems() -> list[SettingProblem]:
         )
     public_url = value.get("PUBLIC_URL", "")
     if not isinstance(public_url, str) or (public_url and not public_url.startswith(("http://", "https://"))):
-        problems.append(
-            SettingProblem(
-                'NOTIFICATIONS["PUBLIC_URL"]',
-                "is not an absolute URL",
-                f'"PUBLIC_URL": "https://{_without_scheme(public_url)}"',
-            )
-        )
+        hint = f'"PUBLIC_URL": "https://{_without_scheme(public_url)}"'
+        problems.append(SettingProblem('NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", hint))
     only_to = value.get("ONLY_TO")
     if only_to is not None and not isinstance(only_to, list | tuple | set | frozenset):
         problems.append(
@@ -218,6 +227,25 @@ def _retention_problems(retention: object) -> list[SettingProblem]:
     return problems
 
 
+def _broadcast_problems(limits: object) -> list[SettingProblem]:
+    where = 'NOTIFICATIONS["BROADCASTS"]'
+    if limits is None:
+        return []
+    if not isinstance(limits, Mapping):
+        return [SettingProblem(where, "is not a dict", '{"most_failed": 0.2}')]
+    problems = _unknown(where, limits, BROADCAST_KEYS)
+    for name, default in asdict(BroadcastLimits()).items():
+        given = limits.get(name, default)
+        if name == "judged_from":
+            fits, what = isinstance(given, int) and given >= 1, "is not a whole number from 1"
+        else:
+            fits = given is None or (isinstance(given, int | float) and 0 < given <= 1)
+            what = "is not a share above 0 and up to 1, nor None"
+        if not fits or isinstance(given, bool):
+            problems.append(SettingProblem(f"{where}['{name}']", what, f'"{name}": {default}'))
+    return problems
+
+
 def _provider_problems(providers: object) -> list[SettingProblem]:
     where = 'NOTIFICATIONS["PROVIDERS"]'
     example = '{"twilio": {"BACKEND": "notifications.providers.twilio.TwilioAdapter", "OPTIONS": {...}}}'
@@ -251,13 +279,9 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
             if isinstance(entry, Mapping):
                 problems += _unknown(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
             if alias not in aliases:
-                problems.append(
-                    SettingProblem(
-                        f"{where}[{channel!r}]",
-                        f"names provider {alias!r}, which PROVIDERS does not have",
-                        did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS",
-                    )
-                )
+                what = f"names provider {alias!r}, which PROVIDERS does not have"
+                hint = did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS"
+                problems.append(SettingProblem(f"{where}[{channel!r}]", what, hint))
     return problems
 
 

@@ -26,6 +26,8 @@ urlpatterns = [
         broadcasts.BroadcastDeliveries.as_view(),
         name="broadcast-deliveries",
     ),
+    path("broadcasts/<uuid:broadcast>/left-out/", broadcasts.BroadcastLeftOut.as_view(), name="broadcast-left-out"),
+    path("broadcasts/<uuid:broadcast>/preview/", broadcasts.BroadcastPreview.as_view(), name="broadcast-preview"),
     *(
         path(
             f"broadcasts/<uuid:broadcast>/{action}/",
@@ -33,7 +35,7 @@ urlpatterns = [
             {"action": action},
             name=f"broadcast-{action}",
         )
-        for action in ("launch", "pause", "resume", "cancel")
+        for action in ("launch", "pause", "resume", "cancel", "retry")
     ),
     path("topics/<slug:slug>/subscribers/", topics.Subscribers.as_view(), name="subscribers"),
     path("topics/<slug:slug>/subscribers/remove/", topics.RemoveSubscribers.as_view(), name="subscribers-remove"),

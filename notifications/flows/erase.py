@@ -34,7 +34,7 @@ from .belongings import (
 )
 
 _BATCH = 1_000
-_OVER = (BroadcastStatus.SENDING, BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
+_OVER = (BroadcastStatus.SENDING, BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
 
 
 def erase(recipient: str, *, actor: str) -> dict[str, int]:

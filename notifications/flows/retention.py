@@ -18,9 +18,10 @@ from django.db.models import Exists, OuterRef, Q
 
 from ..declarations.limits import LEAST_RETENTION
 from ..enums import OPEN_STATES, State
-from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, Notification, Receipt
+from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, LeftOut, Notification, Receipt
 from ..models.log_queries import Outlived
 from ..rules.identity import bounds_of
+from .newer_words import sent_with
 from .status import progress_of
 from .time_box import turns
 
@@ -111,6 +112,7 @@ def _freeze(ids: Sequence[UUID]) -> None:
     )
     if not made:
         return
+    LeftOut.objects.filter(broadcast__in=made).delete()
     progress = progress_of(made)
     templates = dict(Notification.objects.filter(pk__in=ids).values_list("pk", "template"))
     for item in made:
@@ -119,6 +121,7 @@ def _freeze(ids: Sequence[UUID]) -> None:
             "template": templates[item.notification_id],
             "per_second": kept.per_second,
             "counts": asdict(kept.counts),
+            "versions": [asdict(part) for part in sent_with(item)],
         }
         item.audience = _without_names(item.audience)
         item.exclude = _without_names(item.exclude) if item.exclude is not None else None
