@@ -167,11 +167,12 @@ class ControlBroadcast(ApiView):
 
 
 def _presented(made: Broadcast) -> dict[str, object]:
-    templates = dict(Notification.objects.filter(pk=made.notification_id).values_list("pk", "template"))
+    notification = Notification.objects.filter(pk=made.notification_id).first()
+    templates = {} if notification is None else {notification.pk: notification.template}
     return {
         **present_broadcast(made, _template(made, templates), progress_of([made])[made.pk]),
         "left_out_for": errors_of(made),
-        "versions": [asdict(part) for part in sent_with(made)],
+        "versions": [asdict(part) for part in sent_with(made, notification)],
     }
 
 

@@ -20,7 +20,7 @@ from .alerts import raise_alert
 from .apart import Parts, split
 from .pages import Sending, members_of, plan_rows
 
-_PLANNED = (
+PLANNED = (
     BroadcastStatus.PLANNING,
     BroadcastStatus.SENDING,
     BroadcastStatus.PAUSED,
@@ -68,7 +68,7 @@ def plan_left_out(broadcast_id: UUID) -> Again:
     """
     with transaction.atomic():
         made = Broadcast.objects.select_for_update().get(pk=broadcast_id)
-        if made.status not in _PLANNED or made.outcome is not None:
+        if made.status not in PLANNED or made.outcome is not None:
             what = "past its retention" if made.outcome is not None else made.status
             raise WrongStatus(f"Of a broadcast that is {what}, nobody can be planned again.")
         rows = list(made.left_out.order_by("pk")[: conf.PAGE_SIZE])

@@ -75,9 +75,11 @@ def give_newer_words(rows: Sequence[Delivery], facts: Facts) -> None:
         Delivery.objects.use_version(ids, version)
 
 
-def sent_with(made: Broadcast) -> list[SentWith]:
-    """Return how many went out with which version, if a resume ever asked for another; else nothing."""
-    notification = Notification.objects.filter(pk=made.notification_id).first()
+def sent_with(made: Broadcast, notification: Notification | None) -> list[SentWith]:
+    """Return how many went out with which version, if a resume ever asked for another; else nothing.
+
+    `notification` is the broadcast's, or None once that is past its retention.
+    """
     if notification is None or notification.unsent_version_id is None:
         kept = (made.outcome or {}).get("versions", [])
         return [SentWith(**item) for item in kept]

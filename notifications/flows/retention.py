@@ -114,14 +114,14 @@ def _freeze(ids: Sequence[UUID]) -> None:
         return
     LeftOut.objects.filter(broadcast__in=made).delete()
     progress = progress_of(made)
-    templates = dict(Notification.objects.filter(pk__in=ids).values_list("pk", "template"))
+    notifications = Notification.objects.in_bulk(ids)
     for item in made:
         kept = progress[item.pk]
         item.outcome = {
-            "template": templates[item.notification_id],
+            "template": notifications[item.notification_id].template,
             "per_second": kept.per_second,
             "counts": asdict(kept.counts),
-            "versions": [asdict(part) for part in sent_with(item)],
+            "versions": [asdict(part) for part in sent_with(item, notifications[item.notification_id])],
         }
         item.audience = _without_names(item.audience)
         item.exclude = _without_names(item.exclude) if item.exclude is not None else None

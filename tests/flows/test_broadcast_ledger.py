@@ -21,7 +21,8 @@ from notifications.flows.control import cancel_broadcast, pause, resume
 from notifications.flows.declare import publish, words_of
 from notifications.flows.deliver import deliver
 from notifications.flows.judge_broadcasts import counts_of, judge
-from notifications.flows.newer_words import SentWith, sent_with
+from notifications.flows.newer_words import SentWith
+from notifications.flows.newer_words import sent_with as sent_with_words
 from notifications.flows.sweep import continue_broadcasts
 from notifications.models import Alert, Broadcast, Delivery, Notification, Template
 from notifications.sandbox.process import SandboxProcess
@@ -60,6 +61,10 @@ def made_rows(made: Broadcast) -> Any:
 
 def limited(settings: Any, **limits: Any) -> None:
     settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "BROADCASTS": limits}
+
+
+def sent_with(made: Broadcast) -> list[SentWith]:
+    return sent_with_words(made, Notification.objects.get(pk=made.notification_id))
 
 
 def test_too_many_failures_stop_a_broadcast_until_somebody_has_looked(crowd: list[User], settings: Any) -> None:
