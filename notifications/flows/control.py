@@ -82,8 +82,8 @@ def resume(broadcast_id: UUID, *, version: int | str | None = None, actor: str =
         if made.status == BroadcastStatus.STOPPED:
             made.judged_from = asdict(counts_of(made))
         made.status = BroadcastStatus.SENDING if made.planned_at else _before_planning(made)
-        made.failures, made.retry_at, made.stopped_for = 0, None, ""
-        made.save(update_fields=["status", "failures", "retry_at", "stopped_for", "judged_from"])
+        made.failures, made.retry_at, made.stopped_for, made.finished_at = 0, None, "", None
+        made.save(update_fields=["status", "failures", "retry_at", "stopped_for", "finished_at", "judged_from"])
         if made.status == BroadcastStatus.PLANNING:
             wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     unpark(made, actor=actor)

@@ -13,29 +13,40 @@ from django.utils.translation import gettext_lazy as _
 from ..enums import BroadcastStatus, Priority
 from ..rules.identity import new_id
 
-# statement_timestamp(), since an index is no use against a clock that goes on.
+# statement_timestamp(), since an index is no use against a clock that goes on. What is due is counted in the index
+# alone; only where several broadcasts share it are the rows read, to tell whose they are.
 _CROWDS = """
-    SELECT d.own, d.due, b.sharing FROM unnest(%(channels)s::text[]) AS c(channel)
+    SELECT CASE WHEN b.sharing > 1 THEN (
+        SELECT count(*) FROM (
+            SELECT notification_id FROM carillon_delivery
+            WHERE channel = c.channel AND lane = %(lane)s AND state = 'pending' AND due_at <= statement_timestamp()
+            LIMIT %(most)s
+        ) first WHERE first.notification_id = %(notification)s::uuid
+    ) END, (
+        SELECT count(*) FROM (
+            SELECT 1 FROM carillon_delivery
+            WHERE channel = c.channel AND lane = %(lane)s AND state = 'pending' AND due_at <= statement_timestamp()
+            LIMIT %(most)s
+        ) first
+    ), b.sharing
+    FROM unnest(%(channels)s::text[]) AS c(channel)
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE first.notification_id = %(notification)s::uuid) AS own, count(*) AS due
-        FROM (SELECT notification_id FROM carillon_delivery
-              WHERE channel = c.channel AND lane = %(lane)s AND state = 'pending' AND due_at <= statement_timestamp()
-              ORDER BY due_at LIMIT %(most)s) first
-    ) d
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS sharing FROM carillon_broadcast o
+        SELECT 1 + count(*) AS sharing FROM carillon_broadcast o
         JOIN carillon_notification n ON n.id = o.notification_id
         JOIN carillon_category k ON k.slug = n.category
-        WHERE o.status = 'planning' AND k.priority = %(priority)s
+        WHERE o.status = 'planning' AND o.notification_id <> %(notification)s::uuid AND k.priority = %(priority)s
           AND CASE WHEN n.channels = '[]' THEN k.channels ELSE n.channels END @> to_jsonb(c.channel)
     ) b
 """
 
 
 class Crowd(NamedTuple):
-    """How much is due now on a channel and lane: a broadcast's own, all, and how many broadcasts share it."""
+    """How much is due now on a channel and lane: a broadcast's own, all, and how many broadcasts share it.
 
-    own: int
+    Its own is not counted where it shares with none.
+    """
+
+    own: int | None
     due: int
     sharing: int
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 FULL = 2
 
 
-def has_room(own: int, due: int, sharing: int, limit: int) -> bool:
+def has_room(own: int | None, due: int, sharing: int, limit: int) -> bool:
     """Whether a broadcast may plan its next page on a channel.
 
     `own` of the `due` rows are its own; `sharing` broadcasts are being planned for the channel and lane, itself
-    included, and each has an equal part of the limit.
+    included, and each has an equal part of the limit. One that is alone need not know which are its own.
     """
-    return own < max(1, limit // max(1, sharing)) and due < FULL * limit
+    if own is None or sharing <= 1:
+        return due < limit
+    return own < max(1, limit // sharing) and due < FULL * limit

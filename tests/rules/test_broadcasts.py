@@ -97,12 +97,16 @@ def test_what_was_held_up_does_not_burst_out(due: int, since: int, moved: int) -
         pytest.param(50, 50, 2, False, id="at a half"),
         pytest.param(0, 199, 3, True, id="others have much"),
         pytest.param(0, 200, 3, False, id="the channel is full"),
-        pytest.param(0, 0, 0, True, id="not counted yet"),
+        pytest.param(None, 99, 1, True, id="alone, below the limit"),
+        pytest.param(None, 100, 1, False, id="alone, at the limit"),
+        pytest.param(None, 0, 2, True, id="not counted"),
+        pytest.param(None, 100, 2, False, id="not counted, at the limit"),
+        pytest.param(0, 100, 1, False, id="alone, others have all"),
         pytest.param(0, 0, 500, True, id="a share of less than one is one"),
         pytest.param(1, 1, 500, False, id="and no more"),
     ],
 )
-def test_whether_there_is_room(own: int, due: int, sharing: int, room: bool) -> None:
+def test_whether_there_is_room(own: int | None, due: int, sharing: int, room: bool) -> None:
     assert has_room(own, due, sharing, 100) is room
 
 
