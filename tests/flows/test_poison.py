@@ -121,8 +121,11 @@ def test_of_what_is_cancelled_nobody_is_planned_again(
         plan_left_out(made.pk)
 
 
-def test_where_all_fail_nobody_is_passed_over(person: Callable[..., User], greeted: Callable[[], object]) -> None:
-    people = crowd(person, 12, set(range(12)))
+@pytest.mark.parametrize("count", [3, 12])
+def test_where_all_fail_nobody_is_passed_over(
+    person: Callable[..., User], greeted: Callable[[], object], count: int
+) -> None:
+    people = crowd(person, count, set(range(count)))
     made = plan_all(broadcast("new-post", greeted()))
     assert (made.status, made.members, made.cursor, made.problems) == ("stopped", 0, "", 0)
     assert made.stopped_for == "its next page failed 5 times with DataError"
@@ -130,7 +133,7 @@ def test_where_all_fail_nobody_is_passed_over(person: Callable[..., User], greet
     User.objects.filter(pk__in=[user.pk for user in people]).update(first_name="")
     resume(made.pk)
     made = plan_all(made)
-    assert (made.status, made.planned, made.failures, made.stopped_for) == ("sending", 12, 0, "")
+    assert (made.status, made.planned, made.failures, made.stopped_for) == ("sending", count, 0, "")
 
 
 def test_a_last_page_of_nobody_else_is_judged_by_its_neighbours(
