@@ -72,10 +72,13 @@ def broadcast(  # noqa: PLR0913 - the public contract
     ttl: timedelta | int | None = None,
     rate: int | None = None,
     draft: bool = False,
+    ramp_up: bool | int = False,
 ) -> Broadcast:
     """Notify an audience: returns at once, planned and sent in the background, exactly one message per device.
 
-    `rate` is messages per second. The audience is a reference (`followers(author_id=7)`) or a dict as over HTTP.
+    `rate` is messages per second. With `ramp_up` it starts with 100 in the first minute and doubles each minute, until
+    the rate is reached or ten minutes (or as many as are given) are over. The audience is a reference
+    (`followers(author_id=7)`) or a dict as over HTTP.
 
     Raises:
         UnknownTemplate, InvalidData, IdempotencyConflict: all `RequestRejected`; nothing was stored.
@@ -91,6 +94,7 @@ def broadcast(  # noqa: PLR0913 - the public contract
         ttl=duration(ttl),
         rate=rate,
         draft=draft,
+        ramp_up=ramp_up,
     )
     with transaction.atomic():
         accepted = launch(request)

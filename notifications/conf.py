@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
@@ -24,6 +24,7 @@ KEYS = (
     "ALERTS",
     "SANDBOX",
     "ENCRYPTION_KEYS",
+    "BROADCASTS",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 #: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
@@ -92,6 +93,15 @@ class RecipientPaths:
 
 
 @dataclass(frozen=True)
+class BroadcastLimits:
+    """What share of a broadcast may fail, or be complained of, before it stops; judged from so many tried ones on."""
+
+    most_failed: float | None = 0.2
+    most_complaints: float | None = 0.003
+    judged_from: int = 500
+
+
+@dataclass(frozen=True)
 class Settings:
     """`settings.NOTIFICATIONS`, checked and typed."""
 
@@ -109,6 +119,7 @@ class Settings:
     idempotency_keys_days: int | None = 30
     #: How long receipts are kept that belong to no delivery, or to one that is gone.
     unmatched_receipts_days: int | None = 30
+    broadcasts: BroadcastLimits = BroadcastLimits()
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -150,6 +161,7 @@ def get() -> Settings:
         only_to_declared="ONLY_TO" in value,
         encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
         **cast("dict[str, int | None]", value.get("RETENTION") or {}),
+        broadcasts=BroadcastLimits(**cast("dict[str, Any]", value.get("BROADCASTS") or {})),
     )
 
 
@@ -166,27 +178,21 @@ def find_problems() -> list[SettingProblem]:
     problems += _provider_problems(value.get("PROVIDERS", {}))
     problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
     problems += _retention_problems(value.get("RETENTION"))
+    problems += _broadcast_problems(value.get("BROADCASTS"))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
         problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
     else:
-        problems.append(
-            SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", '{"lookup": "pk", "email": "email"}')
-        )
+        hint = '{"lookup": "pk", "email": "email"}'
+        problems.append(SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", hint))
     public_url = value.get("PUBLIC_URL", "")
     if not isinstance(public_url, str) or (public_url and not public_url.startswith(("http://", "https://"))):
-        problems.append(
-            SettingProblem(
-                'NOTIFICATIONS["PUBLIC_URL"]',
-                "is not an absolute URL",
-                f'"PUBLIC_URL": "https://{_without_scheme(public_url)}"',
-            )
-        )
+        hint = f'"PUBLIC_URL": "https://{_without_scheme(public_url)}"'
+        problems.append(SettingProblem('NOTIFICATIONS["PUBLIC_URL"]', "is not an absolute URL", hint))
     only_to = value.get("ONLY_TO")
     if only_to is not None and not isinstance(only_to, list | tuple | set | frozenset):
-        problems.append(
-            SettingProblem('NOTIFICATIONS["ONLY_TO"]', "is not a list", '["you@example.com", "example.com"] or None')
-        )
+        hint = '["you@example.com", "example.com"] or None'
+        problems.append(SettingProblem('NOTIFICATIONS["ONLY_TO"]', "is not a list", hint))
     return problems
 
 
@@ -203,11 +209,8 @@ def _without_scheme(url: object) -> str:
 
 
 def _unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) -> list[SettingProblem]:
-    return [
-        SettingProblem(f"{where}[{key!r}]", "is not a known key", did_you_mean(str(key), known))
-        for key in value
-        if key not in known
-    ]
+    strange = [key for key in value if key not in known]
+    return [SettingProblem(f"{where}[{key!r}]", "is not a known key", did_you_mean(str(key), known)) for key in strange]
 
 
 def _retention_problems(retention: object) -> list[SettingProblem]:
@@ -222,6 +225,25 @@ def _retention_problems(retention: object) -> list[SettingProblem]:
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < least):
             what = f"is not a whole number of days from {least}, nor None"
             problems.append(SettingProblem(f"{where}['{key}']", what, f'{{"{key}": 270}} or None'))
+    return problems
+
+
+def _broadcast_problems(limits: object) -> list[SettingProblem]:
+    where = 'NOTIFICATIONS["BROADCASTS"]'
+    if limits is None:
+        return []
+    if not isinstance(limits, Mapping):
+        return [SettingProblem(where, "is not a dict", '{"most_failed": 0.2}')]
+    problems = _unknown(where, limits, tuple(asdict(BroadcastLimits())))
+    for name, default in asdict(BroadcastLimits()).items():
+        given = limits.get(name, default)
+        if name == "judged_from":
+            fits, what = isinstance(given, int) and given >= 1, "is not a whole number from 1"
+        else:
+            fits = given is None or (isinstance(given, int | float) and 0 < given <= 1)
+            what = "is not a share above 0 and up to 1, nor None"
+        if not fits or isinstance(given, bool):
+            problems.append(SettingProblem(f"{where}['{name}']", what, f'"{name}": {default}'))
     return problems
 
 
@@ -258,13 +280,9 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
             if isinstance(entry, Mapping):
                 problems += _unknown(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
             if alias not in aliases:
-                problems.append(
-                    SettingProblem(
-                        f"{where}[{channel!r}]",
-                        f"names provider {alias!r}, which PROVIDERS does not have",
-                        did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS",
-                    )
-                )
+                what = f"names provider {alias!r}, which PROVIDERS does not have"
+                hint = did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS"
+                problems.append(SettingProblem(f"{where}[{channel!r}]", what, hint))
     return problems
 
 

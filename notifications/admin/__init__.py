@@ -19,6 +19,7 @@ from ..models import (
     Device,
     IdempotencyKey,
     Lease,
+    LeftOut,
     Notification,
     Person,
     Preference,
@@ -33,6 +34,7 @@ from ..models import (
     Translation,
 )
 from .alerts import AlertAdmin
+from .broadcasts import BroadcastAdmin, LeftOutAdmin
 from .dead_letters import DeadLetterAdmin
 from .log import DeliveryAdmin, NotificationAdmin
 from .operations import (
@@ -49,7 +51,6 @@ from .recipients import (
 from .suppressions import SuppressionAdmin
 from .topics import TopicAdmin, TopicSubscriptionAdmin
 from .traffic import (
-    BroadcastAdmin,
     ClaimAdmin,
     DeliveryEventAdmin,
     IdempotencyKeyAdmin,
@@ -65,6 +66,7 @@ PAGES: dict[type[Model], type[ModelAdmin]] = {  # type: ignore[type-arg]
     Delivery: DeliveryAdmin,
     DeliveryEvent: DeliveryEventAdmin,
     Broadcast: BroadcastAdmin,
+    LeftOut: LeftOutAdmin,
     Claim: ClaimAdmin,
     Receipt: ReceiptAdmin,
     Category: CategoryAdmin,

@@ -1,107 +1,22 @@
-"""What lies around the deliveries: broadcasts, history, claims, receipts, keys and refusals. Nobody changes it."""
+"""What lies around the deliveries: history, claims, receipts, keys and refusals. Nobody changes it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.translation import gettext as _
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
 from ..channels import SPECS
 from ..flows.people import address_target
 from ..flows.requests import PYTHON
-from ..flows.status import progress_of
-from ..models import ApiKey, Broadcast, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
-from ..models.console_queries import TooSlow, deadline
+from ..models import ApiKey, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
 from .base import ReadOnlyAdmin, as_uuid, time_column
-from .changelist import MILLISECONDS
 from .filters import ProviderFilter, WindowFilter
 from .markup import EMPTY, badge, id_moment, person_link, person_url, reason_text, redacted, short_id
-
-_COUNTS = {
-    "members": gettext_lazy("people"),
-    "planned": gettext_lazy("planned deliveries"),
-    "waiting": gettext_lazy("waiting"),
-    "sent": gettext_lazy("taken by the provider, or later"),
-    "delivered": gettext_lazy("delivered, or later"),
-    "skipped": gettext_lazy("skipped"),
-    "failed": gettext_lazy("failed"),
-    "dead": gettext_lazy("dead letters"),
-    "cancelled": gettext_lazy("cancelled"),
-    "expired": gettext_lazy("expired"),
-    "digested": gettext_lazy("digested"),
-    "uncertain": gettext_lazy("uncertain"),
-}
-
-
-class BroadcastAdmin(ReadOnlyAdmin):
-    """Broadcasts with what became of them so far."""
-
-    list_display = ("created", "status", "audience_text", "members", "planned", "problems", "finished", "identifier")
-    list_filter = ("status",)
-    search_fields = ("pk",)
-    search_help_text = gettext_lazy("A broadcast's or its notification's id: exactly.")
-    created = time_column("created_at", gettext_lazy("created"))
-    finished = time_column("finished_at", gettext_lazy("finished"))
-    fields: ClassVar = (
-        *("id", "status", "counts", "notification_link", "audience_text", "exclude", "problems", "per_second"),
-        *("send_at", "created_at", "started_at", "planned_at", "finished_at"),
-    )
-
-    def find(self, term: str) -> Q:
-        """Find by its own or its notification's id."""
-        return self.exactly("pk", term) | self.exactly("notification_id", term)
-
-    @admin.display(description=gettext_lazy("id"))
-    def identifier(self, row: Broadcast) -> str:
-        """The end of its id."""
-        return short_id(row.pk)
-
-    @admin.display(description=gettext_lazy("audience"))
-    def audience_text(self, row: Broadcast) -> str:
-        """Who it goes to; of a list of users only how many."""
-        audience = row.audience if isinstance(row.audience, dict) else {}
-        if users := audience.get("users"):
-            return _("%(count)d users by name") % {"count": len(users)}
-        if name := audience.get("name"):
-            given = ", ".join(f"{key}={value}" for key, value in (audience.get("params") or {}).items())
-            return f"{name}({given})"
-        return ", ".join(f"{key}: {value}" for key, value in audience.items())
-
-    @admin.display(description=gettext_lazy("notification"))
-    def notification_link(self, row: Broadcast) -> str:
-        """Its notification, and the list of its deliveries; only the id once they are past their retention."""
-        if row.outcome is not None:
-            return str(row.notification_id)
-        site = self.admin_site.name
-        return format_html(
-            '<a href="{}">{}</a> · <a href="{}?q={}">{}</a>',
-            reverse("admin:carillon_notification_change", args=[row.notification_id], current_app=site),
-            row.notification_id,
-            reverse("admin:carillon_delivery_changelist", current_app=site),
-            row.notification_id,
-            _("Deliveries"),
-        )
-
-    @admin.display(description=gettext_lazy("counts"))
-    def counts(self, row: Broadcast) -> str:
-        """How many deliveries stand where, counted now unless that takes too long."""
-        try:
-            with deadline(Broadcast.objects.db, MILLISECONDS):
-                found = asdict(progress_of([row])[row.pk].counts)
-        except TooSlow:
-            return _("There are too many to count at the moment.")
-        rows = ((_COUNTS[name], f"{number:,}") for name, number in found.items() if name in _COUNTS)
-        return format_html(
-            '<table class="carillon-counts">{}</table>',
-            format_html_join("", '<tr><th scope="row">{}</th><td>{}</td></tr>', rows),
-        )
 
 
 class DeliveryEventAdmin(ReadOnlyAdmin):

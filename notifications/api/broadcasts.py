@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -12,16 +13,19 @@ from rest_framework.response import Response
 
 from ..enums import Scope
 from ..flows.control import cancel_broadcast, launch_draft, pause, resume
+from ..flows.draft_preview import preview_broadcast
 from ..flows.launch import BroadcastRequest, launch
+from ..flows.left_out import errors_of, plan_left_out
+from ..flows.newer_words import sent_with
 from ..flows.status import Counts, Progress, deliveries_of, progress_of
 from ..models import Broadcast, Notification
 from .base import ApiView
-from .fields import Flag, Moment, Object, StrictSerializer, Text, Texts, Whole, checked
+from .fields import Flag, Moment, Object, Ramp, StrictSerializer, Text, Texts, Version, Whole, checked
 from .filters import deliveries_filtered
 from .finding import find_broadcast
 from .notifications import LONGEST_TTL, Refusals, accepted_response, idempotency_key
 from .paging import PAGE_FIELDS, page
-from .presentation import present_broadcast, present_delivery
+from .presentation import present_broadcast, present_delivery, present_left_out
 
 _FASTEST = 1_000_000
 LARGE_BODY = 5 * 1024 * 1024
@@ -39,6 +43,7 @@ class BroadcastFields(StrictSerializer):
     ttl = Whole(required=False, allow_null=True, min_value=1, max_value=LONGEST_TTL)
     rate = Whole(required=False, allow_null=True, min_value=1, max_value=_FASTEST)
     draft = Flag(required=False)
+    ramp_up = Ramp(required=False, allow_null=True)
 
 
 class Broadcasts(ApiView):
@@ -91,21 +96,56 @@ class BroadcastDeliveries(ApiView):
         return Response({**links, "results": [present_delivery(row) for row in rows]})
 
 
+class BroadcastLeftOut(ApiView):
+    """`GET broadcasts/{id}/left-out/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    query_fields = PAGE_FIELDS
+
+    def get(self, request: HttpCall, broadcast: UUID) -> Response:
+        """List who could not be planned, by key, with the kind of error."""
+        rows, links = page(request, find_broadcast(broadcast).left_out.all(), newest_first=False)
+        return Response({**links, "results": [present_left_out(row) for row in rows]})
+
+
+class BroadcastPreview(ApiView):
+    """`GET broadcasts/{id}/preview/`."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+
+    def get(self, request: HttpCall, broadcast: UUID) -> Response:
+        """Render the first of its recipients without sending, and show what is missing."""
+        return Response(asdict(preview_broadcast(find_broadcast(broadcast).pk)))
+
+
+class ResumeFields(StrictSerializer):
+    """The body of `POST broadcasts/{id}/resume/`, which may be empty."""
+
+    version = Version(required=False, allow_null=True)
+
+
+class NoFields(StrictSerializer):
+    """The body of the others: nothing."""
+
+
 class ControlBroadcast(ApiView):
-    """`POST broadcasts/{id}/{launch,pause,resume,cancel}/`."""
+    """`POST broadcasts/{id}/{launch,pause,resume,cancel,retry}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.BROADCAST}
 
     def post(self, request: HttpCall, broadcast: UUID, action: str) -> Response:
         """Do it and show the broadcast."""
         found = find_broadcast(broadcast)
-        actions: Mapping[str, Callable[[], Broadcast]] = {
+        values = checked(ResumeFields if action == "resume" else NoFields, request.data or {})
+        actions: Mapping[str, Callable[[], object]] = {
             "launch": lambda: launch_draft(found.pk),
             "pause": lambda: pause(found.pk),
-            "resume": lambda: resume(found.pk, actor=self.actor),
+            "resume": lambda: resume(found.pk, version=values.get("version"), actor=self.actor),
             "cancel": lambda: cancel_broadcast(found.pk, actor=self.actor),
+            "retry": lambda: plan_left_out(found.pk),
         }
-        return Response(_presented(actions[action]()))
+        actions[action]()
+        return Response(_presented(find_broadcast(broadcast)))
 
 
 def requested(view: ApiView, values: Mapping[str, Any], key: str | None) -> BroadcastRequest:
@@ -122,14 +162,20 @@ def requested(view: ApiView, values: Mapping[str, Any], key: str | None) -> Broa
         ttl=timedelta(seconds=ttl) if ttl is not None else None,
         rate=values.get("rate"),
         draft=values.get("draft", False),
+        ramp_up=values.get("ramp_up"),
         owner=view.key.owner,
         request_id=view.request_id,
     )
 
 
 def _presented(made: Broadcast) -> dict[str, object]:
-    templates = dict(Notification.objects.filter(pk=made.notification_id).values_list("pk", "template"))
-    return present_broadcast(made, _template(made, templates), progress_of([made])[made.pk])
+    notification = Notification.objects.filter(pk=made.notification_id).first()
+    templates = {} if notification is None else {notification.pk: notification.template}
+    return {
+        **present_broadcast(made, _template(made, templates), progress_of([made])[made.pk]),
+        "left_out_for": errors_of(made),
+        "versions": [asdict(part) for part in sent_with(made, notification)],
+    }
 
 
 def _template(made: Broadcast, templates: Mapping[UUID, str]) -> str:

@@ -94,6 +94,38 @@ class Whole(serializers.IntegerField):
         return data
 
 
+class Version(serializers.Field[Any, Any, Any, Any]):
+    """A version of a template: its number, or "newest"."""
+
+    default_error_messages = {"wrong_type": 'must be the number of a version, or "newest"'}
+
+    def to_internal_value(self, data: object) -> int | str:
+        """Return it."""
+        if isinstance(data, bool) or not (isinstance(data, int) or data == "newest"):
+            self.fail("wrong_type")
+        return data
+
+    def to_representation(self, value: object) -> object:
+        """Return it as it is."""
+        return value
+
+
+class Ramp(serializers.Field[Any, Any, Any, Any]):
+    """How long a broadcast starts slowly: minutes, or true for as many as are usual."""
+
+    default_error_messages = {"wrong_type": "must be true, false or a whole number of minutes"}
+
+    def to_internal_value(self, data: object) -> int | bool:
+        """Return it."""
+        if not isinstance(data, int):
+            self.fail("wrong_type")
+        return data
+
+    def to_representation(self, value: object) -> object:
+        """Return it as it is."""
+        return value
+
+
 class Flag(serializers.BooleanField):
     """true or false."""
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from ..channels import SPECS
 from ..enums import Channel, Reason, State
 from ..flows.status import Progress, status_of
-from ..models import Broadcast, Delivery, Device, Notification
+from ..models import Broadcast, Delivery, Device, LeftOut, Notification
 from ..rules.explanations import explain
+from ..rules.identity import user_key
 
 MOST_DELIVERIES = 50
 
@@ -55,12 +56,19 @@ def present_broadcast(made: Broadcast, template: str, progress: Progress) -> dic
         "status": str(made.status),
         "template": template,
         "counts": asdict(progress.counts),
+        "left_out": made.problems,
+        "stopped_for": made.stopped_for or None,
         "per_second": progress.per_second,
         "eta": moment(progress.eta),
         "send_at": moment(made.send_at),
         "created_at": moment(made.created_at),
         "finished_at": moment(made.finished_at),
     }
+
+
+def present_left_out(row: LeftOut) -> dict[str, object]:
+    """Return who was left out of a broadcast; of the error only its kind."""
+    return {"user": str(user_key(row.recipient) or ""), "error": row.error, "at": moment(row.at)}
 
 
 def present_device(device: Device) -> dict[str, object]:

@@ -27,6 +27,8 @@ urlpatterns = [
         broadcasts.BroadcastDeliveries.as_view(),
         name="broadcast-deliveries",
     ),
+    path("broadcasts/<uuid:broadcast>/left-out/", broadcasts.BroadcastLeftOut.as_view(), name="broadcast-left-out"),
+    path("broadcasts/<uuid:broadcast>/preview/", broadcasts.BroadcastPreview.as_view(), name="broadcast-preview"),
     *(
         path(
             f"broadcasts/<uuid:broadcast>/{action}/",
@@ -34,7 +36,7 @@ urlpatterns = [
             {"action": action},
             name=f"broadcast-{action}",
         )
-        for action in ("launch", "pause", "resume", "cancel")
+        for action in ("launch", "pause", "resume", "cancel", "retry")
     ),
     path("topics/", topics.Topics.as_view(), name="topics"),
     path("topics/<slug:slug>/", topics.OneTopic.as_view(), name="topic"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from ..rules.identity import USER_PREFIX, UserKey, user_recipient
 from .audiences import earlier_broadcast, members, own_variables, reached_by
 from .lookups import following, named_in, place, spelled
 
+Read = Callable[[QuerySet[Model]], list[dict[str, object]]]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -25,20 +27,47 @@ class Page:
     complete: bool
 
 
-def next_page(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, cursor: str, size: int) -> Page:
+def next_page(
+    audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, cursor: str, size: int, *, read: Read | None = None
+) -> Page:
     """Return the next page of a stored audience, at most `size` users; fewer or none where some are excluded.
 
     An audience has an order of its own: users by their key, recipients of a broadcast by their text, a list by place.
+    `read` says what is read of the users: all that planning must know, unless it is given.
     """
+    read = read or people_rows
     if "users" in audience:
-        page = _listed(audience["users"], cursor, size)
+        page = _listed(audience["users"], cursor, size, read)
     elif "topic" in audience:
-        page = _subscribed(str(audience["topic"]), cursor, size)
+        page = _subscribed(str(audience["topic"]), cursor, size, read)
     elif "broadcast" in audience:
-        page = _reached(audience, cursor, size)
+        page = _reached(audience, cursor, size, read)
     else:
-        page = _by_key(members(audience, stored=True), cursor, size)
+        page = _by_key(members(audience, stored=True), cursor, size, read)
     return Page(without(page.rows, exclude), page.cursor, page.complete)
+
+
+def next_keys(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, cursor: str, size: int) -> Page:
+    """Return the next page with nothing but keys: what else is to be read of some may be what fails."""
+    return next_page(audience, exclude, cursor, size, read=_key_rows)
+
+
+def members_with(audience: Mapping[str, Any], keys: Sequence[UserKey]) -> list[dict[str, object]]:
+    """Return what planning must know of those of these users whom a stored audience means, in order of their keys."""
+    if audience.keys() <= {"name", "params"}:
+        return each_once(people_rows(members(audience, stored=True).filter(pk__in=keys).order_by("pk")))
+    rows = _users("pk", keys, people_rows)
+    meant = _members_among(audience, rows)
+    return [row for row in rows if row["pk"] in meant]
+
+
+def members_among(
+    audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, keys: Sequence[UserKey]
+) -> list[UserKey]:
+    """Return which of these users a stored audience means now, in order; nothing else is read of them."""
+    rows = _users("pk", keys, _key_rows)
+    meant = _members_among(audience, rows)
+    return [row["pk"] for row in without([row for row in rows if row["pk"] in meant], exclude)]
 
 
 def without(rows: list[dict[str, object]], exclude: Mapping[str, Any] | None) -> list[dict[str, object]]:
@@ -49,37 +78,43 @@ def without(rows: list[dict[str, object]], exclude: Mapping[str, Any] | None) ->
     return [row for row in rows if row["pk"] not in excluded]
 
 
-def _by_key(queryset: QuerySet[Model], cursor: str, size: int) -> Page:
+def _by_key(queryset: QuerySet[Model], cursor: str, size: int, read: Read) -> Page:
     # Compared and ordered by the database, in the key's own type and collation.
     rest = queryset.filter(pk__gt=cursor) if cursor else queryset
-    rows = people_rows(rest.order_by("pk")[:size])
+    rows = read(rest.order_by("pk")[:size])
     return Page(each_once(rows), str(rows[-1]["pk"]) if rows else cursor, len(rows) < size)
 
 
-def _listed(listed: Sequence[str], cursor: str, size: int) -> Page:
+def _listed(listed: Sequence[str], cursor: str, size: int, read: Read) -> Page:
     values = following(listed, cursor, size)
-    found = _users(conf.get().recipient.lookup, values)
+    found = _users(conf.get().recipient.lookup, values, read)
     return Page(found, place(values[-1]) if values else cursor, len(values) < size)
 
 
-def _subscribed(slug: str, cursor: str, size: int) -> Page:
+def _subscribed(slug: str, cursor: str, size: int, read: Read) -> Page:
     rest = _subscriptions(slug)
     rest = rest.filter(user__gt=cursor) if cursor else rest
     keys = list(rest.order_by("user_id").values_list("user_id", flat=True)[:size])
-    return Page(_users("pk", keys), str(keys[-1]) if keys else cursor, len(keys) < size)
+    return Page(_users("pk", keys, read), str(keys[-1]) if keys else cursor, len(keys) < size)
 
 
-def _reached(audience: Mapping[str, Any], cursor: str, size: int) -> Page:
+def _reached(audience: Mapping[str, Any], cursor: str, size: int, read: Read) -> Page:
     rest = reached_by(earlier_broadcast(audience))
     rest = rest.filter(recipient__gt=f"{USER_PREFIX}{cursor}") if cursor else rest
     found = list(rest.order_by("recipient").values_list("recipient", flat=True).distinct()[:size])
     keys = [item.removeprefix(USER_PREFIX) for item in found]
-    return Page(_users("pk", keys), keys[-1] if keys else cursor, len(keys) < size)
+    return Page(_users("pk", keys, read), keys[-1] if keys else cursor, len(keys) < size)
 
 
-def _users(lookup: str, values: Sequence[object]) -> list[dict[str, object]]:
+def _users(lookup: str, values: Sequence[object], read: Read) -> list[dict[str, object]]:
     users = get_user_model()._default_manager.filter(**{f"{lookup}__in": values})
-    return each_once(people_rows(users.order_by("pk"))) if values else []
+    return each_once(read(users.order_by("pk"))) if values else []
+
+
+def _key_rows(queryset: QuerySet[Model]) -> list[dict[str, object]]:
+    # The look-up is asked by an exclusion that is a list.
+    lookup = conf.get().recipient.lookup
+    return list(queryset.values("pk") if lookup == "pk" else queryset.values("pk", lookup))
 
 
 def people_rows(queryset: QuerySet[Model]) -> list[dict[str, object]]:
@@ -98,7 +133,7 @@ def each_once(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def _members_among(exclude: Mapping[str, Any], rows: Sequence[Mapping[str, object]]) -> set[object]:
-    """Return which of these users' keys an exclusion means: asked about them alone, so that no size of it matters."""
+    """Return which of these users' keys an audience means: asked about them alone, so that no size of it matters."""
     keys: list[UserKey] = [row["pk"] for row in rows]
     if "all" in exclude:
         return set(keys)

@@ -3,96 +3,129 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import transaction
 
 from .. import conf
 from ..enums import BroadcastStatus, State
 from ..models import Broadcast, Category, Delivery, Notification
+from ..models.deadlines import is_away
+from ..rules.isolation import MOST_FAILURES, next_try
 from ..rules.masking import unquoted
+from ..rules.ramp import caught_up
+from ..rules.ramp import next_page as next_paced
+from ..rules.sharing import FULL, has_room
 from ..wakeups import wake_on_commit
-from .alerts import raise_alert
-from .audience_pages import Page, next_page
-from .people import people_from_rows
-from .personal import personal_variables
-from .plan import plan
+from .apart import Parts, plan_apart
+from .audience_pages import next_page
+from .left_out import keep_left_out
+from .pages import Sending, plan_rows
+from .plan import steps_of
+from .stop import stop
 
 logger = logging.getLogger("notifications.broadcast")
-_MOST_FAILURES = 5
-_AGAIN = "nobody further is planned; mend the cause, then send it anew and exclude whom this one reached"
 _BEFORE_PLANNING = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)
+_MOVED = (
+    *("status", "started_at", "paced_from", "planned_at", "members"),
+    *("planned", "problems", "cursor", "failures", "retry_at"),
+)
+#: What is later than this is not caught up with: a rate that was asked for holds after a pause or an outage, too.
+_SLACK = timedelta(seconds=5)
 
 
 def plan_page(broadcast_id: UUID) -> bool:
     """Plan the next page of a broadcast; return whether another one should follow at once.
 
-    The row is locked meanwhile, so that two planners cannot plan one page; page and cursor commit together.
-    A page that fails again and again stops the broadcast with an alert.
+    The row is locked meanwhile, so that two planners cannot plan one page; page and cursor commit together. A page
+    that fails is planned in parts, so that only those at fault are left out, and are listed. Where that fails too,
+    nobody is passed over: the page is tried again, and after several tries the broadcast stops with an alert.
     """
     try:
-        return _plan_page(broadcast_id)
-    except (OperationalError, InterfaceError):
-        raise
+        return _plan_page(broadcast_id, _together)
     except Exception as error:
+        if is_away(error):
+            raise
+        logger.warning("broadcast %s: a page is planned in parts", broadcast_id, exc_info=unquoted(error))
+    try:
+        return _plan_page(broadcast_id, plan_apart)
+    except Exception as error:
+        if is_away(error):
+            raise
         logger.exception("broadcast %s: a page could not be planned", broadcast_id, exc_info=unquoted(error))
         _note_failure(broadcast_id, type(error).__name__)
         return False
 
 
-def _plan_page(broadcast_id: UUID) -> bool:
+def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int], Parts]) -> bool:
     with transaction.atomic():
         made = (
             Broadcast.objects.select_for_update(skip_locked=True)
             .filter(pk=broadcast_id, status__in=_BEFORE_PLANNING)
             .first()
         )
-        if made is None or (made.send_at and made.send_at > Delivery.objects.database_now()):
+        now = Delivery.objects.database_now()
+        if made is None or not _is_its_turn(made, now):
             return False
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
-        if _backlog(category) > conf.BACKLOG_LIMIT:
+        if not _has_room(notification, category):
             return False
-        now = Delivery.objects.database_now()
-        page = _next_page(made)
-        if made.per_second:
-            # A page holds what may go out in one second; each page is due a second after the one before.
-            notification.send_at = (made.started_at or now) + timedelta(seconds=made.members / made.per_second)
-        personal, lacking = personal_variables(page.rows, notification)
-        written = plan(notification, category, people_from_rows(page.rows, lacking), now, personal=personal)
+        size = _pace(made, notification, now)
+        page = plan_some(made, Sending(notification, category, now), size)
         made.status = BroadcastStatus.PLANNING
         made.started_at = made.started_at or now
-        made.members += len(page.rows)
-        made.planned += len(written)
+        made.members += len(page.keys)
+        made.planned += len(page.written)
+        made.failures, made.retry_at = 0, None
         if page.complete:
             made.status, made.planned_at = BroadcastStatus.SENDING, now
         made.cursor = page.cursor
+        keep_left_out(made, page.left_out)
         # Not all of it: the audience may be a list of 100,000.
-        made.save(update_fields=["status", "started_at", "planned_at", "members", "planned", "cursor"])
-        wake_on_commit(row.channel for row in written if row.state == State.PENDING)
+        made.save(update_fields=_MOVED)
+        wake_on_commit(row.channel for row in page.written if row.state == State.PENDING)
         return made.status == BroadcastStatus.PLANNING
 
 
+def _together(made: Broadcast, sending: Sending, most: int) -> Parts:
+    """Plan the next page as a whole, which nearly always works: one query a table, however many members."""
+    page = next_page(made.audience, made.exclude, made.cursor, most)
+    keys = [row["pk"] for row in page.rows]
+    return Parts(keys, page.cursor, page.complete, written=plan_rows(sending, page.rows))
+
+
+def _is_its_turn(made: Broadcast, now: datetime) -> bool:
+    return not any(moment is not None and moment > now for moment in (made.send_at, made.retry_at))
+
+
+def _pace(made: Broadcast, notification: Notification, now: datetime) -> int:
+    """Set when the next page is due, as rate and ramp have it, and return how many members it may hold."""
+    page = next_paced(made.members, conf.PAGE_SIZE, made.per_second, made.ramp_minutes)
+    if made.per_second or made.ramp_minutes:
+        start = made.paced_from or now
+        made.paced_from = start + caught_up(page.due_after, now - start, _SLACK)
+        notification.send_at = made.paced_from + page.due_after
+    return page.size
+
+
+def _has_room(notification: Notification, category: Category) -> bool:
+    """Whether little enough is due now on each channel that more may be planned."""
+    crowds = Broadcast.objects.crowds(
+        notification.pk, steps_of(notification, category)[0], category.priority, FULL * conf.BACKLOG_LIMIT
+    )
+    return all(has_room(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds)
+
+
 def _note_failure(broadcast_id: UUID, error: str) -> None:
-    Broadcast.objects.filter(pk=broadcast_id).update(problems=F("problems") + 1)
-    stopped = Broadcast.objects.filter(pk=broadcast_id, problems__gte=_MOST_FAILURES, status__in=_BEFORE_PLANNING)
-    if stopped.update(status=BroadcastStatus.STOPPED, finished_at=Now()):
-        raise_alert(
-            "broadcast_stopped", str(broadcast_id), f"a page failed {_MOST_FAILURES} times with {error}: {_AGAIN}"
-        )
-
-
-def _next_page(made: Broadcast) -> Page:
-    size = min(conf.PAGE_SIZE, made.per_second or conf.PAGE_SIZE)
-    return next_page(made.audience, made.exclude, made.cursor, size)
-
-
-def _backlog(category: Category) -> int:
-    """Return how much of the category's channels is due now, counted no further than the limit."""
-    due = Delivery.objects.filter(channel__in=category.channels, state=State.PENDING, due_at__lte=Now())[
-        : conf.BACKLOG_LIMIT + 1
-    ]
-    return due.count()
+    with transaction.atomic():
+        made = Broadcast.objects.select_for_update().filter(pk=broadcast_id, status__in=_BEFORE_PLANNING).first()
+        if made is None:
+            return
+        made.failures += 1
+        made.retry_at = Delivery.objects.database_now() + next_try(made.failures)
+        made.save(update_fields=["failures", "retry_at"])
+        if made.failures >= MOST_FAILURES:
+            stop(made, "broadcast_stopped", f"its next page failed {made.failures} times with {error}")

@@ -24,6 +24,7 @@ from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
 from .behind import Behind, split, with_patience
 from .collapse import collapse
+from .newer_words import give_newer_words
 from .recheck import Facts, load_facts, recheck
 from .record import record
 from .throttle import throttle
@@ -209,6 +210,7 @@ def _take(rows: list[Delivery], routes: Routes, worker: str) -> Batch | None:
         Change(row.pk, before, claimed(resumed(before, alias, lifetime, now), made.pk, position, alias))
         for position, (row, before) in enumerate(((row, standing_of(row)) for row in rows), start=1)
     ]
+    give_newer_words(rows, routes.facts)
     record(changes)
     for row, change in zip(rows, changes, strict=True):
         stand_at(row, change.after)

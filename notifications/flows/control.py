@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,7 +20,9 @@ from ..rules.standing import Change
 from ..rules.transitions import parked, returned
 from ..wakeups import wake_on_commit
 from .cancel import cancel_waiting
-from .launch import wake_planner
+from .judge_broadcasts import counts_of
+from .launch import expiry_at_launch, wake_planner
+from .newer_words import take_version
 from .record import record
 from .status import deliveries_of
 
@@ -27,6 +30,7 @@ _BATCH = 1_000
 #: How long one call follows its own decision; what is left is caught when a worker claims it.
 _PATIENCE_SECONDS = 2.0
 _OPEN = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
+_WAITING = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
 
 
 def launch_draft(broadcast_id: UUID) -> Broadcast:
@@ -41,9 +45,7 @@ def launch_draft(broadcast_id: UUID) -> Broadcast:
         made.save(update_fields=["status"])
         notification = Notification.objects.get(pk=made.notification_id)
         if notification.expires_at is not None:
-            # Its time to live runs from the launch, not from when the draft was written.
-            lifetime = notification.expires_at - max(notification.created_at, made.send_at or notification.created_at)
-            notification.expires_at = max(_now(), made.send_at or _now()) + lifetime
+            notification.expires_at = expiry_at_launch(notification, made, _now())
             notification.save(update_fields=["expires_at"])
         if made.status == BroadcastStatus.PLANNING:
             wake_planner(notification, made.pk)
@@ -63,16 +65,25 @@ def pause(broadcast_id: UUID) -> Broadcast:
     return made
 
 
-def resume(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
-    """Resume a paused broadcast where it stopped; what was parked is due again, at the broadcast's rate.
+def resume(broadcast_id: UUID, *, version: int | str | None = None, actor: str = "") -> Broadcast:
+    """Resume a broadcast that is paused or stopped; what was parked is due again, at the broadcast's rate.
+
+    With a `version` of its template (a number, or "newest"), that is what is sent from now on. What failed before a
+    stop was looked at by whoever resumes: only what fails from now on may stop it again.
 
     Raises:
-        WrongStatus: it is not paused.
+        WrongStatus: it is neither paused nor stopped.
+        InvalidData: the version cannot be sent instead.
     """
     with transaction.atomic():
-        made = _locked(broadcast_id, (BroadcastStatus.PAUSED,), "resumed")
+        made = _locked(broadcast_id, _WAITING, "resumed")
+        if version is not None:
+            take_version(made, version)
+        if made.status == BroadcastStatus.STOPPED:
+            made.judged_from = asdict(counts_of(made))
         made.status = BroadcastStatus.SENDING if made.planned_at else _before_planning(made)
-        made.save(update_fields=["status"])
+        made.failures, made.retry_at, made.stopped_for, made.finished_at = 0, None, "", None
+        made.save(update_fields=["status", "failures", "retry_at", "stopped_for", "finished_at", "judged_from"])
         if made.status == BroadcastStatus.PLANNING:
             wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
     unpark(made, actor=actor)
@@ -105,7 +116,7 @@ def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
     Raises:
         WrongStatus: it is over.
     """
-    allowed = (*_OPEN, BroadcastStatus.DRAFT, BroadcastStatus.PAUSED, BroadcastStatus.CANCELLED)
+    allowed = (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.CANCELLED)
     with transaction.atomic():
         made = _locked(broadcast_id, allowed, "cancelled")
         if made.status != BroadcastStatus.CANCELLED:

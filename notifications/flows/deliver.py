@@ -153,7 +153,8 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     except ValueError as error:
         raise RenderError(str(error)) from error
     channel = Channel(row.channel)
-    links = links_of(row, category) if wants_links(notification.version_id, channel) else {}
+    version = row.version_id or notification.version_id
+    links = links_of(row, category) if wants_links(version, channel) else {}
     data = {**links, **notification.data, **secrets, **(row.data or {})}
     alias = batch.adapter.alias
     return OutboundMessage(
@@ -162,7 +163,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         generation=row.generation,
         channel=channel,
         address=row.address,
-        content=compose(notification.version_id, channel, row.locale, row.time_zone, data),
+        content=compose(version, channel, row.locale, row.time_zone, data),
         platform=_platform(batch, row),
         token_type=device.token_type if device else "",
         collapse_key=notification.collapse_key,

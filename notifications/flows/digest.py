@@ -149,7 +149,8 @@ def _line(notification: Notification, row: Delivery, category: Category) -> Line
     """Return the line of one notification: its own words, shortened to a headline."""
     data = {**links_of(row, category), **notification.data, **(row.data or {})}
     try:
-        content = compose(notification.version_id, Channel(row.channel), row.locale, row.time_zone, data)
+        version = row.version_id or notification.version_id
+        content = compose(version, Channel(row.channel), row.locale, row.time_zone, data)
     except RenderError:
         # It still counts; what is wrong with its words is told where the template is checked.
         return Line()

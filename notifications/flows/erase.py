@@ -37,7 +37,7 @@ from .belongings import (
 from .record import record
 
 _BATCH = 1_000
-_OVER = (BroadcastStatus.SENDING, BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
+_OVER = (BroadcastStatus.SENDING, BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
 
 
 def erase(recipient: str, *, actor: str) -> dict[str, int]:

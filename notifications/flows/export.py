@@ -32,6 +32,7 @@ def export(recipient: str) -> dict[str, object]:
         "notifications": _notifications(recipient, list(rows["deliveries"].order_by("pk"))),
         "receipts": _receipts(recipient, hashes),
         "broadcasts": list(listed_in(recipient, places).order_by("pk").values_list("pk", flat=True)),
+        "left_out": list(rows["left_out"].order_by("pk").values("broadcast", "error", "at")),
         "digests": _digests(recipient),
         "throttle_windows": _windows(recipient),
         "refused_requests": [

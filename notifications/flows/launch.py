@@ -12,6 +12,7 @@ from django.db import transaction
 from ..enums import BroadcastStatus
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Category, Delivery, Notification, Template
+from ..rules.ramp import MOST_MINUTES, USUAL_MINUTES
 from ..wakeups import PLAN_JOB, wake_on_commit
 from .audiences import as_stored, members, own_variables
 from .idempotency import fingerprint_of, hold_key, keep_key
@@ -35,6 +36,7 @@ class BroadcastRequest:
     ttl: timedelta | None = None
     rate: int | None = None
     draft: bool = False
+    ramp_up: bool | int | None = None
     owner: str = PYTHON
     request_id: str = ""
 
@@ -63,6 +65,7 @@ def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = l
             audience=request.audience,
             exclude=request.exclude,
             per_second=request.rate,
+            ramp_minutes=USUAL_MINUTES if request.ramp_up is True else request.ramp_up or None,
             send_at=request.send_at,
         )
         response = present(made)
@@ -78,6 +81,14 @@ def wake_planner(notification: Notification, broadcast_id: UUID) -> None:
     category = Category.objects.get(slug=notification.category)
     channels = [channel for step in steps_of(notification, category) for channel in step]
     wake_on_commit(channels[:1], PLAN_JOB, str(broadcast_id))
+
+
+def expiry_at_launch(notification: Notification, made: Broadcast, now: datetime) -> datetime | None:
+    """Return when a broadcast expires that is launched now: its life runs from then, not from when it was drafted."""
+    if notification.expires_at is None:
+        return None
+    lifetime = notification.expires_at - max(notification.created_at, made.send_at or notification.created_at)
+    return max(now, made.send_at or now) + lifetime
 
 
 def check_broadcast(request: BroadcastRequest, template: Template) -> None:
@@ -103,6 +114,10 @@ def check_broadcast(request: BroadcastRequest, template: Template) -> None:
     if request.rate is not None and request.rate < 1:
         problem = Problem("/rate", "not_positive", "messages per second, at least 1")
         raise InvalidData("The rate cannot be used.", problem)
+    ramp: object = request.ramp_up  # callers from Python may pass anything
+    if ramp is not None and not (isinstance(ramp, bool) or (isinstance(ramp, int) and 1 <= ramp <= MOST_MINUTES)):
+        problem = Problem("/ramp_up", "out_of_range", f"true, false, or whole minutes from 1 to {MOST_MINUTES}")
+        raise InvalidData("The ramp cannot be used.", problem)
 
 
 def notification_of(request: BroadcastRequest, template: Template, now: datetime) -> Notification:
@@ -136,4 +151,6 @@ def _as_stored(request: BroadcastRequest) -> BroadcastRequest:
 
 def _canonical(request: BroadcastRequest) -> dict[str, object]:
     names = ("template", "audience", "data", "exclude", "channels", "send_at", "ttl", "rate", "draft")
-    return {"broadcast": True, **{name: getattr(request, name) for name in names}}
+    asked = {"broadcast": True, **{name: getattr(request, name) for name in names}}
+    # A key that was used before there were ramps still stands for the same request.
+    return {**asked, "ramp_up": request.ramp_up} if request.ramp_up else asked

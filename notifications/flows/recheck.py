@@ -21,7 +21,8 @@ from .people import load_wishes
 
 # Parked rows of a paused broadcast come back when it is resumed, not by themselves.
 PAUSED_FOR = timedelta(days=30)
-_OVER = frozenset({BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED})
+# One that stopped itself goes on once somebody has looked.
+_PAUSED = frozenset({BroadcastStatus.PAUSED, BroadcastStatus.STOPPED})
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def _verdict(row: Delivery, before: Standing, facts: Facts) -> Standing | None:
     notification = facts.notifications.get(row.notification_id)
     status = facts.broadcasts.get(row.notification_id)
     now = facts.now
-    if notification is None or notification.cancelled_at or status in _OVER:
+    if notification is None or notification.cancelled_at or status == BroadcastStatus.CANCELLED:
         return ended(before, State.CANCELLED, Reason.NONE, now)
     if notification.category not in facts.categories:
         return ended(before, State.DEAD, Reason.MISCONFIGURED, now)
     if row.expires_at is not None and row.expires_at <= now:
         return ended(before, State.EXPIRED, Reason.TTL, now)
-    if status == BroadcastStatus.PAUSED:
+    if status in _PAUSED:
         return parked(before, Reason.PAUSED, now + PAUSED_FOR)
     if row.device_id is not None and not _device_is_theirs(row, facts):
         return _unsendable(row, before, Reason.DEVICE_GONE, facts)

@@ -266,6 +266,8 @@ def _take_mended_words(rows: Sequence[Delivery]) -> None:
     for slug, current in published.values_list("slug", "current_id"):
         stale = Notification.objects.filter(pk__in=by_template[slug]).exclude(version_id=current)
         stale.update(version_id=current)
+        ids = [row.pk for row in rows if row.version_id and row.notification_id in by_template[slug]]
+        Delivery.objects.use_version(ids, current)
 
 
 def _note_failure(entry_id: int, error: str) -> None:

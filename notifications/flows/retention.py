@@ -19,10 +19,11 @@ from django.db.models import Exists, OuterRef, Q
 from .. import conf
 from ..declarations.limits import LEAST_RETENTION
 from ..enums import OPEN_STATES, State
-from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, Notification, Receipt
+from ..models import Broadcast, Category, Delivery, DeliveryEvent, Digest, DigestItem, LeftOut, Notification, Receipt
 from ..models.log_queries import Outlived
 from ..models.weeks import week_of
 from ..rules.identity import bounds_of
+from .newer_words import sent_with
 from .status import progress_of
 from .time_box import turns
 
@@ -138,14 +139,16 @@ def freeze(ids: Sequence[UUID]) -> None:
     )
     if not made:
         return
+    LeftOut.objects.filter(broadcast__in=made).delete()
     progress = progress_of(made)
-    templates = dict(Notification.objects.filter(pk__in=ids).values_list("pk", "template"))
+    notifications = Notification.objects.in_bulk(ids)
     for item in made:
         kept = progress[item.pk]
         item.outcome = {
-            "template": templates[item.notification_id],
+            "template": notifications[item.notification_id].template,
             "per_second": kept.per_second,
             "counts": asdict(kept.counts),
+            "versions": [asdict(part) for part in sent_with(item, notifications[item.notification_id])],
         }
         item.audience = _without_names(item.audience)
         item.exclude = _without_names(item.exclude) if item.exclude is not None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,27 +13,25 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from .. import conf
-from ..enums import OPEN_STATES, BroadcastStatus, Channel, Lane, Reason, State, UncertainPolicy
-from ..models import Broadcast, Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
-from ..models.deadlines import is_away
+from ..enums import OPEN_STATES, Channel, Lane, Reason, State, UncertainPolicy
+from ..models import Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed
-from ..rules.masking import unquoted
 from ..rules.outcomes import exhausted
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, waiting, wake
 from . import gate
 from .alerts import raise_alert
-from .control import unpark
 from .digest import close_digests
 from .fallback import fall_back
+from .guarded import guarded, tell
 from .hash_key import watch_hash_key
-from .launch import wake_planner
 from .outcomes import release_claim
 from .record import record
 from .replay import continue_replays
 from .tallies import add_up
+from .tend_broadcasts import continue_broadcasts
 from .time_box import in_time, turns
 from .watch import keep_watch
 from .weeks import keep_partitions
@@ -65,7 +62,7 @@ def sweep(holder: str) -> bool:
         if cursor.fetchone() is None:
             return False
     for repair in _REPAIRS:
-        with _guarded(repair.__name__):
+        with guarded(repair.__name__):
             repair()
     return True
 
@@ -138,7 +135,7 @@ def consider_fallbacks() -> None:
         try:
             fall_back(key)
         except Exception as error:  # noqa: BLE001
-            _tell(f"the fallback of {key}", error)
+            tell(f"the fallback of {key}", error)
             _postpone(key)
 
 
@@ -190,25 +187,6 @@ def _tell_if_unserved(channel: Channel) -> None:
         raise_alert("channel_unserved", channel, f"nothing was sent for {UNSERVED_SECONDS} s: does a worker serve it?")
 
 
-def continue_broadcasts() -> None:
-    """Start scheduled broadcasts, continue unfinished planning, and finish those whose deliveries are all final."""
-    for made in Broadcast.objects.filter(status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING)):
-        if made.send_at is None or made.send_at <= Delivery.objects.database_now():
-            with _guarded(f"broadcast {made.pk}"):
-                wake_planner(Notification.objects.get(pk=made.notification_id), made.pk)
-    # A worker that still read "paused" may have parked rows after the resume.
-    parked = Delivery.objects.filter(
-        notification_id=OuterRef("notification_id"), state=State.PENDING, reason=Reason.PAUSED
-    )
-    going_on = Broadcast.objects.filter(status__in=(BroadcastStatus.PLANNING, BroadcastStatus.SENDING))
-    for made in going_on.filter(Exists(parked)):
-        unpark(made)
-    unfinished = Delivery.objects.filter(notification_id=OuterRef("notification_id"), state__in=OPEN_STATES)
-    Broadcast.objects.filter(~Exists(unfinished), status=BroadcastStatus.SENDING).update(
-        status=BroadcastStatus.DONE, finished_at=Now()
-    )
-
-
 def erase_secrets() -> None:
     """Erase sensitive variables once nothing of their notification can be sent any more, or at expiry.
 
@@ -242,21 +220,6 @@ def keep_tidy() -> None:
     ).delete()
     old = RefusedRequest.objects.filter(created_at__lt=Now() - timedelta(days=conf.REFUSED_KEPT_DAYS))
     RefusedRequest.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_BATCH])).delete()
-
-
-@contextmanager
-def _guarded(what: str) -> Iterator[None]:
-    """Let one repair, or one row, that fails keep no other from its turn; it is told of and tried again later."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001
-        _tell(what, error)
-
-
-def _tell(what: str, error: Exception) -> None:
-    if is_away(error):
-        raise error
-    logger.error("sweep: %s failed", what, exc_info=unquoted(error))
 
 
 def _change_all(condition: Q, decide: Callable[[Delivery, Standing, Category | None], Standing]) -> None:

@@ -15,7 +15,7 @@ from ..rules.standing import Standing
 from ..rules.undelivered import Row, tried_again
 
 RETRIED = "retried"
-_OVER = (BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
+_OVER = (BroadcastStatus.CANCELLED,)
 
 
 class Retries:

@@ -1,9 +1,10 @@
 """The tables, and as named queryset methods the SQL that works on them."""
 
 from .access import ApiKey, IdempotencyKey, RefusedRequest
+from .broadcast import Broadcast, LeftOut
 from .category import Category, Template, TemplateVersion, Translation
 from .console import DeadLetter, Person
-from .log import Broadcast, Claim, Delivery, DeliveryEvent, Notification, Receipt
+from .log import Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
 from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
 from .tally import BroadcastTally, Tally, Traffic
@@ -26,6 +27,7 @@ __all__ = [
     "DigestItem",
     "IdempotencyKey",
     "Lease",
+    "LeftOut",
     "Mark",
     "Notification",
     "Person",

@@ -57,8 +57,8 @@ _START_GROUP = """
         WHERE worker = %(worker)s AND id <> %(claim)s AND EXISTS (SELECT 1 FROM owned)
     )
     SELECT owned.id, s.id, s.why FROM owned LEFT JOIN LATERAL (
-        SELECT d.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status IN ('cancelled', 'stopped') THEN 'cancelled'
-                          WHEN b.status = 'paused' THEN 'paused' ELSE 'expired' END AS why
+        SELECT d.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status = 'cancelled' THEN 'cancelled'
+                          WHEN b.status IN ('paused', 'stopped') THEN 'paused' ELSE 'expired' END AS why
         FROM carillon_delivery d JOIN carillon_notification n ON n.id = d.notification_id
         LEFT JOIN carillon_broadcast b ON b.notification_id = n.id
         WHERE d.state = 'sending' AND d.claim_id = owned.id AND d.position > %(done)s AND d.position <= %(upto)s
@@ -168,6 +168,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             digested = found.get((notification_id, recipient), False) or state == State.DIGESTED
             found[notification_id, recipient] = digested
         return found
+
+    def use_version(self, ids: Sequence[UUID], version_id: int) -> None:
+        """Let these deliveries have the words of another version than their notification began with."""
+        self.filter(pk__in=ids).update(version_id=version_id)
 
     def lock_some(self, condition: Q, limit: int) -> list[Delivery]:
         """Lock up to `limit` deliveries that fit, passing over locked ones."""

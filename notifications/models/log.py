@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import BroadcastStatus, Channel, Reason, State
+from ..enums import Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet
@@ -29,6 +29,15 @@ class Notification(models.Model):
     category = models.CharField(max_length=63)
     version = models.ForeignKey(
         TemplateVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    unsent_version = models.ForeignKey(
+        TemplateVersion,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text=_("What a resumed broadcast sends from now on, instead of the version that it began with."),
     )
     data = models.JSONField(default=dict)
     secrets = models.BinaryField(null=True, help_text=_("Sensitive variables, encrypted; erased after use."))
@@ -80,6 +89,15 @@ class Delivery(models.Model):
     locale = models.CharField(max_length=16, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     data = models.JSONField(null=True, help_text=_("Variables of this recipient alone."))
+    version = models.ForeignKey(
+        TemplateVersion,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text=_("Empty: the notification's own."),
+    )
     state = models.CharField(max_length=12, choices=State.choices)
     reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     due_at = models.DateTimeField()
@@ -171,47 +189,6 @@ class DeliveryEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} {self.reason}"
-
-
-class Broadcast(models.Model):
-    """One notification to an audience: where planning stands and what an operator asked for."""
-
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    notification_id = models.UUIDField(unique=True)
-    status = models.CharField(max_length=10, choices=BroadcastStatus.choices)
-    audience = models.JSONField()
-    exclude = models.JSONField(null=True)
-    cursor = models.CharField(max_length=64, blank=True, help_text=_("Key of the last user planned."))
-    members = models.PositiveIntegerField(default=0)
-    planned = models.PositiveIntegerField(default=0)
-    problems = models.PositiveIntegerField(default=0, help_text=_("Recipients that could not be planned."))
-    per_second = models.PositiveIntegerField(null=True, help_text=_("The most messages due in a second."))
-    send_at = models.DateTimeField(null=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True)
-    planned_at = models.DateTimeField(null=True, help_text=_("When the last page was planned."))
-    finished_at = models.DateTimeField(null=True)
-    outcome = models.JSONField(
-        null=True, help_text=_("Its template and counts as they were when its deliveries began to be deleted.")
-    )
-
-    tallied = models.BooleanField(
-        default=True, db_default=False, help_text=_("Whether its tallies tell its counts; else its rows are counted.")
-    )
-
-    class Meta:
-        verbose_name = _("broadcast")
-        verbose_name_plural = _("broadcasts")
-        indexes: ClassVar = [
-            models.Index(
-                fields=["status"],
-                condition=Q(status__in=["scheduled", "planning", "sending"]),
-                name="carillon_broadcast_open",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.id}"
 
 
 class Claim(models.Model):

@@ -16,7 +16,7 @@ from ..rules.identity import first_id_at, time_of
 if TYPE_CHECKING:
     from .log import DeliveryEvent, Notification, Receipt  # noqa: F401 - QuerySet names them in quotes
 
-_OVER = (BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED)
+_OVER = (BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
 # Three questions instead of one with OR, since each has an index of its own that holds only such rows. What bounds
 # the ids of notifications bounds those of their deliveries: PostgreSQL leaves all later partitions out.
 _OUTLIVED = """

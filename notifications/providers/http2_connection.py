@@ -16,11 +16,10 @@ from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 
-from .exchange import NotSent, Response
-from .http2_exchange import Exchange, named
+from .http2_exchange import Exchange, NotSent, Response, named
 from .transport import IDLE_SECONDS, MAX_BODY
 
-# Our own code makes what is sent: checking and normalising each header again would only cost time.
+# Our own code makes what is sent: it need not be checked again.
 _CONFIG = H2Configuration(validate_outbound_headers=False, normalize_outbound_headers=False)
 
 

@@ -9,6 +9,8 @@ from h2.errors import ErrorCodes
 
 from .exchange import NoAnswer, NotSent, Response
 
+__all__ = ["Exchange", "NoAnswer", "NotSent", "Response", "named"]
+
 
 @dataclass(slots=True, eq=False)
 class Exchange:

@@ -32,6 +32,7 @@ from notifications.models import (
     DeliveryEvent,
     IdempotencyKey,
     Lease,
+    LeftOut,
     Preference,
     Receipt,
     RefusedRequest,
@@ -52,7 +53,8 @@ def everything(ada: Any) -> None:
     row = killed(ada)
     DeliveryEvent.objects.create(delivery=row, at=now, state=State.DEAD, provider="email", detail="to ada@example.com")
     notification = order(ada)
-    Broadcast.objects.create(notification_id=notification.pk, status="sending", audience={"users": ["1", "2"]})
+    made = Broadcast.objects.create(notification_id=notification.pk, status="sending", audience={"users": ["1", "2"]})
+    LeftOut.objects.create(broadcast=made, recipient=f"u:{ada.pk}", error="DataError")
     Claim.objects.create(worker="w", channel="email", lane=1, provider="email", lease_expires_at=now, created_at=now)
     Receipt.objects.create(
         provider="email", event_key="1", kind="delivered", delivery_id=row.pk, received_at=now,

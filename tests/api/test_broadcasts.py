@@ -9,11 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from notifications.enums import BroadcastStatus, Reason, State
+from notifications.enums import BroadcastStatus, Channel, Reason, Source, State
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import unpark
+from notifications.flows.declare import publish
+from notifications.flows.left_out import keep_left_out
 from notifications.flows.record import record
-from notifications.models import Broadcast, Delivery, RefusedRequest, Topic
+from notifications.models import Broadcast, Delivery, Preference, RefusedRequest, Template, Topic
 from notifications.models.delivery_queries import standing_of
 from notifications.rules.standing import Change
 from notifications.rules.transitions import parked
@@ -203,6 +205,10 @@ def test_rate_and_eta(call: Caller, crowd: Any) -> None:
         ({"data": {}}, "/data/title"),
         ({"template": "login-code", "data": {"code": "1"}}, "/template"),
         ({"send_at": "2027-01-01T00:00:00"}, "/send_at"),
+        ({"ramp_up": "yes"}, "/ramp_up"),
+        ({"ramp_up": 31}, "/ramp_up"),
+        ({"ramp_up": -1}, "/ramp_up"),
+        ({"ramp_up": 10**400}, "/ramp_up"),
         ({"audiense": 1}, "/audiense"),
     ],
 )
@@ -214,7 +220,7 @@ def test_what_is_wrong_is_pointed_at(call: Caller, crowd: Any, change: dict[str,
     assert RefusedRequest.objects.count() == 1
 
 
-@pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel"])
+@pytest.mark.parametrize("action", ["launch", "pause", "resume", "cancel", "retry"])
 def test_a_broadcast_that_is_not_there(call: Caller, action: str) -> None:
     assert call("POST", f"broadcasts/{uuid.uuid4()}/{action}/").status_code == 404
 
@@ -235,3 +241,106 @@ def test_an_audience_of_nobody_is_planned_to_its_end(call: Caller, audience: dic
     assert made.status_code == 202, made.content
     plan_page(UUID(made.json()["id"]))
     assert call("GET", f"broadcasts/{made.json()['id']}/").json()["status"] == "sending"
+
+
+def test_a_ramp_is_kept_and_belongs_to_the_request(call: Caller, crowd: Any) -> None:
+    start(call, crowd, ramp_up=5)
+    assert Broadcast.objects.get().ramp_minutes == 5
+    assert call("POST", "broadcasts/", body(crowd), Idempotency_Key="b1").status_code == 422
+    start(call, crowd, key="b2", ramp_up=False)
+    assert call("POST", "broadcasts/", body(crowd), Idempotency_Key="b2").status_code == 202
+
+
+def test_who_was_left_out_is_listed_and_tried_again(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    assert (made["left_out"], made["stopped_for"]) == (0, None)
+    plan_page(UUID(made["id"]))
+    row = Broadcast.objects.get()
+    Delivery.objects.filter(recipient=f"u:{crowd[0].pk}").delete()
+    keep_left_out(row, {crowd[0].pk: "DataError"})
+    row.save()
+    path = f"broadcasts/{made['id']}/"
+    seen = call("GET", path).json()
+    assert (seen["left_out"], seen["left_out_for"], seen["versions"]) == (1, {"DataError": 1}, [])
+    listed = call("GET", f"{path}left-out/").json()["results"]
+    assert [(item["user"], item["error"]) for item in listed] == [(str(crowd[0].pk), "DataError")]
+    assert call("GET", f"{path}left-out/?state=x").status_code == 400
+    again = call("POST", f"{path}retry/").json()
+    assert (again["left_out"], again["counts"]["planned"]) == (0, 3)
+    call("POST", f"{path}cancel/")
+    assert call("POST", f"{path}retry/").status_code == 409
+
+
+def test_a_stopped_one_says_why_and_is_resumed(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    Broadcast.objects.update(status="stopped", stopped_for="3 of 4 failed")
+    seen = call("GET", f"broadcasts/{made['id']}/").json()
+    assert (seen["status"], seen["stopped_for"]) == ("stopped", "3 of 4 failed")
+    assert call("POST", f"broadcasts/{made['id']}/pause/").status_code == 409
+    again = call("POST", f"broadcasts/{made['id']}/resume/").json()
+    assert (again["status"], again["stopped_for"]) == ("sending", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer", "words"),
+    [
+        ({"version": "latest"}, "/version", "newest"),
+        ({"version": 1.5}, "/version", "newest"),
+        ({"version": True}, "/version", "newest"),
+        ({"version": 0}, "/version", "no such published version; the newest is 1"),
+        ({"version": 10**400}, "/version", "no such published version"),
+        ({"versions": 1}, "/versions", "did you mean 'version'?"),
+        ([1], "", "must be an object"),
+    ],
+)
+def test_a_resume_with_words_that_cannot_be(call: Caller, crowd: Any, given: Any, pointer: str, words: str) -> None:
+    made = start(call, crowd).json()
+    call("POST", f"broadcasts/{made['id']}/pause/")
+    answer = call("POST", f"broadcasts/{made['id']}/resume/", given)
+    assert answer.status_code == 400, answer.content
+    problem = answer.json()["errors"][0]
+    assert problem["pointer"] == pointer
+    assert words in problem["detail"]
+    assert Broadcast.objects.get().status == "paused"
+
+
+def test_a_resume_with_newer_words(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    call("POST", f"broadcasts/{made['id']}/pause/")
+    template = Template.objects.get(slug="new-post")
+    publish(template, {(Channel.PUSH, "en"): {"title": "x", "body": "{{ title }}"}}, Source.CONSOLE)
+    seen = call("POST", f"broadcasts/{made['id']}/resume/", {"version": "newest"}).json()
+    assert seen["status"] == "sending"
+    assert seen["versions"] == [{"version": 1, "sent": 0}, {"version": 2, "sent": 0}]
+
+
+def test_the_others_take_no_body(call: Caller, crowd: Any) -> None:
+    made = start(call, crowd).json()
+    answer = call("POST", f"broadcasts/{made['id']}/pause/", {"version": 2})
+    assert answer.status_code == 400
+    assert Broadcast.objects.get().status == "planning"
+
+
+def test_a_draft_is_previewed(call: Caller, crowd: Any) -> None:
+    Preference.objects.create(recipient=f"u:{crowd[0].pk}", categories={"news": {"push": False}})
+    made = start(call, crowd, draft=True).json()
+    seen = call("GET", f"broadcasts/{made['id']}/preview/").json()
+    assert seen == {
+        "recipients": 3,
+        "is_all": True,
+        "would_send": {"push": 2},
+        "gaps": [
+            {
+                "kind": "skipped",
+                "channel": "push",
+                "what": "would be skipped: the recipient opted out",
+                "count": 1,
+                "examples": [str(crowd[0].pk)],
+            }
+        ],
+    }
+    call("POST", f"broadcasts/{made['id']}/launch/")
+    assert call("GET", f"broadcasts/{made['id']}/preview/").status_code == 409
+    assert call("GET", f"broadcasts/{uuid.uuid4()}/preview/").status_code == 404

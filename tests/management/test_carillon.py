@@ -24,6 +24,7 @@ from notifications.enums import BroadcastStatus, Channel, Source, State, Suppres
 from notifications.flows.broadcast import plan_page
 from notifications.flows.declare import load_declarations, publish, words_of
 from notifications.flows.keys import find_key
+from notifications.flows.left_out import keep_left_out
 from notifications.flows.stopping import stopping
 from notifications.flows.sweep import continue_broadcasts, sweep
 from notifications.management.commands.carillon import mistyped
@@ -341,6 +342,31 @@ def test_watching_a_cancelled_broadcast_ends_with_1(sandbox: SandboxProcess) -> 
 def test_watching_what_is_not_there_says_so() -> None:
     with pytest.raises(CommandError, match="there is no broadcast"):
         run("broadcast", "--watch", "00000000-0000-0000-0000-000000000000")
+
+
+def test_a_draft_is_previewed(person: Callable[..., User]) -> None:
+    user = person("preview-token-0")
+    made = broadcast("new-post", {"all": True}, {"title": " "}, draft=True)
+    status, out, _ = run("broadcast", "--preview", str(made.pk))
+    assert status == 1
+    assert "looked at all 1 recipients; would send 1 by push" in out
+    assert f"1  variable title is empty (for example {user.pk})" in out
+    assert not Delivery.objects.exists()
+    Broadcast.objects.update(status=BroadcastStatus.CANCELLED)
+    with pytest.raises(CommandError, match="cannot be previewed"):
+        run("broadcast", "--preview", str(made.pk))
+
+
+def test_who_was_left_out_and_why_one_stopped_is_told(person: Callable[..., User]) -> None:
+    user = person()
+    made = broadcast("new-post", {"all": True}, {"title": "Bells"})
+    keep_left_out(made, {user.pk: "DataError"})
+    made.status, made.stopped_for = BroadcastStatus.STOPPED, "3 of 4 failed"
+    made.save()
+    assert run("broadcast", "--left-out", str(made.pk))[1] == f"u:{user.pk}  DataError\n"
+    status, out, _ = run("broadcast", "--watch", str(made.pk))
+    assert status == 1
+    assert "stopped (3 of 4 failed): nobody yet, 1 left out" in out
 
 
 # --- sweep and sandbox, as processes

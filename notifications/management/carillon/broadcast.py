@@ -13,6 +13,8 @@ from django.db.models import Q
 from django.utils.timezone import localtime
 
 from notifications.enums import BroadcastStatus
+from notifications.exceptions import RequestRejected
+from notifications.flows.draft_preview import preview_broadcast
 from notifications.flows.status import Progress, progress_of
 from notifications.models import Broadcast
 
@@ -26,15 +28,20 @@ class Broadcasts(Subcommand):
     """Shows broadcasts; launching one is for `broadcast()`, the API and the admin."""
 
     name = "broadcast"
-    help = "list the newest broadcasts; with --watch, follow one until it is done"
+    help = "list the newest broadcasts; watch one until it is done, preview a draft, or list who was left out"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("--watch", metavar="ID", type=UUID, help="the broadcast's or its notification's id")
+        parser.add_argument("--preview", metavar="ID", type=UUID, help="a draft: what its first recipients would get")
+        parser.add_argument("--left-out", metavar="ID", type=UUID, help="who could not be planned, and why")
         parser.add_argument("--every", type=float, default=1.0, help="seconds between two looks (default: 1)")
 
     def run(self, console: Console, options: Mapping[str, object]) -> int:
-        """List, or watch one; return 1 if what was watched was cancelled or stopped."""
+        """List, or look at one; return 1 if what was watched was cancelled or stopped, or a preview shows gaps."""
+        for name, look in (("preview", _preview), ("left_out", _left_out)):
+            if options[name] is not None:
+                return look(console, _find(cast("UUID", options[name])))
         if options["watch"] is None:
             newest = list(Broadcast.objects.order_by("-pk")[:20])
             progress = progress_of(newest)
@@ -54,16 +61,43 @@ def line(made: Broadcast, progress: Progress) -> str:
     bar = ("#" * int(_BAR * share)).ljust(_BAR, ".")
     shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     rate = f", {progress.per_second:g}/s" if progress.per_second else ""
+    left_out = f", {made.problems} left out" if made.problems else ""
+    why = f" ({made.stopped_for})" if made.stopped_for else ""
     end = f", done about {localtime(progress.eta):%H:%M:%S}" if progress.eta else ""
-    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}: {shown or 'nobody yet'}{rate}{end}"
+    return f"{made.pk}  [{bar}] {share:4.0%}  {made.status}{why}: {shown or 'nobody yet'}{left_out}{rate}{end}"
+
+
+def _find(key: UUID) -> Broadcast:
+    made = Broadcast.objects.filter(Q(pk=key) | Q(notification_id=key)).first()
+    if made is None:
+        raise CommandError(f"there is no broadcast {key}; `carillon broadcast` lists the newest")
+    return made
+
+
+def _preview(console: Console, made: Broadcast) -> int:
+    try:
+        found = preview_broadcast(made.pk)
+    except RequestRejected as error:
+        raise CommandError(str(error)) from error
+    which = "all" if found.is_all else "the first"
+    sends = ", ".join(f"{count} by {channel}" for channel, count in found.would_send.items())
+    console.out.write(f"looked at {which} {found.recipients} recipients; would send {sends or 'nothing'}")
+    for gap in found.gaps:
+        channel = f"{gap.channel}: " if gap.channel else ""
+        console.out.write(f"{gap.count:7}  {channel}{gap.what} (for example {', '.join(gap.examples) or '?'})")
+    return 1 if found.gaps else 0
+
+
+def _left_out(console: Console, made: Broadcast) -> int:
+    for row in made.left_out.order_by("pk").iterator():
+        console.out.write(f"{row.recipient}  {row.error}")
+    return 0
 
 
 def _watch(console: Console, key: UUID, every: float) -> int:
     shown = ""
     while True:
-        made = Broadcast.objects.filter(Q(pk=key) | Q(notification_id=key)).first()
-        if made is None:
-            raise CommandError(f"there is no broadcast {key}; `carillon broadcast` lists the newest")
+        made = _find(key)
         latest = line(made, progress_of([made])[made.pk])
         if latest != shown:
             console.out.write(latest)

@@ -1,0 +1,54 @@
+"""Ramp: how fast a broadcast may go when it starts slowly, so that a mistake or a new sender's name costs little.
+
+In its first minute 100 go out, in each further minute twice as many as before, until the rate that was asked for is
+reached or the ramp is over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+FIRST_MINUTE = 100
+USUAL_MINUTES = 10
+MOST_MINUTES = 30
+_MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """The most members of the next page, and how long after the start it is due."""
+
+    size: int
+    due_after: timedelta
+
+
+def next_page(members: int, largest: int, per_second: int | None, ramp_minutes: int | None) -> Page:
+    """Return the next page of a broadcast that has planned so many members, with `largest` in a page at most.
+
+    With a rate, a page holds what may go out in one second. A page never crosses from one minute of the ramp into
+    the next, and is due when those before it have had their time.
+    """
+    largest = min(largest, per_second or largest)
+    begun = 0
+    for minute in range(ramp_minutes or 0):
+        quota = FIRST_MINUTE * 2**minute
+        if per_second is not None and quota >= per_second * _MINUTE:
+            return _steady(members - begun, largest, per_second, minute)
+        if members < begun + quota:
+            inside = members - begun
+            return Page(min(largest, quota - inside), timedelta(seconds=_MINUTE * (minute + inside / quota)))
+        begun += quota
+    return _steady(members - begun, largest, per_second, ramp_minutes or 0)
+
+
+def _steady(since: int, largest: int, per_second: int | None, minutes: int) -> Page:
+    """Return the next page once the ramp is over, after `since` members at full speed."""
+    spread = since / per_second if per_second else 0.0
+    return Page(largest, timedelta(seconds=_MINUTE * minutes + spread))
+
+
+def caught_up(due_after: timedelta, since_start: timedelta, slack: timedelta) -> timedelta:
+    """Return by how much the start must be moved, so that what a pause or an outage held up does not burst out."""
+    late = since_start - due_after
+    return late if late > slack else timedelta()

@@ -1,0 +1,17 @@
+"""Sharing: how far ahead of the workers a broadcast may plan, so that none starves another of the same lane."""
+
+from __future__ import annotations
+
+#: Due rows are counted no further than this many times the limit: then others have filled the channel by themselves.
+FULL = 2
+
+
+def has_room(own: int | None, due: int, sharing: int, limit: int) -> bool:
+    """Whether a broadcast may plan its next page on a channel.
+
+    `own` of the `due` rows are its own; `sharing` broadcasts are being planned for the channel and lane, itself
+    included, and each has an equal part of the limit. One that is alone need not know which are its own.
+    """
+    if own is None or sharing <= 1:
+        return due < limit
+    return own < max(1, limit // sharing) and due < FULL * limit
