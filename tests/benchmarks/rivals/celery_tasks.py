@@ -1,0 +1,37 @@
+"""One Celery task for each recipient: `celery -A tests.benchmarks.rivals.celery_tasks worker -c 2`.
+
+No results, no heartbeats among workers, and messages fetched well ahead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from celery import Celery
+
+from tests.benchmarks.rivals.sending import send
+
+app = Celery("bench-rival", broker=os.environ.get("RIVAL_REDIS_URL", "memory://"))
+app.conf.update(
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    worker_prefetch_multiplier=64,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    broker_connection_retry_on_startup=True,
+)
+
+
+@app.task(ignore_result=True)
+def push(number: int) -> None:
+    """Send one message."""
+    send(number)
+
+
+def enqueue(broker: str, numbers: Iterable[int]) -> None:
+    """Send a task for each over one connection."""
+    app.conf.broker_url = broker
+    with app.producer_pool.acquire(block=True) as producer:
+        for number in numbers:
+            push.apply_async((number,), producer=producer)
