@@ -24,7 +24,7 @@ FOLDER = ROOT / "build" / "bench"
 
 def main() -> int:
     """Run what was asked for and return the exit status."""
-    suite = Suite(SCENARIOS, FOLDER, OUTPUT)
+    suite = Suite(SCENARIOS, FOLDER, OUTPUT, FIGURES)
     if asked := os.environ.get("ONLY", ""):
         os.environ["ONLY"] = ",".join(dict.fromkeys(scenario_of(name) for name in asked.replace(" ", "").split(",")))
     wanted = suite.wanted()

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Suite:
     scenarios: Mapping[str, str]
     folder: Path
     output: Path
+    figures: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What a scenario's figures are called, where it is not as the scenario."""
 
     def wanted(self) -> list[str]:
         """Return the scenarios that `ONLY=a,b` names, or all.
@@ -74,7 +76,10 @@ class Suite:
             error = not isinstance(reason, FellShort)
             text = traceback.format_exc()
             print(text, file=sys.stderr)
-            found = [Figure(name, 0, "", "the scenario comes to its end", False, {"error": text[-4_000:]})]
+            found = [
+                Figure(figure, 0, "", "the scenario comes to its end", False, {"error": text[-4_000:]})
+                for figure in self.figures.get(name, (name,))
+            ]
         took = time.monotonic() - began
         circumstances = {
             "seed": seed,
