@@ -122,7 +122,11 @@ class Bench:
         """Start web and workers and get an API key."""
         self.stack.start_web()
         self.make_key()
-        self.stack.start_workers(workers)
+        self.begin_workers(workers)
+
+    def begin_workers(self, count: int) -> None:
+        """Start so many more workers and wait until all are up."""
+        self.stack.start_workers(count)
         wait_for_workers(self.ground.services.redis_url, len(self.stack.worker_names))
 
     def make_key(self) -> None:
@@ -160,7 +164,7 @@ class Bench:
             made = self.post("broadcasts/", body_of(size, channel), f"bench-{size}-{began_at}")
             answered = time.monotonic() - began
             self._await_taken(provider, before, due)
-            notification = self._notification(made["id"])
+            notification = self.notification_of(made["id"])
             while int(self.database.value(UNRECORDED_SQL, notification)):
                 time.sleep(0.05)
             recorded = time.monotonic() - began
@@ -206,7 +210,8 @@ class Bench:
                 raise FellShort(f"{count} of {due} were taken, and for {PATIENCE_SECONDS:.0f} s no more")
             time.sleep(0.02 if due < 50_000 else 0.2)
 
-    def _notification(self, broadcast: str) -> str:
+    def notification_of(self, broadcast: str) -> str:
+        """Return the notification of a broadcast."""
         return str(self.database.value("SELECT notification_id FROM carillon_broadcast WHERE id = %s", broadcast))
 
     def states(self, notification: str) -> list[list[object]]:

@@ -37,8 +37,8 @@ def run(run: Run) -> list[Figure]:
         "exact": exact,
         "how": (
             f"post_office: send_queued_mail with {PROCESSES} processes of 16 threads, from the first email that the "
-            "sink took to the last, queued beforehand; ours: from the request until every row is recorded, two workers, "
-            "Postmark's batch call"
+            "sink took to the last, queued beforehand; ours: from the request until every row is recorded, two "
+            "workers, Postmark's batch call"
         ),
     }
     return [Figure("email_vs_post_office", round(ratio, 2), "x", ">= 8 x", ratio >= 8 and exact, detail)]

@@ -10,6 +10,7 @@ from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, spread
 from tests.ground.figures import Figure, Run
 
+WARM_UP = 500
 #: The same rows with other ids of the same partition: an id begins with its time.
 STAGE_SQL = "CREATE TABLE bench_rows AS SELECT * FROM carillon_delivery WHERE notification_id = %s"
 RENAME_SQL = """
@@ -23,11 +24,11 @@ INSERT_SQL = "INSERT INTO carillon_delivery SELECT * FROM bench_rows"
 
 def run(run: Run) -> list[Figure]:
     """Plan and insert in turns; nobody sends meanwhile."""
-    size = scale.size(run, 200_000, 20_000)
+    size = scale.size(run, 200_000, 20_000) + WARM_UP
     ours, bare = [], []
-    with Bench(run, people=size) as bench:
+    with Bench(run, people=size, sizes=[WARM_UP]) as bench:
         for turn in range(scale.rounds(run)):
-            planned = json.loads(bench.inside("plan", str(size)).splitlines()[-1])
+            planned = json.loads(bench.inside("plan", str(WARM_UP), str(size)).splitlines()[-1])
             rows = int(
                 bench.database.value(
                     "SELECT count(*) FROM carillon_delivery WHERE notification_id = %s", planned["notification"]

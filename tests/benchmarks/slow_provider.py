@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.benchmarks import scale
-from tests.benchmarks.deployment import Bench, wait_for_workers
+from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, spread
 from tests.benchmarks.sink import LATENCY
 from tests.ground.figures import Figure, Run
@@ -26,8 +26,7 @@ def run(run: Run) -> list[Figure]:
         for turn in range(scale.rounds(run)):
             for name in sorted(environments, reverse=turn % 2 == 1):
                 bench.stack.env = dict(environments[name])
-                bench.stack.start_workers(2)
-                wait_for_workers(bench.ground.services.redis_url, 2)
+                bench.begin_workers(2)
                 bench.send(500)
                 rates[name].append(bench.send(size).per_s)
                 for worker in bench.stack.worker_names:

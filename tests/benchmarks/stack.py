@@ -23,6 +23,7 @@ class BenchStack(Stack):
     sink: Sink | None = None
     slow: bool = False
     worker_names: list[str] = field(default_factory=list)
+    _started: int = 0
 
     def __enter__(self) -> Self:
         """Lead the accounts to the sink; web and workers are started by the scenario."""
@@ -46,7 +47,8 @@ class BenchStack(Stack):
     def start_workers(self, count: int = 2) -> None:
         """Start so many more workers, exactly as `manage.py rqworker push sms email`."""
         for _ in range(count):
-            name = f"worker-{len(self.worker_names) + 1}"
+            self._started += 1
+            name = f"worker-{self._started}"
             self.start_worker(name)
             self.worker_names.append(name)
 

@@ -1,11 +1,13 @@
 """One Celery task for each recipient: `celery -A tests.benchmarks.rivals.celery_tasks worker -c 2`.
 
+`python -m tests.benchmarks.rivals.celery_tasks FIRST COUNT` sends the tasks.
 No results, no heartbeats among workers, and messages fetched well ahead.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 
 from celery import Celery
@@ -23,15 +25,19 @@ app.conf.update(
 )
 
 
-@app.task(ignore_result=True)
+@app.task(name="bench.push", ignore_result=True)
 def push(number: int) -> None:
     """Send one message."""
     send(number)
 
 
-def enqueue(broker: str, numbers: Iterable[int]) -> None:
+def enqueue(numbers: Iterable[int]) -> None:
     """Send a task for each over one connection."""
-    app.conf.broker_url = broker
     with app.producer_pool.acquire(block=True) as producer:
         for number in numbers:
             push.apply_async((number,), producer=producer)
+
+
+if __name__ == "__main__":
+    begin, many = map(int, sys.argv[1:])
+    enqueue(range(begin, begin + many))

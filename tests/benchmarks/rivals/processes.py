@@ -17,7 +17,7 @@ from redis import Redis
 
 from project.demo.stack import ROOT
 from tests.benchmarks.judging import compare, rate
-from tests.benchmarks.rivals import celery_tasks, rq_jobs
+from tests.benchmarks.rivals import rq_jobs
 from tests.benchmarks.rivals.message import token
 from tests.benchmarks.sink import Sink
 
@@ -126,7 +126,8 @@ def celery_task_each(sink: Sink, redis_url: str, folder: Path) -> Rival:
     url = celery_url(redis_url)
 
     def give(rival: Rival, first: int, count: int) -> None:
-        celery_tasks.enqueue(url, range(first, first + count))
+        command = [sys.executable, "-m", "tests.benchmarks.rivals.celery_tasks", str(first), str(count)]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, check=True)
 
     worker = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.rivals.celery_tasks", "worker", "-c", "2"]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "ERROR"]
