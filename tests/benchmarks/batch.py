@@ -18,7 +18,7 @@ ROWS_SQL = "SELECT count(*) FROM carillon_notification"
 
 def run(run: Run) -> list[Figure]:
     """Measure with workers at work, and once without, to tell what they take."""
-    seconds = scale.seconds(run, 20, 6)
+    seconds = scale.seconds(run, 20, 3)
     items = ITEMS if scale.SCALE >= 1 else 100
     rates = []
     with Bench(run, people=10_000) as bench:

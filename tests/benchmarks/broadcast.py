@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import expected, scale
+from tests.benchmarks import expected, scale, sizes
 from tests.benchmarks.dataset import due_count
 from tests.benchmarks.deployment import STATES_SQL, UNRECORDED_SQL, Bench, Sent
 from tests.benchmarks.usage import Usage
@@ -16,12 +16,15 @@ LEDGER_SQL = "SELECT status, members, planned FROM carillon_broadcast WHERE id =
 
 
 def run(run: Run) -> list[Figure]:
-    """Send it once, after a small one that warms workers up."""
-    size, small = scale.size(run, 1_000_000, 100_000), 500
-    with Bench(run, people=size, sizes=[small]) as bench:
+    """Send it once, with small ones right before and after to compare it with; the first warms workers up."""
+    size, small = scale.size(run, 1_000_000, 100_000), scale.size(run, 10_000, 10_000)
+    turns = scale.rounds(run, 3, 1)
+    with Bench(run, people=size, sizes=[500, small]) as bench:
         bench.begin()
-        bench.send(small)
+        bench.send(500)
+        few = [bench.send(small) for _ in range(turns)]
         sent = bench.send(size, exact=True)
+        few += [bench.send(small) for _ in range(turns)]
         rows, by_rows = bench.database.rows(RATE_SQL, sent.notification)[0]
         ledger = list(bench.database.rows(LEDGER_SQL, sent.id)[0])
         states = bench.states(sent.notification)
@@ -47,6 +50,7 @@ def run(run: Run) -> list[Figure]:
         ),
         exact_figure(sent, int(rows), ledger, due_count(run.seed, size)),
         *held(sent),
+        sizes.figure(few, sent, (small, size)),
     ]
 
 

@@ -119,10 +119,11 @@ class Bench:
         )
 
     def begin(self, workers: int = 2) -> None:
-        """Start web and workers and get an API key."""
+        """Start web and workers and get an API key; all of them at the same time."""
+        self.stack.start_workers(workers)
         self.stack.start_web()
         self.make_key()
-        self.begin_workers(workers)
+        self.begin_workers(0)
 
     def begin_workers(self, count: int) -> None:
         """Start so many more workers and wait until all are up."""

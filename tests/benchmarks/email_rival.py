@@ -14,7 +14,7 @@ RIVAL_SETTINGS = "tests.benchmarks.rivals.post_office_settings"
 
 def run(run: Run) -> list[Figure]:
     """Send in turns."""
-    size, count = scale.size(run, 50_000, 8_000), scale.size(run, 5_000, 1_000)
+    size, count = scale.size(run, 50_000, 5_000), scale.size(run, 5_000, 500)
     ours, theirs, exact = [], [], True
     with Bench(run, people=size, sizes=[500]) as bench:
         bench.begin()

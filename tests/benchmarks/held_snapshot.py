@@ -17,7 +17,7 @@ HELD_SQL = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM carillon
 
 def run(run: Run) -> list[Figure]:
     """Send with and without, in turns."""
-    size = scale.size(run, 200_000, 20_000)
+    size = scale.size(run, 200_000, 10_000)
     free, under = [], []
     with Bench(run, people=size, sizes=[500]) as bench:
         bench.begin()

@@ -17,7 +17,7 @@ FOREVER = 86_400.0
 
 def run(run: Run) -> list[Figure]:
     """Send both."""
-    size = scale.size(run, 1_000_000, 50_000)
+    size = scale.size(run, 1_000_000, 25_000)
     with Bench(run, people=size, sizes=[500]) as bench:
         bench.begin()
         bench.send(500)

@@ -24,7 +24,7 @@ INSERT_SQL = "INSERT INTO carillon_delivery SELECT * FROM bench_rows"
 
 def run(run: Run) -> list[Figure]:
     """Plan and insert in turns; nobody sends meanwhile."""
-    size = scale.size(run, 200_000, 20_000) + WARM_UP
+    size = scale.size(run, 200_000, 10_000) + WARM_UP
     ours, bare = [], []
     with Bench(run, people=size, sizes=[WARM_UP]) as bench:
         for turn in range(scale.rounds(run)):

@@ -19,12 +19,12 @@ HOW = (
 
 def run(run: Run) -> list[Figure]:
     """Measure in rounds."""
-    size = scale.size(run, 50_000, 10_000)
+    size = scale.size(run, 50_000, 6_000)
     counts = {
-        "bare aiohttp": scale.size(run, 40_000, 10_000),
-        "bare pyreqwest": scale.size(run, 40_000, 10_000),
-        "RQ": scale.size(run, 3_000, 600),
-        "Celery": scale.size(run, 6_000, 1_200),
+        "bare aiohttp": scale.size(run, 40_000, 6_000),
+        "bare pyreqwest": scale.size(run, 40_000, 6_000),
+        "RQ": scale.size(run, 3_000, 400),
+        "Celery": scale.size(run, 6_000, 800),
     }
     ours: list[float] = []
     cpu: list[dict[str, float]] = []

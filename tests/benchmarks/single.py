@@ -34,7 +34,7 @@ class Rates(NamedTuple):
 
 def run(run: Run) -> list[Figure]:
     """Measure rates in turns, then latencies in turns."""
-    for_rates, for_latency = scale.seconds(run, 20, 6), scale.seconds(run, 60, 8)
+    for_rates, for_latency = scale.seconds(run, 20, 3), scale.seconds(run, 60, 4)
     ours: list[Rates] = []
     bare_rates: list[float] = []
     latencies: dict[str, list[list[float]]] = {"ours": [], "bare": []}

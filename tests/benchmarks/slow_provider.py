@@ -16,14 +16,14 @@ SEND_WINDOW = "300"
 
 def run(run: Run) -> list[Figure]:
     """Send in turns; workers are started anew for each provider."""
-    size = scale.size(run, 100_000, 15_000)
+    size = scale.size(run, 100_000, 8_000)
     rates: dict[str, list[float]] = {"at once": [], "after 100 ms": []}
     with Bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
         bench.stack.start_web()
         bench.make_key()
         kind = bench.sink.kind
         environments = {"at once": bench.stack.env, "after 100 ms": slow_environment(bench)}
-        for turn in range(scale.rounds(run)):
+        for turn in range(scale.rounds(run, 5, 2)):
             for name in sorted(environments, reverse=turn % 2 == 1):
                 bench.stack.env = dict(environments[name])
                 bench.begin_workers(2)
