@@ -22,7 +22,8 @@ def run(run: Run) -> list[Figure]:
         bench.begin()
         bench.send(500)
         before = [cost_us(bench.send(size)) for _ in range(turns)]
-        bench.stack.manage("carillon", "seed-load", "--deliveries", str(rows))
+        users = max(1_000, rows // 100)
+        bench.stack.manage("carillon", "seed-load", "--deliveries", str(rows), "--users", str(users), "--yes")
         bench.send(500)
         after = [cost_us(bench.send(size)) for _ in range(turns)]
         found = int(bench.database.value(ROWS_SQL))
