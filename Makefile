@@ -15,7 +15,7 @@ ARGS ?=
 FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 /usr/bin/python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
-.PHONY: help demo test verify chaos lint format install install-dev clean
+.PHONY: help demo test verify chaos bench lint format install install-dev install-bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ verify: install-dev ## all tests, the long ones and those in a browser too
 
 chaos: install-dev ## kill everything, again and again: build/chaos.json (QUICK=1 in 5 minutes, ONLY=kill_loop,..., SEED=1)
 	@QUICK='$(QUICK)' ONLY='$(ONLY)' SEED='$(SEED)' $(PY) -m tests.chaos
+
+bench: install-bench ## measure against a bare client, Celery, RQ and others: build/bench.json (QUICK=1 in 5 minutes, ONLY=broadcast,..., SEED=1)
+	@QUICK='$(QUICK)' ONLY='$(ONLY)' SEED='$(SEED)' SCALE='$(SCALE)' $(PY) -m tests.benchmarks
 
 # DJANGO_DEBUG: linting needs no production secrets, even where DATABASE_URL is set.
 lint: export DJANGO_DEBUG = true
@@ -50,6 +53,7 @@ format: install-dev ## put the code into its shape
 
 install: $(VENV)/.installed ## install what the project runs on
 install-dev: $(VENV)/.installed-dev ## install what tests and lint need on top
+install-bench: $(VENV)/.installed-bench ## install the sink and the rivals of the benchmarks on top
 
 $(PY):
 	@python=$$($(FIND_PYTHON)); \
@@ -69,6 +73,11 @@ $(VENV)/.installed: requirements.txt | $(PY)
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(VENV)/.installed | $(PY)
 	@echo "Installing what tests and lint need into $(VENV) ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.txt requirements-dev.txt requirements.txt $(VENV)/.installed-dev | $(PY)
+	@echo "Installing what benchmarks need into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.txt
 	@touch $@
 
 clean: ## remove all that was made here: the virtual environment, built files, the embedded services and their data

@@ -15,8 +15,8 @@ from redis import Redis
 from project.demo.stack import ROOT
 from tests.chaos.breaker_callers import POLICY
 from tests.chaos.breaker_oracle import judge, read
-from tests.chaos.figures import Figure, Run
-from tests.chaos.ground import Ground
+from tests.ground.figures import Figure, Run
+from tests.ground.services import Ground
 
 PROCESSES = 8
 WANT = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.chaos.checker import judge_deployment
 from tests.chaos.deployment import FORKING, Deployment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.killer import Killer
+from tests.ground.figures import Figure, Run
 
 KINDS = {"sender": 4, "worker": 2, "leader": 2, "web_worker": 1, "horse": 2, "parent": 1}
 WANT = (

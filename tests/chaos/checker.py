@@ -12,7 +12,7 @@ from pathlib import Path
 
 from notifications.sandbox.records import Accepted, read_file
 from tests.chaos.acknowledged import read
-from tests.chaos.database import Database
+from tests.ground.database import Database
 
 ENDED = frozenset({"failed", "skipped", "cancelled", "expired", "dead"})
 # Of a scenario whose messages the provider takes, hardly any ends otherwise; a few do that died with their workers.

@@ -21,10 +21,10 @@ import psycopg2
 
 from notifications.sandbox.records import Accepted, read_file
 from project.demo.stack import ROOT, Stack, free_port
-from tests.chaos.database import Database
-from tests.chaos.figures import FellShort, Run
-from tests.chaos.ground import SECRET_KEY, Ground
 from tests.chaos.latency import Latency
+from tests.ground.database import Database
+from tests.ground.figures import FellShort, Run
+from tests.ground.services import SECRET_KEY, Ground
 
 FORKING = ("--worker-class", "rq.worker.Worker", "--serializer", "rq.serializers.JSONSerializer")
 CHANNELS = ("push", "sms", "email")

@@ -18,9 +18,9 @@ from tests.chaos.acknowledged import Book, read
 from tests.chaos.client import Client
 from tests.chaos.deployment import Deployment, wait_until
 from tests.chaos.digest_judge import Letter, Verdict, judge
-from tests.chaos.figures import Figure, Run
 from tests.chaos.killer import Kill, Killer
 from tests.chaos.messages import AUTHOR, Message, token, tokens
+from tests.ground.figures import Figure, Run
 
 WANT = (
     "500 notifications of one category to one recipient from 8 callers, one in five by broadcast, under kills: exactly "

@@ -18,8 +18,8 @@ from typing import Any
 from notifications.sandbox import credentials
 from notifications.sandbox.guide import smtp_url
 from project.demo.stack import Stack
-from tests.chaos.figures import Figure, Run
 from tests.chaos.own_stack import own_stack, run_inside
+from tests.ground.figures import Figure, Run
 
 #: What is crashed, by lane: each lane has its own database, Redis database and sandbox. The longest come first.
 LANES = (

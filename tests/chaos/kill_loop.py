@@ -6,9 +6,9 @@ from tests.chaos.acknowledged import Book, read
 from tests.chaos.checker import judge_deployment
 from tests.chaos.client import Client
 from tests.chaos.deployment import FORKING, Deployment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.killer import Killer
 from tests.chaos.messages import mailbox, message
+from tests.ground.figures import Figure, Run
 
 KINDS = {"sender": 4, "worker": 3, "leader": 3, "web_worker": 2, "web_master": 1, "horse": 4, "parent": 2}
 WANT = (

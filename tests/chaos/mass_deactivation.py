@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.chaos.figures import Figure, Run
 from tests.chaos.own_stack import own_stack, run_inside
+from tests.ground.figures import Figure, Run
 
 WANT = (
     "5,000 tokens each answered 403 PERMISSION_DENIED, 404 without errorCode, INVALID_ARGUMENT for an oversized "

@@ -15,7 +15,6 @@ from tests.chaos.acknowledged import Book
 from tests.chaos.checker import judge_deployment
 from tests.chaos.client import Client
 from tests.chaos.deployment import Deployment, moment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.killer import Killer
 from tests.chaos.messages import message
 from tests.chaos.postgres_killed import Killed, kill_in_mid_send
@@ -23,6 +22,7 @@ from tests.chaos.recovery import ENDS_SQL, recoveries
 from tests.chaos.rolling_restart import restart
 from tests.chaos.valkey_down import lose, signal_valkey
 from tests.chaos.valkey_emptied import empty
+from tests.ground.figures import Figure, Run
 
 WANT = "lost 0, unflagged duplicates 0, no second copy without a kill behind it; sending again after each trouble"
 MOST_SECONDS = 120  # the load ends with the troubles

@@ -14,7 +14,7 @@ from notifications.breakers import KEY
 from notifications.sandbox.records import read_refused
 from tests.chaos.checker import judge_deployment
 from tests.chaos.deployment import Deployment, moment, wait_until
-from tests.chaos.figures import Figure, Run
+from tests.ground.figures import Figure, Run
 
 WANT = (
     "<= 1.15 x the limit in any second, <= 1.02 x over 10 s; nothing before Retry-After; attempts per delivery <= 1.2; "

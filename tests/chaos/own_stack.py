@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from project.demo.stack import Stack
-from tests.chaos.ground import Ground
+from tests.ground.services import Ground
 
 
 @contextmanager

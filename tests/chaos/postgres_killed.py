@@ -16,8 +16,8 @@ from tests.chaos.acknowledged import Book
 from tests.chaos.checker import judge_deployment
 from tests.chaos.client import Client
 from tests.chaos.deployment import Deployment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.messages import message
+from tests.ground.figures import Figure, Run
 
 WANT = "no 202 without a durable row; lost 0; unflagged duplicates 0; results kept and recorded; 20 kills in mid-send"
 MOST_TRIES = 2  # for each kill that is to meet something in flight

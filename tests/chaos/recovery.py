@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from notifications.sandbox.records import Accepted
 from tests.chaos.checker import judge_deployment
 from tests.chaos.deployment import Deployment, moment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.killer import Kill, Killer
+from tests.ground.figures import Figure, Run
 
 WANT = "p99 <= 60 s from the SIGKILL in mid-send until the delivery's next accept or end"
 LIMIT = 60.0

@@ -10,8 +10,8 @@ from tests.chaos.acknowledged import Book
 from tests.chaos.checker import judge_deployment
 from tests.chaos.client import Client
 from tests.chaos.deployment import Deployment, wait_until
-from tests.chaos.figures import Figure, Run
 from tests.chaos.messages import message
+from tests.ground.figures import Figure, Run
 
 WANT = "lost 0, unflagged duplicates 0; each worker stopped within 15 s"
 STOP_SECONDS = 15.0

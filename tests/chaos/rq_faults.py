@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.chaos.figures import Figure, Run
 from tests.chaos.own_stack import own_stack, run_inside
+from tests.ground.figures import Figure, Run
 
 WANT = "each of RQ's own faults shown to have fired, and one provider accept per delivery nevertheless"
 WRONG = ("accepted twice", "lost", "not asked for", "possible duplicates")

@@ -8,7 +8,7 @@ from typing import Any
 from tests.chaos.breaker import run
 from tests.chaos.breaker_callers import LIFE, Diary, Shared
 from tests.chaos.breaker_oracle import is_false, judge, most_at_once, read
-from tests.chaos.figures import Run
+from tests.ground.figures import Run
 
 
 def test_eight_processes_share_one_breaker_without_a_second_probe_or_a_false_close(tmp_path: Path) -> None:

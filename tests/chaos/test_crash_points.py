@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.every_point_crash import LANES, crash
-from tests.chaos.figures import Run
+from tests.ground.figures import Run
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.figures import Run
 from tests.chaos.mass_deactivation import run
+from tests.ground.figures import Run
 
 
 def test_refusals_of_account_and_payload_cost_no_device_and_raise_one_alert(tmp_path: Path) -> None:

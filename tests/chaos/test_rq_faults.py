@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.figures import Run
 from tests.chaos.rq_faults import run
+from tests.ground.figures import Run
 
 
 def test_every_fault_of_rq_fires_and_no_message_is_lost_or_repeated(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.digest_kills import digest_kills
-from tests.chaos.figures import Run
-from tests.chaos.ground import Ground
 from tests.chaos.kill_loop import kill_loop
 from tests.chaos.one_load import one_load
 from tests.chaos.outage_recovery import outage_recovery
 from tests.chaos.textbook import textbook
+from tests.ground.figures import Run
+from tests.ground.services import Ground
 
 SEED = 7
 

@@ -14,10 +14,10 @@ from notifications.sandbox.records import read_file
 from tests.chaos.acknowledged import Book, read
 from tests.chaos.checker import Outcome, Verdict, judge
 from tests.chaos.deployment import Deployment, wait_until
-from tests.chaos.figures import FellShort, Figure, Run
 from tests.chaos.killer import Kill, Killer
 from tests.chaos.messages import token
 from tests.chaos.textbook_sender import LOCK_SECONDS, enqueue, in_hand, statuses, unfinished
+from tests.ground.figures import FellShort, Figure, Run
 
 KINDS = {"horse": 5, "whole": 4, "parent": 1}
 STATES = {"queued": Outcome("pending"), "sent": Outcome("sent"), "failed": Outcome("dead", "the job failed")}

@@ -14,9 +14,9 @@ from tests.chaos.acknowledged import Book, read
 from tests.chaos.checker import judge_deployment
 from tests.chaos.client import Client
 from tests.chaos.deployment import Deployment, moment, wait_until
-from tests.chaos.figures import FellShort, Figure, Run
 from tests.chaos.messages import CHANNELS, message
 from tests.chaos.recovery import percentile
+from tests.ground.figures import FellShort, Figure, Run
 
 WANT = (
     "API 202 throughout, p99 <= 500 ms, no 5xx; every channel back within 10 s, and what was acknowledged meanwhile "

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.chaos.checker import judge_deployment
 from tests.chaos.deployment import Deployment, moment, wait_until
-from tests.chaos.figures import Figure, Run
+from tests.ground.figures import Figure, Run
 
 WANT = "lost 0, duplicates 0, draining again within 10 s each time; 20,000 waiting"
 LIMIT = 10.0

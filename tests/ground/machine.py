@@ -8,9 +8,9 @@ from importlib.metadata import version
 
 from redis import Redis
 
-from tests.chaos.database import Database
-from tests.chaos.figures import Figure
-from tests.chaos.ground import Ground
+from tests.ground.database import Database
+from tests.ground.figures import Figure
+from tests.ground.services import Ground
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 

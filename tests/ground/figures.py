@@ -1,4 +1,4 @@
-"""What a chaos scenario reports: one line of `build/chaos.json` each."""
+"""What a scenario reports: one line of `build/chaos.json` or `build/bench.json` each."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from redis import Redis
 
 from project import embedded
 from project.demo.stack import ROOT
-from tests.chaos.database import Database
+from tests.ground.database import Database
 
-TEMPLATE = "chaos_template"
+TEMPLATE = "carillon_template"
 SECRET_KEY = "demo-only-not-a-secret-" + "0" * 32
 
 
@@ -27,11 +27,13 @@ class Ground:
     """The services of a run. Scenarios of one run share them: joining costs nothing, the last one stops them."""
 
     services: embedded.Services
+    settings: str = "project.settings"
+    """With which the database is migrated: the words of all apps in it are loaded."""
 
     @classmethod
-    def at(cls, folder: Path) -> Self:
+    def at(cls, folder: Path, settings: str = "project.settings") -> Self:
         """Start or join the services of a run's folder."""
-        return cls(embedded.start(folder / "services", reset=False))
+        return cls(embedded.start(folder / "services", reset=False), settings)
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +52,7 @@ class Ground:
         if not server.rows("SELECT 1 FROM pg_database WHERE datname = %s", TEMPLATE):
             server.do(f'CREATE DATABASE "{TEMPLATE}"')
             self._migrate()
-        name = f"chaos_{uuid.uuid4().hex[:10]}"
+        name = f"carillon_{uuid.uuid4().hex[:10]}"
         server.do(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
         server.close()
         with Redis.from_url(self.services.redis_url) as redis:
@@ -69,7 +71,7 @@ class Ground:
     def _migrate(self) -> None:
         env = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "CARILLON_ENV_FILE": os.devnull,
             "DATABASE_URL": self._url(TEMPLATE),
             "REDIS_URL": self.services.redis_url,

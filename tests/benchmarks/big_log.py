@@ -1,0 +1,43 @@
+"""What one recipient costs with ten million deliveries in the log, against an empty one."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from tests.benchmarks import scale
+from tests.benchmarks.deployment import Bench
+from tests.benchmarks.judging import spread
+from tests.benchmarks.sizes import cost_us
+from tests.ground.figures import Figure, Run
+
+ROWS_SQL = "SELECT count(*) FROM carillon_delivery"
+SIZE_SQL = "SELECT pg_size_pretty(pg_database_size(current_database()))"
+
+
+def run(run: Run) -> list[Figure]:
+    """Send before and after the log is filled."""
+    rows, size = scale.size(run, 10_000_000, 200_000), scale.size(run, 50_000, 8_000)
+    turns = scale.rounds(run, 3, 2)
+    with Bench(run, people=size, sizes=[500]) as bench:
+        bench.begin()
+        bench.send(500)
+        before = [cost_us(bench.send(size)) for _ in range(turns)]
+        users = max(1_000, rows // 100)
+        bench.stack.manage("carillon", "seed-load", "--deliveries", str(rows), "--users", str(users), "--yes")
+        bench.send(500)
+        after = [cost_us(bench.send(size)) for _ in range(turns)]
+        found = int(bench.database.value(ROWS_SQL))
+        database = bench.database.value(SIZE_SQL)
+    ratio = median(after) / median(before)
+    detail = {
+        "recipients": size,
+        "deliveries_seeded": rows,
+        "deliveries_in_all": found,
+        "database": database,
+        "us_per_message_before": spread(before),
+        "us_per_message_after": spread(after),
+        "how": "wall time from the request until every row is recorded, for each message taken",
+        "sql": [ROWS_SQL],
+    }
+    passed = ratio <= 1.3 and found >= rows
+    return [Figure("cost_on_10m_rows", round(ratio, 3), "x", "<= 1.3 x an empty log's", passed, detail)]

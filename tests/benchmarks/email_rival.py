@@ -1,0 +1,61 @@
+"""An email broadcast against django-post_office with its processes and threads, through Postmark's API to one sink."""
+
+from __future__ import annotations
+
+from tests.benchmarks import scale
+from tests.benchmarks.deployment import Bench
+from tests.benchmarks.judging import compare, median_ratio, rate, spread
+from tests.benchmarks.stack import BenchStack
+from tests.ground.figures import Figure, Run
+
+PROCESSES = "2"
+RIVAL_SETTINGS = "tests.benchmarks.rivals.post_office_settings"
+
+
+def run(run: Run) -> list[Figure]:
+    """Send in turns."""
+    size, count = scale.size(run, 50_000, 5_000), scale.size(run, 5_000, 500)
+    ours, theirs, exact = [], [], True
+    with Bench(run, people=size, sizes=[500]) as bench:
+        bench.begin()
+        bench.send(500, channel="email")
+        env = {"DJANGO_SETTINGS_MODULE": RIVAL_SETTINGS, "SINK_MAIL_URL": bench.sink.mail_url}
+        with bench.new_stack("post_office", env=env) as rival:
+            rival.manage("migrate", "--skip-checks", "--verbosity", "0")
+            for turn in range(scale.rounds(run)):
+                sent = bench.send(size, channel="email", exact=True)
+                exact &= bool(sent.exactness and sent.exactness.exact)
+                ours.append(sent.per_s)
+                with bench.stack.frozen():
+                    theirs.append(post_office(bench, rival, count, str(turn)))
+    ratio = median_ratio(zip(ours, theirs, strict=True))
+    detail = {
+        "recipients": size,
+        "emails_of_post_office": count,
+        "ours_per_s": spread(ours),
+        "post_office_per_s": spread(theirs),
+        "exact": exact,
+        "how": (
+            f"post_office: send_queued_mail with {PROCESSES} processes of 16 threads, from the first email that the "
+            "sink took to the last, queued beforehand; ours: from the request until every row is recorded, two "
+            "workers, Postmark's batch call"
+        ),
+    }
+    return [Figure("email_vs_post_office", round(ratio, 2), "x", ">= 8 x", ratio >= 8 and exact, detail)]
+
+
+def post_office(bench: Bench, rival: BenchStack, count: int, mark: str) -> float:
+    """Queue and send so many and return how many a second the sink took.
+
+    Raises:
+        RuntimeError: not every email came exactly once.
+    """
+    rival.run("-m", "tests.benchmarks.rivals.post_office_queue", str(count), mark)
+    place = bench.sink.log.end()
+    rival.manage("send_queued_mail", "--processes", PROCESSES, "--lockfile", str(rival.folder / "lock"))
+    bench.sink.settle()
+    taken = list(bench.sink.log.since(place, "postmark"))
+    found = compare((f"r{mark}-{number}@bench.example.org" for number in range(count)), (one.to for one in taken))
+    if not found.exact:
+        raise RuntimeError(f"post_office: {found}")
+    return rate([one.at for one in taken])

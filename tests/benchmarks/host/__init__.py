@@ -1,0 +1,1 @@
+"""The host application that benchmarks send for: what it notifies about, and to whom."""

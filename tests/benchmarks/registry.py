@@ -1,0 +1,32 @@
+"""All scenarios in the order in which they run: the name for `ONLY=`, and the module whose `run` makes the figures."""
+
+from __future__ import annotations
+
+SCENARIOS: dict[str, str] = {
+    "broadcast": "tests.benchmarks.broadcast",
+    "rivals": "tests.benchmarks.push_rivals",
+    "planning": "tests.benchmarks.planning",
+    "single": "tests.benchmarks.single",
+    "batch": "tests.benchmarks.batch",
+    "login_codes": "tests.benchmarks.login_codes",
+    "slow_provider": "tests.benchmarks.slow_provider",
+    "held_snapshot": "tests.benchmarks.held_snapshot",
+    "big_log": "tests.benchmarks.big_log",
+    "email": "tests.benchmarks.email_rival",
+    "two_hosts": "tests.benchmarks.two_hosts",
+}
+
+#: The figures that each makes, so that ONLY= may name a figure too.
+FIGURES: dict[str, tuple[str, ...]] = {
+    "broadcast": ("broadcast_push_per_s", "broadcast_exact", "worker_rss_mb", "valkey_growth_mb", "cost_1m_vs_10k"),
+    "rivals": ("share_of_bare_client", "vs_rq_job_each", "vs_celery"),
+    "planning": ("plan_share_of_insert_select",),
+    "single": ("single_per_s", "single_share_of_bare_view", "accept_p50_vs_bare_view", "accept_p99_vs_bare_view"),
+    "batch": ("batch_per_s",),
+    "login_codes": ("otp_p50_s", "otp_p99_s"),
+    "slow_provider": ("rate_at_100ms_latency",),
+    "held_snapshot": ("rate_with_held_snapshot",),
+    "big_log": ("cost_on_10m_rows",),
+    "email": ("email_vs_post_office",),
+    "two_hosts": ("two_hosts",),
+}
