@@ -8,10 +8,10 @@ from uuid import UUID
 from django.db import transaction
 
 from .. import conf
-from ..enums import BroadcastStatus, State
+from ..enums import BroadcastStatus
 from ..models import Broadcast
 from ..rules.excess import Judged, excess
-from .status import deliveries_of, progress_of
+from .status import progress_of
 from .stop import stop
 
 _GOING_ON = (BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
@@ -23,12 +23,13 @@ _next_look: dict[UUID, float] = {}
 
 def counts_of(made: Broadcast) -> Judged:
     """Return what a broadcast is judged by."""
-    counts = progress_of([made])[made.pk].counts
+    progress = progress_of([made])[made.pk]
+    counts = progress.counts
     settled = (counts.skipped, counts.cancelled, counts.expired, counts.digested)
     return Judged(
         tried=counts.planned - counts.waiting - counts.uncertain - sum(settled),
         failed=counts.failed + counts.dead,
-        complaints=deliveries_of(made.notification_id).filter(state=State.COMPLAINED).count(),
+        complaints=progress.complaints,
     )
 
 

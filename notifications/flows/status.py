@@ -49,6 +49,7 @@ class Progress:
     counts: Counts
     per_second: float | None = None
     eta: datetime | None = None
+    complaints: int = 0
 
 
 def status_of(notification: Notification, deliveries: Sequence[Delivery]) -> NotificationStatus:
@@ -109,13 +110,14 @@ def _counted(made: Sequence[Broadcast]) -> dict[UUID, Tallied]:
 def _progress(made: Broadcast, told: Tallied | None, now: datetime) -> Progress:
     if made.outcome is not None:
         return Progress(Counts(**made.outcome["counts"]), made.outcome["per_second"])
-    counts = _counts(made, told or Tallied())
-    rate = float(made.per_second) if made.per_second else _rate(made, told or Tallied(), now)
+    told = told or Tallied()
+    counts, complaints = _counts(made, told), told.states.get(State.COMPLAINED, 0)
+    rate = float(made.per_second) if made.per_second else _rate(made, told, now)
     # An end can be named once everybody is planned, something went out, and nobody paused it.
     going_on = made.status == BroadcastStatus.SENDING and made.planned_at is not None and made.finished_at is None
     if not (going_on and rate and counts.sent and counts.waiting):
-        return Progress(counts, rate)
-    return Progress(counts, rate, now + timedelta(seconds=counts.waiting / rate))
+        return Progress(counts, rate, complaints=complaints)
+    return Progress(counts, rate, now + timedelta(seconds=counts.waiting / rate), complaints)
 
 
 def _counts(made: Broadcast, told: Tallied) -> Counts:

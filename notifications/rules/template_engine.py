@@ -133,6 +133,7 @@ class BoundedTemplate(Template):
     pieces: tuple[Piece, ...] | None = None
 
     def compile_nodelist(self) -> NodeList:
+        """Return the nodes of the source, each bounded, and keep what they come to if they are plain words."""
         engine = self.engine
         tokens = Lexer(self.source).tokenize()
         parser = _BoundedParser(tokens, engine.template_libraries, engine.template_builtins, self.origin)

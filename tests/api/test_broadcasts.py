@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from notifications.models.delivery_queries import standing_of
 from notifications.rules.standing import Change
 from notifications.rules.transitions import parked
 from tests.api.conftest import API, Caller
+from tests.came_to import came_to
 
 COUNTS = {
     "members",
@@ -88,16 +88,6 @@ def test_counts_and_deliveries(call: Caller, crowd: Any, django_assert_num_queri
         rows = call("GET", f"broadcasts/{made['id']}/deliveries/?state=pending&limit=2").json()
     assert len(rows["results"]) == 2
     assert len(call("GET", rows["next"]).json()["results"]) == 1
-
-
-def came_to(row: Delivery, state: State) -> None:
-    """Record that a delivery was claimed and what it came to."""
-    before = standing_of(row)
-    claimed = replace(before, state=State.SENDING)
-    record([Change(row.pk, before, claimed)])
-    via = replace(claimed, state=State.UNCERTAIN)  # whence every end can be reached
-    record([Change(row.pk, claimed, via)])
-    record([Change(row.pk, via, replace(via, state=state))])
 
 
 def test_counts_are_cumulative(call: Caller, crowd: Any) -> None:
@@ -256,7 +246,6 @@ def test_who_was_left_out_is_listed_and_tried_again(call: Caller, crowd: Any) ->
     assert (made["left_out"], made["stopped_for"]) == (0, None)
     plan_page(UUID(made["id"]))
     row = Broadcast.objects.get()
-    Delivery.objects.filter(recipient=f"u:{crowd[0].pk}").delete()
     keep_left_out(row, {crowd[0].pk: "DataError"})
     row.save()
     path = f"broadcasts/{made['id']}/"

@@ -230,7 +230,7 @@ def test_export_hands_out_everything_but_secrets(call: Caller, person: Any, djan
     call("POST", "topics/news/subscribers/", {"users": [str(user.pk)]})
     call.notify(order(user), "k1")
     call.notify(login_code(user), "k2")
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(22):
         found = call("GET", f"users/{user.pk}/export/")
     body = found.json()
     assert body["devices"][0]["address"] == TOKEN

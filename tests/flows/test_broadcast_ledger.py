@@ -26,6 +26,7 @@ from notifications.flows.newer_words import sent_with as sent_with_words
 from notifications.flows.sweep import continue_broadcasts
 from notifications.models import Alert, Broadcast, Delivery, Notification, Template
 from notifications.sandbox.process import SandboxProcess
+from tests.came_to import came_to
 from tests.live import work
 
 pytestmark = pytest.mark.django_db
@@ -49,10 +50,11 @@ def plan_all(made: Broadcast) -> Broadcast:
 
 def settle(made: Broadcast, **states: int) -> None:
     """Let some of the deliveries that wait stand in these states."""
-    keys = list(made_rows(made).filter(state=State.PENDING).values_list("pk", flat=True))
+    rows = list(made_rows(made).filter(state=State.PENDING))
     for state, count in states.items():
-        taken, keys = keys[:count], keys[count:]
-        Delivery.objects.filter(pk__in=taken).update(state=state)
+        taken, rows = rows[:count], rows[count:]
+        for row in taken:
+            came_to(row, State(state))
 
 
 def made_rows(made: Broadcast) -> Any:

@@ -9,7 +9,6 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models import Case, CharField, F, FloatField, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat
-from django.utils import timezone
 
 from notifications import audience, broadcast, conf
 from notifications.declarations import registry
@@ -74,22 +73,6 @@ def test_only_those_at_fault_are_left_out(
     alert = Alert.objects.get(kind="broadcast_left_out")
     assert f"{len(bad)} could not be planned" in alert.detail
     assert BAD not in alert.detail
-
-
-def test_a_value_that_cannot_be_stored_is_one_persons_too(person: Callable[..., User]) -> None:
-    @audience
-    def timed() -> QuerySet[User]:
-        # A date is no JSON: planning fails where the row is written, not where it is read.
-        when = Case(When(first_name=BAD, then=Value(timezone.now())), default=None)
-        return User.objects.annotate(title=when)
-
-    try:
-        crowd(person, 5, {1})
-        made = plan_all(broadcast("new-post", timed()))
-    finally:
-        del registry.audiences["timed"]
-    assert (made.status, made.planned, made.problems) == ("sending", 4, 1)
-    assert errors_of(made) == {"TypeError": 1}
 
 
 def test_those_left_out_are_sent_to_once_it_is_mended(

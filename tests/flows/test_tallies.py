@@ -126,7 +126,7 @@ def drawn(row: Delivery, data: st.DataObject) -> Change:
     times = st.sampled_from([None, NOW])
     sent_at, delivered_at = data.draw(times), data.draw(times)
     tries = before.attempt + data.draw(st.integers(0, 1))
-    after = replace(before, state=state, sent_at=sent_at, delivered_at=delivered_at, attempt=tries, reason=Reason.RETRY)
+    after = before._replace(state=state, sent_at=sent_at, delivered_at=delivered_at, attempt=tries, reason=Reason.RETRY)
     return Change(row.pk, before, after)
 
 
@@ -149,7 +149,7 @@ def test_a_broadcasts_whole_life(
     claim(Channel.PUSH, tuple(Lane), "test")
     rows = list(Delivery.objects.filter(notification_id=whole.notification_id).order_by("pk"))
     assert told(whole)["waiting"] == counted(whole)["waiting"] == 12
-    doubtful = replace(standing_of(rows[0]), state=State.UNCERTAIN, attempt=1, maybe_sent=True)
+    doubtful = standing_of(rows[0])._replace(state=State.UNCERTAIN, attempt=1, maybe_sent=True)
     dead = ended(standing_of(rows[1]), State.DEAD, Reason.RETRIES_EXHAUSTED, NOW)
     record([Change(rows[0].pk, standing_of(rows[0]), doubtful), Change(rows[1].pk, standing_of(rows[1]), dead)])
     assert (told(whole)["uncertain"], told(whole)["dead"]) == (1, 1)
@@ -316,10 +316,10 @@ def test_a_claim_adds_nothing_and_a_group_of_results_adds_a_row(made: Broadcast)
     insert(planned(made.notification_id, range(64)))
     Tally.objects.all().delete()
     rows = list(Delivery.objects.all())
-    held = [replace(standing_of(row), state=State.SENDING, claim_id=1, position=1) for row in rows]
+    held = [standing_of(row)._replace(state=State.SENDING, claim_id=1, position=1) for row in rows]
     record(Change(row.pk, standing_of(row), standing) for row, standing in zip(rows, held, strict=True))
     assert not Tally.objects.exists()
-    sent = [replace(item, state=State.SENT, sent_at=NOW + timedelta(seconds=1), claim_id=None) for item in held]
+    sent = [item._replace(state=State.SENT, sent_at=NOW + timedelta(seconds=1), claim_id=None) for item in held]
     with CaptureQueriesContext(connection) as caught:
         record(Change(row.pk, before, after) for row, before, after in zip(rows, held, sent, strict=True))
     assert len([query for query in caught if "SAVEPOINT" not in query["sql"]]) == 1
