@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +18,7 @@ from ..rules.isolation import MOST_FAILURES, next_try
 from ..rules.masking import unquoted
 from ..rules.ramp import caught_up
 from ..rules.ramp import next_page as next_paced
-from ..rules.sharing import FULL, has_room
+from ..rules.sharing import FULL, room_for
 from ..wakeups import wake_on_commit
 from .apart import Parts, plan_apart
 from .audience_pages import next_page
@@ -34,6 +35,9 @@ _MOVED = (
 )
 #: What is later than this is not caught up with: a rate that was asked for holds after a pause or an outage, too.
 _SLACK = timedelta(seconds=5)
+_ROOM_SECONDS = 1.0
+#: How many more people of a broadcast this process may plan without counting what is due, and until when.
+_room: dict[UUID, tuple[int, float]] = {}
 
 
 def plan_page(broadcast_id: UUID) -> bool:
@@ -71,7 +75,7 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
             return False
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
-        if not _has_room(notification, category):
+        if not _has_room(made, notification, category):
             return False
         size = _pace(made, notification, now)
         page = plan_some(made, Sending(notification, category, now), size)
@@ -111,12 +115,23 @@ def _pace(made: Broadcast, notification: Notification, now: datetime) -> int:
     return page.size
 
 
-def _has_room(notification: Notification, category: Category) -> bool:
-    """Whether little enough is due now on each channel that more may be planned."""
+def _has_room(made: Broadcast, notification: Notification, category: Category) -> bool:
+    """Whether little enough is due now on each channel that more may be planned.
+
+    Counting what is due costs as much as planning some hundred people, so that what was found holds for a second, and
+    for as many people as then had room.
+    """
+    room, until = _room.pop(made.pk, (0, 0.0))
+    if room > 0 and time.monotonic() < until:
+        _room[made.pk] = (room - conf.PAGE_SIZE, until)
+        return True
     crowds = Broadcast.objects.crowds(
         notification.pk, steps_of(notification, category)[0], category.priority, FULL * conf.BACKLOG_LIMIT
     )
-    return all(has_room(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds)
+    left = min((room_for(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds), default=0)
+    if left > 0:
+        _room[made.pk] = (left - conf.PAGE_SIZE, time.monotonic() + _ROOM_SECONDS)
+    return left > 0
 
 
 def _note_failure(broadcast_id: UUID, error: str) -> None:

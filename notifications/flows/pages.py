@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..enums import Channel
 from ..models import Broadcast, Category, Delivery, Notification
 from ..rules.identity import UserKey
 from .audience_pages import members_with, without
 from .people import people_from_rows
 from .personal import personal_variables
-from .plan import foresee, plan
+from .plan import foresee, plan, steps_of
 
 Row = dict[str, object]
 
@@ -33,12 +34,16 @@ def rows_of(made: Broadcast, keys: Sequence[UserKey]) -> list[Row]:
 def plan_rows(sending: Sending, rows: Sequence[Row]) -> list[Delivery]:
     """Plan the deliveries of these members and write them."""
     personal, lacking = personal_variables(rows, sending.notification)
-    people = people_from_rows(rows, lacking)
+    people = people_from_rows(rows, lacking, _channels(sending))
     return plan(sending.notification, sending.category, people, sending.now, personal=personal)
 
 
 def foresee_rows(sending: Sending, rows: Sequence[Row]) -> list[Delivery]:
     """Return the deliveries that would be planned for these members; nothing is written."""
     personal, lacking = personal_variables(rows, sending.notification)
-    people = people_from_rows(rows, lacking)
+    people = people_from_rows(rows, lacking, _channels(sending))
     return foresee(sending.notification, sending.category, people, sending.now, personal=personal)
+
+
+def _channels(sending: Sending) -> set[Channel]:
+    return {channel for step in steps_of(sending.notification, sending.category) for channel in step}

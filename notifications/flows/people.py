@@ -29,14 +29,18 @@ def load_people(recipients: Iterable[str]) -> list[Person]:
     return people_from_rows(list(rows))
 
 
-def people_from_rows(rows: Sequence[Mapping[str, object]], lacking: Collection[str] = ()) -> list[Person]:
+def people_from_rows(
+    rows: Sequence[Mapping[str, object]], lacking: Collection[str] = (), channels: Collection[Channel] = tuple(Channel)
+) -> list[Person]:
     """Return people from rows that hold the user's key and the field paths of `RECIPIENT`.
 
-    `lacking` are the recipients without a variable of their own that the template needs.
+    `lacking` are the recipients without a variable of their own that the template needs. Where they can be reached is
+    told for these channels only: reading an address costs more than all that is decided about it.
     """
     paths = conf.get().recipient.fields
     wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
-    devices = _load_devices([cast("UserKey", row["pk"]) for row in rows])
+    devices = _load_devices([cast("UserKey", row["pk"]) for row in rows], channels)
+    typed = [channel for channel in (Channel.EMAIL, Channel.SMS) if channel in channels]
     people = []
     for row in rows:
         recipient = user_recipient(row["pk"])
@@ -46,7 +50,7 @@ def people_from_rows(rows: Sequence[Mapping[str, object]], lacking: Collection[s
             Person(
                 recipient=recipient,
                 wishes=wish,
-                targets=(*devices[str(row["pk"])], *_field_targets(facts, devices[str(row["pk"])])),
+                targets=(*devices[str(row["pk"])], *_field_targets(facts, typed, devices[str(row["pk"])])),
                 locale=usable_locale(wish.locale) or usable_locale(facts.get("locale")),
                 zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
                 lacks_variable=recipient in lacking,
@@ -91,10 +95,10 @@ def person_of(recipient: str, notification: Notification) -> Person | None:
     )
 
 
-def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[Target]:
+def _field_targets(facts: Mapping[str, str], channels: Sequence[Channel], devices: Sequence[Target]) -> list[Target]:
     explicit = {device.channel for device in devices}
     found = []
-    for channel in (Channel.EMAIL, Channel.SMS):
+    for channel in channels:
         if channel not in explicit and facts.get(channel):
             target = address_target(channel, facts[channel])
             if target is not None:
@@ -102,19 +106,29 @@ def _field_targets(facts: Mapping[str, str], devices: Sequence[Target]) -> list[
     return found
 
 
-def _load_devices(users: Sequence[UserKey]) -> Mapping[str, list[Target]]:
+def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> Mapping[str, list[Target]]:
     found: dict[str, list[Target]] = defaultdict(list)
-    for device in Device.objects.filter(user__in=users, is_active=True).order_by("created_at", "pk"):
-        found[str(device.user_id)].append(
+    devices = Device.objects.filter(user__in=users, is_active=True, channel__in=channels).order_by("created_at", "pk")
+    # Values, not instances, which would take several times as long.
+    for user, channel, address, hashed, pk, platform, token_type, locale, time_zone in devices.values_list(
+        *_OF_A_TARGET
+    ):
+        found[str(user)].append(
             Target(
-                channel=Channel(device.channel),
-                address=device.address,
-                address_hash=device.address_hash,
-                device_id=device.pk,
-                platform=device.platform,
-                token_type=cast("TokenType", device.token_type),
-                locale=device.locale,
-                zone=zone(device.time_zone),
+                channel=Channel(channel),
+                address=address,
+                address_hash=hashed,
+                device_id=pk,
+                platform=platform,
+                token_type=cast("TokenType", token_type),
+                locale=locale,
+                zone=zone(time_zone),
             )
         )
     return found
+
+
+_OF_A_TARGET = (
+    *("user_id", "channel", "address", "address_hash", "pk"),
+    *("platform", "token_type", "locale", "time_zone"),
+)

@@ -9,7 +9,7 @@ import pytest
 from notifications.rules.excess import Judged, excess
 from notifications.rules.isolation import is_shared, most_left_out, next_try
 from notifications.rules.ramp import caught_up, next_page
-from notifications.rules.sharing import has_room
+from notifications.rules.sharing import room_for
 
 
 @pytest.mark.parametrize(("tried", "most"), [(1, 10), (100, 10), (109, 10), (110, 11), (1000, 100)])
@@ -90,24 +90,24 @@ def test_what_was_held_up_does_not_burst_out(due: int, since: int, moved: int) -
 @pytest.mark.parametrize(
     ("own", "due", "sharing", "room"),
     [
-        pytest.param(0, 0, 1, True, id="nothing is due"),
-        pytest.param(99, 99, 1, True, id="below the limit"),
-        pytest.param(100, 100, 1, False, id="at the limit"),
-        pytest.param(49, 149, 2, True, id="below a half, while another has all"),
-        pytest.param(50, 50, 2, False, id="at a half"),
-        pytest.param(0, 199, 3, True, id="others have much"),
-        pytest.param(0, 200, 3, False, id="the channel is full"),
-        pytest.param(None, 99, 1, True, id="alone, below the limit"),
-        pytest.param(None, 100, 1, False, id="alone, at the limit"),
-        pytest.param(None, 0, 2, True, id="not counted"),
-        pytest.param(None, 100, 2, False, id="not counted, at the limit"),
-        pytest.param(0, 100, 1, False, id="alone, others have all"),
-        pytest.param(0, 0, 500, True, id="a share of less than one is one"),
-        pytest.param(1, 1, 500, False, id="and no more"),
+        pytest.param(0, 0, 1, 100, id="nothing is due"),
+        pytest.param(99, 99, 1, 1, id="below the limit"),
+        pytest.param(100, 100, 1, 0, id="at the limit"),
+        pytest.param(49, 149, 2, 1, id="below a half, while another has all"),
+        pytest.param(50, 50, 2, 0, id="at a half"),
+        pytest.param(0, 199, 3, 33, id="others have much"),
+        pytest.param(0, 200, 3, 0, id="the channel is full"),
+        pytest.param(None, 99, 1, 1, id="alone, below the limit"),
+        pytest.param(None, 100, 1, 0, id="alone, at the limit"),
+        pytest.param(None, 0, 2, 100, id="not counted"),
+        pytest.param(None, 100, 2, 0, id="not counted, at the limit"),
+        pytest.param(0, 100, 1, 0, id="alone, others have all"),
+        pytest.param(0, 0, 500, 1, id="a share of less than one is one"),
+        pytest.param(1, 1, 500, 0, id="and no more"),
     ],
 )
-def test_whether_there_is_room(own: int | None, due: int, sharing: int, room: bool) -> None:
-    assert has_room(own, due, sharing, 100) is room
+def test_whether_there_is_room(own: int | None, due: int, sharing: int, room: int) -> None:
+    assert room_for(own, due, sharing, 100) == room
 
 
 @pytest.mark.parametrize(
