@@ -23,7 +23,7 @@ def digest(purpose: str, *parts: str) -> str:
     ever: `check --database` and an alert say so when it has gone.
     """
     message = "\x1f".join((purpose, *parts)).encode()
-    return hmac.new(_secret(_keys()[-1], "digest"), message, hashlib.sha256).hexdigest()
+    return hmac.digest(_secret(_keys()[-1], "digest"), message, "sha256").hex()
 
 
 def address_hash(channel: str, address: str) -> str:

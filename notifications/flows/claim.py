@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.db.models.functions import Now
 
 from .. import conf
 from ..enums import Channel, Reason, State
+from ..messages import Content
 from ..models import Claim, Delivery
 from ..models.delivery_queries import stand_at, standing_of
 from ..providers.base import Adapter
@@ -34,6 +36,10 @@ _AGAIN = timedelta(seconds=2)
 _SHORTEST_WAIT = timedelta(milliseconds=200)
 
 
+#: Notification, version, locale and time zone.
+Shared = tuple[UUID, int, str, str]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Deliveries under one claim, in the order of their positions; `permit` and `turn` are the leave to send them."""
@@ -46,6 +52,8 @@ class Batch:
     turn: Turn
     deliveries: Sequence[Delivery]
     facts: Facts
+    composed: dict[Shared, Content] = field(default_factory=dict, repr=False)
+    """What was composed already of words in which nothing is the recipient's own."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,8 @@ class Routes:
         self.permits: dict[str, Permit] = {}
         self.behind: dict[str, Behind] = {}
         self.taken: str = ""
+        # The same few questions are asked for every row.
+        self._can_serve = lru_cache(maxsize=256)(gate.can_serve)
 
     def route(self, row: Delivery) -> tuple[str, Change | None]:
         """Return the provider for a row, or the change that says why there is none now."""
@@ -136,7 +146,9 @@ class Routes:
         before = standing_of(row)
         aliases = in_order(candidates(self.route_entries, row.address, platform), before)
         alias, available = choose(
-            aliases, lambda name: gate.can_serve(name, platform, token_type), lambda name: self._is_open(name, platform)
+            aliases,
+            lambda name: self._can_serve(name, platform, token_type),
+            lambda name: self._is_open(name, platform),
         )
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from django.db import Error, connection
 
 from .. import conf
 from ..cipher import decrypt
 from ..enums import Channel, Reason, State
-from ..messages import OutboundMessage
+from ..messages import Content, OutboundMessage
 from ..models import Delivery
 from ..models.delivery_queries import standing_of
 from ..rules.rendering import RenderError
@@ -155,7 +155,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     channel = Channel(row.channel)
     version = row.version_id or notification.version_id
     links = links_of(row, category) if wants_links(version, channel) else {}
-    data = {**links, **notification.data, **secrets, **(row.data or {})}
+    own = {**links, **secrets, **(row.data or {})}
     alias = batch.adapter.alias
     return OutboundMessage(
         delivery_id=row.pk,
@@ -163,8 +163,8 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         generation=row.generation,
         channel=channel,
         address=row.address,
-        content=compose(version, channel, row.locale, row.time_zone, data),
-        platform=_platform(batch, row),
+        content=_content(batch, row, version, own),
+        platform=device.platform if device else "",
         token_type=device.token_type if device else "",
         collapse_key=notification.collapse_key,
         expires_at=row.expires_at,
@@ -174,3 +174,15 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         keyed=batch.adapter.idempotency_key_lifetime is not None,
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )
+
+
+def _content(batch: Batch, row: Delivery, version: int, own: Mapping[str, object]) -> Content:
+    """Return a delivery's words; where nothing in them is the recipient's own, they are rendered once for a batch."""
+    notification, channel = batch.facts.notifications[row.notification_id], Channel(row.channel)
+    if own:
+        return compose(version, channel, row.locale, row.time_zone, {**notification.data, **own})
+    key = (row.notification_id, version, row.locale, row.time_zone)
+    content = batch.composed.get(key)
+    if content is None:
+        content = batch.composed[key] = compose(version, channel, row.locale, row.time_zone, notification.data)
+    return content

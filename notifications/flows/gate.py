@@ -86,6 +86,8 @@ class _Holds:
 
     def known(self, alias: str, platform: str) -> datetime | None:
         """Return the same as it was read last: asks nothing."""
+        if not self.until:
+            return None
         ends = [self.until[key] for key in ((alias, ""), (alias, platform)) if key in self.until]
         return max(ends, default=None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from ..cipher import address_hash
 from ..enums import BroadcastStatus, Reason, State
 from ..models import Broadcast, Category, Delivery, Device, Notification, Suppression
 from ..models.delivery_queries import standing_of
-from ..rules.identity import user_recipient
+from ..rules.identity import UserKey, user_recipient
 from ..rules.preferences import Wishes, is_wanted, is_wanted_on
 from ..rules.quiet_hours import first_allowed, zone
 from ..rules.standing import Change, Standing
@@ -25,6 +26,15 @@ PAUSED_FOR = timedelta(days=30)
 _PAUSED = frozenset({BroadcastStatus.PAUSED, BroadcastStatus.STOPPED})
 
 
+class DeviceFacts(NamedTuple):
+    """What is known of a device."""
+
+    user_id: UserKey
+    is_active: bool
+    platform: str
+    token_type: str
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known at the moment of claiming, read set-wise for the whole batch."""
@@ -33,9 +43,10 @@ class Facts:
     notifications: Mapping[UUID, Notification] = field(default_factory=dict)
     categories: Mapping[str, Category] = field(default_factory=dict)
     broadcasts: Mapping[UUID, str] = field(default_factory=dict)
-    devices: Mapping[UUID, Device] = field(default_factory=dict)
+    devices: Mapping[UUID, DeviceFacts] = field(default_factory=dict)
     wishes: Mapping[str, Wishes] = field(default_factory=dict)
     suppressed: frozenset[tuple[str, str]] = frozenset()
+    hashes: Mapping[UUID, str] = field(default_factory=dict)
 
     def category_of(self, row: Delivery) -> Category:
         """Return the category of a delivery."""
@@ -46,7 +57,8 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
     """Read what re-checking and composing these deliveries needs: a fixed number of queries."""
     ids = {row.notification_id for row in rows}
     notifications = Notification.objects.in_bulk(ids)
-    hashes = {address_hash(row.channel, row.address) for row in rows if row.address}
+    hashes = {row.pk: address_hash(row.channel, row.address) for row in rows if row.address}
+    devices = Device.objects.filter(pk__in={row.device_id for row in rows if row.device_id})
     return Facts(
         now=now,
         notifications=notifications,
@@ -55,9 +67,11 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
             for item in Category.objects.filter(slug__in={item.category for item in notifications.values()})
         },
         broadcasts=dict(Broadcast.objects.filter(notification_id__in=ids).values_list("notification_id", "status")),
-        devices=Device.objects.in_bulk([row.device_id for row in rows if row.device_id]),
+        # Values, not instances, which would take several times as long.
+        devices={pk: DeviceFacts(*known) for pk, *known in devices.values_list("pk", *DeviceFacts.__annotations__)},
         wishes=load_wishes([row.recipient for row in rows]),
-        suppressed=frozenset(Suppression.objects.active_among(hashes, now)),
+        suppressed=frozenset(Suppression.objects.active_among(set(hashes.values()), now)),
+        hashes=hashes,
     )
 
 
@@ -86,7 +100,7 @@ def _verdict(row: Delivery, before: Standing, facts: Facts) -> Standing | None:
         return parked(before, Reason.PAUSED, now + PAUSED_FOR)
     if row.device_id is not None and not _device_is_theirs(row, facts):
         return _unsendable(row, before, Reason.DEVICE_GONE, facts)
-    if (row.channel, address_hash(row.channel, row.address)) in facts.suppressed:
+    if (row.channel, facts.hashes.get(row.pk, "")) in facts.suppressed:
         return _unsendable(row, before, Reason.SUPPRESSION, facts)
     return _wishes_verdict(row, before, facts)
 

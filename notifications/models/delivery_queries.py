@@ -198,7 +198,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 def standing_of(delivery: Delivery) -> Standing:
-    """Return a loaded delivery's standing; made once, since only `stand_at` moves a loaded row."""
+    """Return a loaded delivery's standing; made once, since only `stand_at` and a fresh look move a loaded row."""
     kept: Standing | None = delivery.__dict__.get(_KEPT)
     if kept is None:
         state, reason, *rest = _standing(delivery)
@@ -211,6 +211,11 @@ def stand_at(delivery: Delivery, standing: Standing) -> None:
     for name in STANDING_FIELDS:
         setattr(delivery, name, getattr(standing, name))
     delivery.__dict__[_KEPT] = standing
+
+
+def forget_standing(delivery: Delivery) -> None:
+    """Let the standing be made anew: the loaded row may say something else now."""
+    delivery.__dict__.pop(_KEPT, None)
 
 
 _standing = attrgetter(*STANDING_FIELDS)

@@ -6,7 +6,8 @@ Every primary key begins with a time, so that the key is the partition key as we
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from ..enums import Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
-from .delivery_queries import DeliveryQuerySet
+from .delivery_queries import DeliveryQuerySet, forget_standing
 from .log_queries import DeliveryEventQuerySet, NotificationQuerySet, ReceiptQuerySet
 from .recipient import Device
 
@@ -165,6 +166,13 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.state} {self.id}"
+
+    def refresh_from_db(
+        self, using: str | None = None, fields: Iterable[str] | None = None, from_queryset: Any = None
+    ) -> None:
+        """Read the row again."""
+        super().refresh_from_db(using, fields, from_queryset)
+        forget_standing(self)
 
 
 class DeliveryEvent(models.Model):

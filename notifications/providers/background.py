@@ -95,6 +95,7 @@ class _Loop(Generic[Session, Given, Result]):
         self._inbox: deque[tuple[Given, Future[Result]]] = deque()
         self._is_awake = False
         self._next: asyncio.TimerHandle | None = None
+        self._ends = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[tuple[Future[Result], Result | Exception]] = []
         self._session: Session | None = None
@@ -124,6 +125,8 @@ class _Loop(Generic[Session, Given, Result]):
         """Hand back what is done and begin what was handed over; again in a moment while there is anything in hand."""
         if self._next is not None:
             self._next.cancel()
+        if self._ends:
+            return
         self._flush()
         self._begin()
         if not self._tasks:
@@ -167,12 +170,15 @@ class _Loop(Generic[Session, Given, Result]):
                 future.set_result(outcome)
 
     async def _end(self) -> None:
+        self._ends = True  # nothing is begun any more, whatever look is still due
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._flush()
         while self._inbox:
-            self._inbox.popleft()[1].cancel()
+            _, future = self._inbox.popleft()
+            future.cancel()
+            future.set_running_or_notify_cancel()  # wakes those who wait for several
         if self._session is not None:
             await self._session.close()
         await self._loop.shutdown_default_executor()

@@ -8,39 +8,29 @@ exact answer to whether a request was written.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from base64 import b64encode
+import re
 from collections.abc import Mapping
-from socket import SOCK_STREAM
-from time import monotonic
-from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
 
 from .exchange import NotSent, RequestError, Response
 from .http1_connection import Http1Connection
+from .http1_dial import Dial
 from .transport import CONNECT_SECONDS, IDLE_SECONDS
 
-_ADDRESS_SECONDS = 60.0
-_PORTS = {"http": 80, "https": 443}
+# What no line of a request may have in it: it would be read as something else.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Http1Pool:
-    """Connections to one origin, made when all others are busy; used inside one event loop.
-
-    The environment's proxy is used as other clients use it (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
-    """
+    """Connections to one origin, made when all others are busy; used inside one event loop."""
 
     def __init__(self, url: str, deadline: float) -> None:
         self._origin = urlsplit(url)
-        host = self._origin.hostname or ""
-        found = None if proxy_bypass(host) else getproxies().get(self._origin.scheme)
-        self._proxy = urlsplit(found) if found else None
+        self._dial = Dial(self._origin)
         self._connect_seconds = min(CONNECT_SECONDS, deadline * 0.8)
-        self._tls: ssl.SSLContext | None = None
         self._idle: list[Http1Connection] = []
         self._all: set[Http1Connection] = set()
         self._reaper: asyncio.TimerHandle | None = None
-        self._addresses: tuple[float, list[tuple[str, int]]] = (0.0, [])
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Response:
         """Send one request to the pool's origin; `seconds` are for all of it, connecting included.
@@ -55,6 +45,8 @@ class Http1Pool:
         connection = self._take() or await self._connect(ends)
         deadline = loop.call_at(ends, connection.close, "deadline")
         try:
+            if loop.time() >= ends:
+                raise NotSent("deadline")
             return await connection.request(head, body)
         finally:
             deadline.cancel()
@@ -62,8 +54,10 @@ class Http1Pool:
 
     async def close(self) -> None:
         """Let go of all connections."""
+        self._dial.close()
         if self._reaper is not None:
             self._reaper.cancel()
+            self._reaper = None
         for connection in self._all:
             connection.close()
         self._all.clear()
@@ -74,18 +68,20 @@ class Http1Pool:
         if (parts.scheme, parts.netloc) != (self._origin.scheme, self._origin.netloc):
             raise NotSent("other origin")
         target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        if not (target.isascii() and target.isprintable()) or " " in target:
+            raise NotSent("letter in the address")
         given = dict(headers)
-        if self._proxy is not None and parts.scheme == "http":
-            target = f"http://{parts.netloc}{target}"
-            given |= _proxy_authorization(self._proxy)
         host = parts.netloc.rpartition("@")[2]
+        if self._dial.proxy is not None and parts.scheme == "http":
+            target = f"http://{host}{target}"
+            given |= self._dial.proxy_authorization()
         lines = [f"POST {target} HTTP/1.1", f"Host: {host}", f"Content-Length: {size}"]
         lines += [f"{name}: {value}" for name, value in given.items()]
-        head = "\r\n".join(lines)
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        written = "".join(lines)
+        if not written.isprintable() and _CONTROLS.search(written):
             raise NotSent("line break in a header")
         try:
-            return f"{head}\r\n\r\n".encode("latin-1")
+            return "\r\n".join([*lines, "", ""]).encode("latin-1")
         except UnicodeEncodeError:
             raise NotSent("letter in a header") from None
 
@@ -120,76 +116,12 @@ class Http1Pool:
         self._all.discard(connection)
 
     async def _connect(self, ends: float) -> Http1Connection:
-        loop = asyncio.get_running_loop()
+        until = min(ends, asyncio.get_running_loop().time() + self._connect_seconds)
         try:
-            async with asyncio.timeout_at(min(ends, loop.time() + self._connect_seconds)):
-                connection = await self._connected(loop)
+            connection = await self._dial.connect(until)
         except RequestError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
             raise NotSent(type(error).__name__) from None
         self._all.add(connection)
         return connection
-
-    async def _connected(self, loop: asyncio.AbstractEventLoop) -> Http1Connection:
-        secure = self._origin.scheme == "https"
-        tls = self._context() if secure else None
-        if self._proxy is not None and secure:
-            return await self._through(self._proxy, loop)
-        name = (self._origin.hostname or "") if secure else None
-        failure: Exception = OSError("no address")
-        for address in await self._resolved(self._proxy or self._origin, loop):
-            try:
-                _, made = await loop.create_connection(Http1Connection, *address, ssl=tls, server_hostname=name)
-            except OSError as error:
-                failure = error
-            else:
-                return made
-        raise failure
-
-    async def _through(self, proxy: SplitResult, loop: asyncio.AbstractEventLoop) -> Http1Connection:
-        """Connect through a proxy's tunnel. https://www.rfc-editor.org/rfc/rfc9110#CONNECT"""
-        target = f"{self._origin.hostname}:{self._origin.port or 443}"
-        (address, *_) = await self._resolved(proxy, loop)
-        reader, writer = await asyncio.open_connection(*address)
-        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
-        lines += [f"{name}: {value}" for name, value in _proxy_authorization(proxy).items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        status = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1:2]
-        if status != [b"200"]:
-            writer.close()
-            raise NotSent(f"proxy {b''.join(status).decode('latin-1')[:3]}")
-        connection = Http1Connection()
-        transport = writer.transport
-        transport.set_protocol(connection)
-        secured = await loop.start_tls(
-            transport, connection, self._context(), server_hostname=self._origin.hostname or ""
-        )
-        if secured is None:
-            raise NotSent("ServerDisconnected")
-        connection.connection_made(secured)
-        return connection
-
-    async def _resolved(self, place: SplitResult, loop: asyncio.AbstractEventLoop) -> list[tuple[str, int]]:
-        """Return the addresses of a host; asked once a minute, since a thread is needed for each answer."""
-        until, found = self._addresses
-        if not found or monotonic() > until:
-            port = place.port or _PORTS[place.scheme]
-            rows = await loop.getaddrinfo(place.hostname or "", port, type=SOCK_STREAM)
-            found = [(str(row[4][0]), port) for row in rows]
-            self._addresses = (monotonic() + _ADDRESS_SECONDS, found)
-        return found
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._tls.set_alpn_protocols(["http/1.1"])
-        return self._tls
-
-
-def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}

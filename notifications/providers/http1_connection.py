@@ -10,7 +10,7 @@ from time import monotonic
 
 import httptools
 
-from .exchange import NoAnswer, Response
+from .exchange import NoAnswer, NotSent, Response
 from .transport import IDLE_SECONDS, MAX_BODY
 
 _MOST_HEAD = 64 * 1024
@@ -36,9 +36,13 @@ class Http1Connection(asyncio.Protocol):
         return open_now and self._answer is None and monotonic() - self._idle_since < IDLE_SECONDS
 
     def request(self, head: bytes, body: bytes) -> asyncio.Future[Response]:
-        """Write one request and return its answer, which may fail with `NoAnswer`; the connection is `usable`."""
-        if self._transport is None:
-            raise AssertionError("the connection was never made")
+        """Write one request and return its answer, which may fail with `NoAnswer`.
+
+        Raises:
+            NotSent: the connection has ended or is taken; nothing was written.
+        """
+        if self._transport is None or not self.usable:
+            raise NotSent("ServerDisconnected")
         self._headers, self._body = {}, bytearray()
         self._has_head = self._until_closed = False
         self._received = 0
@@ -71,6 +75,8 @@ class Http1Connection(asyncio.Protocol):
             self.close("upgrade")
         except httptools.HttpParserError as error:
             self.close(type(error).__name__)
+        if not self._has_head and self._received > _MOST_HEAD:
+            self.close("too large")
 
     def eof_received(self) -> None:
         """The peer sends no more: where nothing else told the answer's end, that is its end."""
@@ -84,12 +90,15 @@ class Http1Connection(asyncio.Protocol):
     # What httptools calls.
 
     def on_message_begin(self) -> None:
-        """Forget the head of an answer that only came before the answer (103 Early Hints and the like)."""
+        """Forget the head of what only came before the answer (103 Early Hints); a second answer ends it all."""
         self._headers, self._has_head = {}, False
+        if self._answer is None:
+            self.close()  # or the rest of it would be taken for the answer to the next request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Keep a header; what follows a body says nothing that a send needs."""
+        if not self._has_head:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Note how the body ends."""
@@ -101,14 +110,17 @@ class Http1Connection(asyncio.Protocol):
         self._body += data
 
     def on_message_complete(self) -> None:
-        """Hand over a whole answer."""
+        """Hand over a whole answer; what comes before it is none, and leaves nothing behind."""
         if self._parser.get_status_code() >= 200:
             self._settle(keep=self._parser.should_keep_alive())
+        else:
+            self._has_head = False
 
     def _settle(self, *, keep: bool) -> None:
         answer, self._answer = self._answer, None
         self._idle_since = monotonic()
-        if not keep and self._transport is not None:
+        # An answer ahead of the request's end: the peer may take the rest for whatever it likes.
+        if self._transport is not None and not (keep and self._transport.get_write_buffer_size() == 0):
             self._transport.close()
         if answer is not None and not answer.done():
             answer.set_result(Response(self._parser.get_status_code(), self._headers, bytes(self._body)))
