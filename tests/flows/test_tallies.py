@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -374,7 +374,7 @@ def test_a_failed_attempt_that_waits_again_is_traffic_and_changes_no_count(made:
     insert(planned(made.notification_id, range(1)))
     row = Delivery.objects.get()
     before = standing_of(row)
-    again = replace(parked(before, Reason.RETRY, NOW), attempt=1, provider="fcm")
+    again = parked(before, Reason.RETRY, NOW)._replace(attempt=1, provider="fcm")
     record([Change(row.pk, before, again)])
     record([Change(row.pk, again, parked(again, Reason.PACED, NOW))])  # no attempt: nothing to tell
     tally = Tally.objects.get(was="pending")

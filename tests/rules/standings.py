@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from notifications.enums import Reason, State
@@ -13,4 +12,4 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def at(state: State, reason: Reason = Reason.NONE, **values: object) -> Standing:
     """Return a standing."""
-    return replace(Standing(state, reason, NOW), **values)  # type: ignore[arg-type]
+    return Standing(state, reason, NOW)._replace(**values)  # type: ignore[arg-type]

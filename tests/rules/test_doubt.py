@@ -37,7 +37,7 @@ def sent(standing: Standing, error: ProviderError | None, key: Key | None) -> St
 def test_without_a_key_the_next_attempt_may_be_a_duplicate(error: ProviderError) -> None:
     after = sent(SENDING, error, None)
     assert (after.maybe_sent, after.keyed_at) == (True, None)
-    again = sent(replace(after, state=State.SENDING), None, None)
+    again = sent(after._replace(state=State.SENDING), None, None)
     assert again.possible_duplicate
 
 
@@ -86,7 +86,7 @@ def test_a_key_that_lives_no_longer_than_a_claim_may_take_is_no_key() -> None:
 
 
 def test_once_in_doubt_without_a_key_a_later_key_does_not_lift_it() -> None:
-    assert doubted(replace(SENDING, maybe_sent=True), KEY).keyed_at is None
+    assert doubted(SENDING._replace(maybe_sent=True), KEY).keyed_at is None
 
 
 def test_what_may_have_gone_out_stays_with_its_provider() -> None:
@@ -96,7 +96,7 @@ def test_what_may_have_gone_out_stays_with_its_provider() -> None:
 
 
 def test_a_replay_gets_a_new_key_so_the_doubt_comes_back() -> None:
-    again = replayed(replace(doubted(SENDING, KEY), state=State.DEAD), NOW)
+    again = replayed(doubted(SENDING, KEY)._replace(state=State.DEAD), NOW)
     assert (again.generation, again.keyed_at, is_doubted(again), pinned_to(again)) == (1, None, True, "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,7 +100,7 @@ def test_a_further_attempt_is_a_possible_duplicate_if_the_earlier_one_may_have_g
 def test_the_flag_is_set_exactly_if_an_attempt_followed_a_doubtful_one_and_stays(outcomes: list[object]) -> None:
     standing, doubtful, expected = sending(), False, False
     for outcome in outcomes:
-        standing = replace(standing, state=State.SENDING, claim_id=7)
+        standing = standing._replace(state=State.SENDING, claim_id=7)
         expected = expected or doubtful
         if outcome == "lost lease":
             standing, doubtful = unsettled(lost(standing, NOW, WAIT), hold=False, now=NOW), True
