@@ -184,7 +184,7 @@ def test_a_group_reads_the_partitions_of_its_ids_only() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {sql}", values)
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    scanned = set(re.findall(r" on (carillon_delivery\w+)", plan))
+    scanned = {name.removesuffix("_pkey") for name in re.findall(r" on (carillon_delivery\w+)", plan)}
     assert len(scanned) == 1, plan
 
 
