@@ -41,7 +41,7 @@ LANES = (
         "fall back from sms to email",
     ),
 )
-QUICK_STRIDE, QUICK_LONG_STRIDE = 23, 41
+QUICK_STRIDE, QUICK_LONG_STRIDE = 37, 67
 WANT = (
     "a crash or stop before and after each database, Redis, HTTP and SMTP step: lost 0; a duplicate only between "
     "'accepted' and 'recorded', flagged; with a provider's key none"

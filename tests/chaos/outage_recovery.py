@@ -60,7 +60,7 @@ class BreakerWatch(threading.Thread):
 
 def run(run: Run) -> list[Figure]:
     """Let the provider fail, recover and pace."""
-    users, limit, outage = run.size(50_000, 480), run.size(300, 40), run.size(300, 5)
+    users, limit, outage = run.size(50_000, 320), run.size(300, 40), run.size(300, 5)
     return [outage_recovery(run, users=users, limit=limit, outage=outage, retry_after=run.size(5, 3))]
 
 

@@ -21,7 +21,7 @@ WAITING_SQL = "SELECT count(*) FROM carillon_delivery WHERE state IN ('pending',
 def run(run: Run) -> list[Figure]:
     """Empty it before the first send, in mid-drain, and once more."""
     # So many that enough of them still wait when Valkey is emptied for the last time.
-    users, waiting = run.size(30_000, 1_000), run.size(20_000, 800)
+    users, waiting = run.size(30_000, 700), run.size(20_000, 500)
     with Deployment(run, latency=0.1) as deployment:
         deployment.begin(users=users, workers=0, web=False)
         book = run.folder / "acknowledged.jsonl"
