@@ -111,7 +111,7 @@ class BroadcastLeftOut(ApiView):
 class BroadcastPreview(ApiView):
     """`GET broadcasts/{id}/preview/`."""
 
-    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.BROADCAST}
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """Render the first of its recipients without sending, and show what is missing."""

@@ -53,7 +53,7 @@ class CsvParser(BaseParser):
             text = read_within(stream, parser_context or {}, _LARGEST).decode("utf-8")
         except UnicodeDecodeError:
             raise Malformed("The body is not UTF-8.") from None
-        lines = text.count("\n") + 1
+        lines = text.count("\n") + text.count("\r") - text.count("\r\n") + 1
         if lines > MOST_LINES + 1:
             detail = f"has {lines:,} lines; {MOST_LINES:,} are taken at a time"
             raise Malformed("The file is too long.", Problem("", "too_many", detail))

@@ -109,7 +109,7 @@ def _pace(made: Broadcast, notification: Notification, now: datetime) -> int:
     """Set when the next page is due, as rate and ramp have it, and return how many members it may hold."""
     page = next_paced(made.members, conf.PAGE_SIZE, made.per_second, made.ramp_minutes)
     if made.per_second or made.ramp_minutes:
-        start = made.paced_from or now
+        start = made.paced_from or made.started_at or now
         made.paced_from = start + caught_up(page.due_after, now - start, _SLACK)
         notification.send_at = made.paced_from + page.due_after
     return page.size

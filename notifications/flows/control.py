@@ -90,11 +90,16 @@ def resume(broadcast_id: UUID, *, version: int | str | None = None, actor: str =
     return made
 
 
-def unpark(made: Broadcast, *, actor: str = "") -> int:
-    """Let everything go on that a pause parked and return how many rows that were; safe to call again."""
-    done = 0
-    while True:
+def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECONDS) -> int:
+    """Let go on what a pause parked, for some seconds, and return how many rows that were; the sweeper does the rest.
+
+    It ends as soon as the broadcast is paused or stopped anew: workers would park again what it lets go.
+    """
+    done, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
         with transaction.atomic():
+            if not Broadcast.objects.filter(pk=made.pk, status__in=_OPEN).exists():
+                break
             waiting = Q(notification_id=made.notification_id, state=State.PENDING, reason=Reason.PAUSED)
             rows = Delivery.objects.lock_some(waiting, _BATCH)
             if not rows:
@@ -108,6 +113,7 @@ def unpark(made: Broadcast, *, actor: str = "") -> int:
                 changes.append(Change(row.pk, before, after, actor=actor))
             done += len(record(changes))
             wake_on_commit(row.channel for row in rows)
+    return done
 
 
 def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
@@ -123,11 +129,12 @@ def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
             made.status, made.finished_at = BroadcastStatus.CANCELLED, _now()
             made.save(update_fields=["status", "finished_at"])
         Notification.objects.filter(pk=made.notification_id, cancelled_at=None).update(cancelled_at=Now())
-    _cancel_waiting(made.notification_id, actor)
+    cancel_parked(made.notification_id, actor=actor)
     return made
 
 
-def _cancel_waiting(notification_id: UUID, actor: str) -> None:
+def cancel_parked(notification_id: UUID, *, actor: str = "") -> None:
+    """Cancel for some seconds what waits of a cancelled broadcast; workers and the sweeper see to the rest."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     waiting = deliveries_of(notification_id).filter(state=State.PENDING).order_by("pk")
     after = UUID(int=0)

@@ -11,6 +11,7 @@ from .. import conf
 from ..enums import BroadcastStatus
 from ..models import Broadcast
 from ..rules.excess import Judged, excess
+from .guarded import guarded
 from .status import progress_of
 from .stop import stop
 
@@ -43,7 +44,10 @@ def judge_broadcasts() -> None:
         del _next_look[key]
     for key, made in found.items():
         began = time.monotonic()
-        if began >= _next_look.get(key, 0.0):
+        if began < _next_look.get(key, 0.0):
+            continue
+        _next_look[key] = began + _EVERY_SECONDS
+        with guarded(f"judging broadcast {key}"):
             judge(made)
             taken = time.monotonic() - began
             _next_look[key] = began + max(_EVERY_SECONDS, taken / _SHARE)

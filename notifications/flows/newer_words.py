@@ -68,7 +68,9 @@ def give_newer_words(rows: Sequence[Delivery], facts: Facts) -> None:
     given: dict[int, list[UUID]] = defaultdict(list)
     for row in rows:
         version = facts.notifications[row.notification_id].unsent_version_id
-        if version is not None and version != row.version_id and not is_doubted(standing_of(row)):
+        # A dead letter that was replayed with mended words keeps those.
+        mended = row.generation > 0 and row.version_id is not None
+        if version is not None and version != row.version_id and not mended and not is_doubted(standing_of(row)):
             given[version].append(row.pk)
             row.version_id = version
     for version, ids in given.items():

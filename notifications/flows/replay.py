@@ -254,20 +254,20 @@ def _discarded(row: Delivery, now: datetime, entry: AuditEntry) -> Change:
 
 
 def _take_mended_words(rows: Sequence[Delivery]) -> None:
-    """Let what failed to render use the words as they are published now; all else keeps its pinned version."""
-    broken = {row.notification_id for row in rows if row.reason == Reason.RENDER_ERROR}
+    """Let what failed to render use the words as they are published now; all else keeps its pinned version.
+
+    What falls back from a message to one recipient takes them too; a broadcast's others go on with what they had.
+    """
+    broken = [row for row in rows if row.reason == Reason.RENDER_ERROR]
     if not broken:
         return
-    by_template: dict[str, list[UUID]] = {}
-    locked = Notification.objects.filter(pk__in=broken).order_by("pk").select_for_update()
-    for key, slug in locked.values_list("pk", "template"):
-        by_template.setdefault(slug, []).append(key)
-    published = Template.objects.filter(slug__in=by_template, current__isnull=False)
+    found = Notification.objects.filter(pk__in={row.notification_id for row in broken})
+    templates = dict(found.order_by("pk").select_for_update().values_list("pk", "template"))
+    published = Template.objects.filter(slug__in=set(templates.values()), current__isnull=False)
     for slug, current in published.values_list("slug", "current_id"):
-        stale = Notification.objects.filter(pk__in=by_template[slug]).exclude(version_id=current)
-        stale.update(version_id=current)
-        ids = [row.pk for row in rows if row.version_id and row.notification_id in by_template[slug]]
-        Delivery.objects.use_version(ids, current)
+        keys = [key for key, template in templates.items() if template == slug]
+        Notification.objects.filter(pk__in=keys).exclude(recipient="").update(version_id=current)
+        Delivery.objects.use_version([row.pk for row in broken if row.notification_id in keys], current)
 
 
 def _note_failure(entry_id: int, error: str) -> None:

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from ..enums import OPEN_STATES, BroadcastStatus, Reason, State
 from ..models import Broadcast, Delivery, Notification
-from .control import unpark
+from .control import cancel_parked, unpark
 from .guarded import guarded
 from .judge_broadcasts import judge_broadcasts
 from .launch import wake_planner
@@ -23,9 +23,14 @@ def continue_broadcasts() -> None:
     parked = Delivery.objects.filter(
         notification_id=OuterRef("notification_id"), state=State.PENDING, reason=Reason.PAUSED
     )
-    going_on = Broadcast.objects.filter(status__in=(BroadcastStatus.PLANNING, BroadcastStatus.SENDING))
-    for made in going_on.filter(Exists(parked)):
-        unpark(made)
+    of_late = (BroadcastStatus.PLANNING, BroadcastStatus.SENDING, BroadcastStatus.CANCELLED)
+    for made in Broadcast.objects.filter(Exists(parked), status__in=of_late):
+        with guarded(f"broadcast {made.pk}"):
+            if made.status == BroadcastStatus.CANCELLED:
+                # Parked rows come due in weeks, so that no worker would cancel them.
+                cancel_parked(made.notification_id)
+            else:
+                unpark(made)
     # Before any is finished: one of which too much failed is stopped, and not done.
     judge_broadcasts()
     unfinished = Delivery.objects.filter(notification_id=OuterRef("notification_id"), state__in=OPEN_STATES)

@@ -16,9 +16,8 @@ _EVENTS = "carillon_deliveryevent"
 LOOK_BATCH = 50_000
 _ROWS = ("carillon_delivery", "carillon_notification")
 _OPEN = ", ".join(f"'{state.value}'" for state in sorted(OPEN_STATES))
-_OVER = ", ".join(f"'{status.value}'" for status in (
-    BroadcastStatus.DONE, BroadcastStatus.CANCELLED, BroadcastStatus.STOPPED
-))  # fmt: skip
+# One that stopped itself may be resumed.
+_OVER = ", ".join(f"'{status.value}'" for status in (BroadcastStatus.DONE, BroadcastStatus.CANCELLED))
 # From one category to the next by the index, however many notifications each has.
 _CATEGORIES = """
     WITH RECURSIVE found AS (

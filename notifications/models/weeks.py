@@ -203,6 +203,9 @@ def _attach(using: str, table: str, week: Week, *, copied: bool) -> bool:
                 bounds,
             )
             _empty(cursor, rest, bounds)
+        else:
+            # An earlier try may have copied rows that nobody has any more: erased, or sent since.
+            cursor.execute(f'TRUNCATE "{name}"')
         cursor.execute(f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', bounds)
         cursor.execute(f'ALTER TABLE "{name}" DROP CONSTRAINT week')
     return True

@@ -12,12 +12,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from notifications import broadcast, conf
-from notifications.enums import Channel, Lane, Source, State
+from notifications.enums import BroadcastStatus, Channel, Lane, Reason, Source, State
 from notifications.exceptions import InvalidData, WrongStatus
-from notifications.flows import judge_broadcasts
+from notifications.flows import control, judge_broadcasts
 from notifications.flows.broadcast import plan_page
 from notifications.flows.claim import claim
-from notifications.flows.control import cancel_broadcast, pause, resume
+from notifications.flows.control import cancel_broadcast, pause, resume, unpark
 from notifications.flows.declare import publish, words_of
 from notifications.flows.deliver import deliver
 from notifications.flows.judge_broadcasts import counts_of, judge
@@ -303,3 +303,47 @@ def test_a_version_of_other_variables_or_fewer_channels_is_refused(crowd: list[U
     publish(found, {(Channel.SMS, "en"): {"text": "{{ title }}"}}, Source.CONSOLE)
     with pytest.raises(InvalidData, match="no words for push"):
         resume(made.pk, version="newest")
+
+
+def parked_rows(made: Broadcast) -> Any:
+    """Let what waits be as a worker leaves what comes due while its broadcast is paused."""
+    made_rows(made).update(reason=Reason.PAUSED, due_at=timezone.now() + timedelta(days=30))
+    return made_rows(made).filter(state=State.PENDING, reason=Reason.PAUSED)
+
+
+def test_what_is_stopped_anew_is_not_let_go_on(crowd: list[User]) -> None:
+    made = plan_all(broadcast("new-post", {"all": True}, {"title": "Bells"}))
+    parked = parked_rows(made)
+    Broadcast.objects.update(status=BroadcastStatus.STOPPED)
+    assert unpark(made) == 0
+    assert parked.count() == len(crowd)
+    Broadcast.objects.update(status=BroadcastStatus.SENDING)
+    assert unpark(made) == len(crowd)
+
+
+def test_what_a_pause_parked_is_cancelled_by_the_sweeper_too(
+    crowd: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan_all(broadcast("new-post", {"all": True}, {"title": "Bells"}))
+    parked_rows(made)
+    monkeypatch.setattr(control, "_PATIENCE_SECONDS", 0.0)  # as if there were too many for the request
+    cancel_broadcast(made.pk)
+    assert made_rows(made).filter(state=State.PENDING).count() == len(crowd)
+    monkeypatch.undo()
+    continue_broadcasts()
+    assert set(made_rows(made).values_list("state", flat=True)) == {State.CANCELLED}
+
+
+def test_one_that_cannot_be_judged_keeps_no_other_from_its_end(
+    crowd: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan_all(broadcast("new-post", {"all": True}, {"title": "Bells"}))
+    settle(made, sent=len(crowd))
+
+    def fails(_: Broadcast) -> None:
+        raise ValueError("no counts")
+
+    monkeypatch.setattr(judge_broadcasts, "counts_of", fails)
+    continue_broadcasts()
+    made.refresh_from_db()
+    assert made.status == BroadcastStatus.DONE
