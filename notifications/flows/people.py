@@ -118,7 +118,7 @@ def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> Ma
                 channel=Channel(channel),
                 address=address,
                 address_hash=hashed,
-                device_id=pk,
+                device_id=str(pk),
                 platform=platform,
                 token_type=cast("TokenType", token_type),
                 locale=locale,
