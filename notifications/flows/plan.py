@@ -86,7 +86,8 @@ def _planned(
     def is_suppressed(target: Target) -> bool:
         return (target.channel, target.address_hash) in suppressed
 
-    for number, channels in enumerate(steps_of(notification, category)):
+    all_steps = steps_of(notification, category)
+    for number, channels in enumerate(all_steps):
         if number < first_step or not people:
             continue
         rules = _rules(notification, category, channels, now)
@@ -97,7 +98,7 @@ def _planned(
             decided = decide(person, rules, is_suppressed, allows)
             own = personal.get(person.recipient)
             made += [row(person, planned, own) for planned in decided]
-            if is_unreachable([(planned.state, planned.reason) for planned in decided]):
+            if number + 1 < len(all_steps) and is_unreachable([(planned.state, planned.reason) for planned in decided]):
                 unreached.append(person)
         people = unreached
     return made

@@ -45,4 +45,4 @@ def _is_on(switches: object, channel: str) -> bool:
 
 
 def _entry(stored: object, name: str) -> object:
-    return stored.get(name) if isinstance(stored, Mapping) else None
+    return stored.get(name) if isinstance(stored, dict) else None
