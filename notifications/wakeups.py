@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from functools import lru_cache, partial
+from uuid import uuid4
 
 import django_rq
 from django.db import transaction
@@ -19,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
 
 from . import conf
 
@@ -35,6 +37,7 @@ _ANSWER_SECONDS = 0.5
 # A wake-up may be asked for inside an HTTP request, which a hung Redis must not keep.
 _WAKE_SECONDS = 0.2
 _REST_SECONDS = 2.0
+_LOOKED_AT = 100
 _resting_until: dict[str, float] = {}
 _turn = threading.Lock()
 
@@ -53,7 +56,14 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
         asked = bool(redis.set(_key(channel, job, argument), "1", nx=True, ex=conf.WAKE_KEY_SECONDS)) or force
         if asked:
             queue = django_rq.get_queue(channel, connection=redis, serializer=JSONSerializer, commit_mode="auto")
-            queue.enqueue_call(job, args=(argument,), timeout=_JOB_TIMEOUT, result_ttl=0, failure_ttl=_FAILURE_KEPT)
+            queue.enqueue_call(
+                job,
+                args=(argument,),
+                timeout=_JOB_TIMEOUT,
+                result_ttl=0,
+                failure_ttl=_FAILURE_KEPT,
+                job_id=f"{_name(job)}-{uuid4().hex}",
+            )
     except RedisError as error:
         # One line, and a moment's rest: a hung Redis must not cost every request its time-out.
         logger.warning("no wake-up for %s: %s; the sweeper will ask again", channel, type(error).__name__)
@@ -83,6 +93,15 @@ def waiting(channel: str) -> int | None:
         return int(connection(channel).llen(f"rq:queue:{channel}"))
     except RedisError:
         return None
+
+
+def other_work_waits(channel: str) -> bool:
+    """Whether a channel's queue holds something else than drains, such as a page of a broadcast to plan."""
+    try:
+        waits = connection(channel).lrange(f"rq:queue:{channel}", 0, _LOOKED_AT - 1)
+    except RedisError:
+        return False
+    return any(not as_text(item).startswith(f"{_name(DRAIN_JOB)}-") for item in waits)
 
 
 @lru_cache(maxsize=16)
@@ -122,4 +141,8 @@ def _where(channel: str) -> str:
 
 
 def _key(channel: str, job: str, argument: str) -> str:
-    return f"carillon:wake:{channel}:{job.rpartition('.')[2]}:{argument}"
+    return f"carillon:wake:{channel}:{_name(job)}:{argument}"
+
+
+def _name(job: str) -> str:
+    return job.rpartition(".")[2]

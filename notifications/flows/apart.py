@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from django.db import transaction
 
-from ..models import Broadcast, Delivery
+from ..models import Broadcast, Delivery, NewDelivery
 from ..models.deadlines import is_away
 from ..rules.identity import UserKey
 from ..rules.isolation import is_shared, most_left_out
@@ -15,21 +16,23 @@ from .audience_pages import next_keys
 from .pages import Row, Sending, foresee_rows, plan_rows, rows_of
 
 _NEIGHBOURS = 5
+#: What is planned: rows that are written, or deliveries that are only foreseen.
+Made = TypeVar("Made", NewDelivery, Delivery)
 
 
 @dataclass
-class Parts:
+class Parts(Generic[Made]):
     """What came of a page that was planned in parts: the deliveries, and by key what kind of error others had."""
 
     keys: Sequence[UserKey]
     cursor: str = ""
     complete: bool = True
     most: int = 0
-    written: list[Delivery] = field(default_factory=list)
+    written: list[Made] = field(default_factory=list)
     left_out: dict[UserKey, str] = field(default_factory=dict)
 
 
-def plan_apart(made: Broadcast, sending: Sending, most: int) -> Parts:
+def plan_apart(made: Broadcast, sending: Sending, most: int) -> Parts[NewDelivery]:
     """Plan the next page in halves, and halves of those, down to single recipients; call it in a transaction.
 
     Raises:
@@ -37,7 +40,7 @@ def plan_apart(made: Broadcast, sending: Sending, most: int) -> Parts:
     """
     page = next_keys(made.audience, made.exclude, made.cursor, most)
     keys = [row["pk"] for row in page.rows]
-    parts = Parts(keys, page.cursor, page.complete, most_left_out(len(keys)))
+    parts: Parts[NewDelivery] = Parts(keys, page.cursor, page.complete, most_left_out(len(keys)))
     last = split(made, lambda rows: plan_rows(sending, rows), parts)
     if last is not None and len(parts.left_out) == len(keys):
         fine = _others_are_fine(made, parts, sending)
@@ -46,7 +49,7 @@ def plan_apart(made: Broadcast, sending: Sending, most: int) -> Parts:
     return parts
 
 
-def split(made: Broadcast, work: Callable[[list[Row]], list[Delivery]], parts: Parts) -> Exception | None:
+def split(made: Broadcast, work: Callable[[list[Row]], list[Made]], parts: Parts[Made]) -> Exception | None:
     """Work on these members in parts that can be worked on; return the last error that a single one had.
 
     Reading them is part of the work: an annotation may fail for one row.
@@ -77,7 +80,7 @@ def split(made: Broadcast, work: Callable[[list[Row]], list[Delivery]], parts: P
     return last
 
 
-def _others_are_fine(made: Broadcast, parts: Parts, sending: Sending) -> bool:
+def _others_are_fine(made: Broadcast, parts: Parts[NewDelivery], sending: Sending) -> bool:
     """Whether one of the audience's first members, or of those after this page, could be planned; writes nothing."""
     near = [
         next_keys(made.audience, made.exclude, cursor, len(parts.keys) + _NEIGHBOURS) for cursor in ("", parts.cursor)

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from .. import conf
 from ..enums import BroadcastStatus, State
-from ..models import Broadcast, Category, Delivery, Notification
+from ..models import Broadcast, Category, Delivery, NewDelivery, Notification
 from ..models.deadlines import is_away
 from ..rules.isolation import MOST_FAILURES, next_try
 from ..rules.masking import unquoted
@@ -63,7 +63,7 @@ def plan_page(broadcast_id: UUID) -> bool:
         return False
 
 
-def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int], Parts]) -> bool:
+def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int], Parts[NewDelivery]]) -> bool:
     with transaction.atomic():
         made = (
             Broadcast.objects.select_for_update(skip_locked=True)
@@ -94,7 +94,7 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
         return made.status == BroadcastStatus.PLANNING
 
 
-def _together(made: Broadcast, sending: Sending, most: int) -> Parts:
+def _together(made: Broadcast, sending: Sending, most: int) -> Parts[NewDelivery]:
     """Plan the next page as a whole, which nearly always works: one query a table, however many members."""
     page = next_page(made.audience, made.exclude, made.cursor, most)
     keys = [row["pk"] for row in page.rows]

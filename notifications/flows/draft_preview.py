@@ -108,7 +108,7 @@ class _Preview:
         while self.recipients < MOST_RECIPIENTS and time.monotonic() < until:
             page = next_keys(made.audience, made.exclude, cursor, _PAGE)
             keys, cursor, self.is_all = [row["pk"] for row in page.rows], page.cursor, page.complete
-            parts = Parts(keys, most=len(keys))
+            parts: Parts[Delivery] = Parts(keys, most=len(keys))
             own: dict[str, Mapping[str, object]] = {}
 
             def work(rows: list[dict[str, object]], own: dict[str, Mapping[str, object]] = own) -> list[Delivery]:

@@ -9,7 +9,7 @@ from functools import partial
 from .. import conf
 from ..enums import Channel, Lane
 from ..models import Delivery
-from ..wakeups import forget, waiting, wake
+from ..wakeups import forget, other_work_waits, waiting, wake
 from .claim import claim
 from .deliver import deliver
 from .stopping import stopping
@@ -23,7 +23,8 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     """Deliver what is due on a channel and return how many deliveries were claimed.
 
     The wake-up's key is deleted before the first claim, so that whatever is committed from now on wakes the next
-    drain. After a second it makes way for another served channel that has work.
+    drain. After a second it makes way for another served channel that has work, and for a broadcast that is to be
+    planned: else both workers would send all that is planned, and one of them idle while the other plans again.
     """
     forget(channel)
     began = time.monotonic()
@@ -42,7 +43,8 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
             deliver(claimed.batch, partial(serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
         passed = time.monotonic() - began
         if passed > _LONGEST_SECONDS or (passed > conf.DRAIN_SECONDS and _others_wait(channel, served)):
-            wake(channel, force=True)
+            # One that waits already is enough: what this one makes way for must not wait behind more and more of them.
+            wake(channel, force=passed > _LONGEST_SECONDS)
             return done
     wake(channel, force=True)
     return done
@@ -74,4 +76,4 @@ def _urgent_channels(lanes: Sequence[int], served: Collection[Channel]) -> list[
 
 
 def _others_wait(channel: Channel, served: Collection[Channel]) -> bool:
-    return any(waiting(other) for other in served if other != channel)
+    return other_work_waits(channel) or any(waiting(other) for other in served if other != channel)

@@ -14,7 +14,7 @@ from django.db.models import Count
 from .. import conf
 from ..enums import BroadcastStatus, State
 from ..exceptions import WrongStatus
-from ..models import Broadcast, Category, Delivery, LeftOut, Notification
+from ..models import Broadcast, Category, Delivery, LeftOut, NewDelivery, Notification
 from ..rules.identity import UserKey, user_key, user_recipient
 from ..wakeups import wake_on_commit
 from .alerts import raise_alert
@@ -79,14 +79,14 @@ def plan_left_out(broadcast_id: UUID) -> Again:
         sending = Sending(notification, category, Delivery.objects.database_now())
         field = get_user_model()._meta.pk
         keys = [field.to_python(user_key(row.recipient)) for row in rows]
-        parts = Parts(members_among(made.audience, made.exclude, keys), most=len(keys))
+        parts: Parts[NewDelivery] = Parts(members_among(made.audience, made.exclude, keys), most=len(keys))
         split(made, lambda found: plan_rows(sending, found), parts)
         still = {user_recipient(key): error for key, error in parts.left_out.items()}
         _settle(made, rows, still, parts)
         return Again(len(set(parts.keys)) - len(still), len(still), len(rows) - len(set(parts.keys)))
 
 
-def _settle(made: Broadcast, rows: list[LeftOut], still: Mapping[str, str], parts: Parts) -> None:
+def _settle(made: Broadcast, rows: list[LeftOut], still: Mapping[str, str], parts: Parts[NewDelivery]) -> None:
     made.left_out.filter(pk__in=[row.pk for row in rows if row.recipient not in still]).delete()
     for row in rows:
         if still.get(row.recipient, row.error) != row.error:

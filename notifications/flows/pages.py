@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..enums import Channel
-from ..models import Broadcast, Category, Delivery, Notification
+from ..models import Broadcast, Category, Delivery, NewDelivery, Notification
 from ..rules.identity import UserKey
 from .audience_pages import members_with, without
 from .people import people_from_rows
 from .personal import personal_variables
-from .plan import foresee, plan, steps_of
+from .plan import foresee, plan_many, steps_of
 
 Row = dict[str, object]
 
@@ -31,11 +31,11 @@ def rows_of(made: Broadcast, keys: Sequence[UserKey]) -> list[Row]:
     return without(members_with(made.audience, keys), made.exclude)
 
 
-def plan_rows(sending: Sending, rows: Sequence[Row]) -> list[Delivery]:
+def plan_rows(sending: Sending, rows: Sequence[Row]) -> list[NewDelivery]:
     """Plan the deliveries of these members and write them."""
     personal, lacking = personal_variables(rows, sending.notification)
     people = people_from_rows(rows, lacking, _channels(sending))
-    return plan(sending.notification, sending.category, people, sending.now, personal=personal)
+    return plan_many(sending.notification, sending.category, people, sending.now, personal)
 
 
 def foresee_rows(sending: Sending, rows: Sequence[Row]) -> list[Delivery]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import cast
+from functools import lru_cache
 
 from django.contrib.auth import get_user_model
 
 from .. import conf
 from ..channels import SPECS
 from ..cipher import address_hash
-from ..enums import Channel, TokenType
+from ..enums import Channel
 from ..models import Device, Notification, Preference
 from ..rules.identity import UserKey, user_key, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
-from ..rules.preferences import Wishes
-from ..rules.quiet_hours import parse_windows, zone
+from ..rules.preferences import NO_WISHES, Wishes
+from ..rules.quiet_hours import Window, parse_windows, zone
+
+_CHANNELS = {channel.value: channel for channel in Channel}
+#: The channels whose addresses may be fields of the user.
+_TYPED = (Channel.EMAIL, Channel.SMS)
 
 
 def load_people(recipients: Iterable[str]) -> list[Person]:
@@ -38,22 +42,26 @@ def people_from_rows(
     told for these channels only: reading an address costs more than all that is decided about it.
     """
     paths = conf.get().recipient.fields
-    wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
-    devices = _load_devices([cast("UserKey", row["pk"]) for row in rows], channels)
-    typed = [channel for channel in (Channel.EMAIL, Channel.SMS) if channel in channels]
+    recipients = [user_recipient(row["pk"]) for row in rows]
+    wishes = load_wishes(recipients)
+    devices = _load_devices([row["pk"] for row in rows], channels)
+    typed = [(channel, paths[channel]) for channel in _TYPED if channel in channels and channel in paths]
+    # What no path leads to is None.
+    locale, time_zone = paths.get("locale", ""), paths.get("time_zone", "")
     people = []
-    for row in rows:
-        recipient = user_recipient(row["pk"])
-        wish = wishes.get(recipient, Wishes())
-        facts = {name: str(row[path] or "") for name, path in paths.items()}
+    for recipient, row in zip(recipients, rows, strict=True):
+        wish = wishes.get(recipient, NO_WISHES)
+        targets = devices.get(str(row["pk"]), ())
+        if typed:
+            targets = (*targets, *_field_targets(row, typed, targets))
         people.append(
             Person(
-                recipient=recipient,
-                wishes=wish,
-                targets=(*devices[str(row["pk"])], *_field_targets(facts, typed, devices[str(row["pk"])])),
-                locale=usable_locale(wish.locale) or usable_locale(facts.get("locale")),
-                zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
-                lacks_variable=recipient in lacking,
+                recipient,
+                wish,
+                targets,
+                usable_locale(wish.locale) or usable_locale(_text(row.get(locale))),
+                zone(wish.time_zone) or zone(_text(row.get(time_zone))),
+                recipient in lacking,
             )
         )
     return people
@@ -61,16 +69,21 @@ def people_from_rows(
 
 def load_wishes(recipients: Sequence[str]) -> dict[str, Wishes]:
     """Return the stored preferences of these recipients, parsed."""
-    return {row.recipient: wishes_of(row) for row in Preference.objects.filter(pk__in=recipients)}
+    return {
+        recipient: Wishes(channels, categories, devices, _windows(quiet), locale, time_zone)
+        for recipient, channels, categories, devices, quiet, locale, time_zone in Preference.objects.wishes_of(
+            recipients
+        )
+    }
 
 
-def wishes_of(row: Preference) -> Wishes:
-    """Return one stored preference, parsed; quiet hours that cannot be read count as none."""
+@lru_cache(maxsize=4_096)
+def _windows(quiet_hours: str | None) -> tuple[Window, ...]:
+    """Return quiet hours as they are stored, parsed; what cannot be read counts as none."""
     try:
-        windows = parse_windows(row.quiet_hours)
+        return parse_windows(json.loads(quiet_hours or "[]"))
     except ValueError:
-        windows = ()
-    return Wishes(row.channels, row.categories, row.devices, windows, row.locale, row.time_zone)
+        return ()
 
 
 def address_target(channel: Channel, address: str) -> Target | None:
@@ -95,40 +108,28 @@ def person_of(recipient: str, notification: Notification) -> Person | None:
     )
 
 
-def _field_targets(facts: Mapping[str, str], channels: Sequence[Channel], devices: Sequence[Target]) -> list[Target]:
+def _field_targets(
+    row: Mapping[str, object], typed: Sequence[tuple[Channel, str]], devices: Sequence[Target]
+) -> list[Target]:
     explicit = {device.channel for device in devices}
     found = []
-    for channel in channels:
-        if channel not in explicit and facts.get(channel):
-            target = address_target(channel, facts[channel])
+    for channel, path in typed:
+        if channel not in explicit and (address := _text(row[path])):
+            target = address_target(channel, address)
             if target is not None:
                 found.append(target)
     return found
 
 
-def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> Mapping[str, list[Target]]:
-    found: dict[str, list[Target]] = defaultdict(list)
-    devices = Device.objects.filter(user__in=users, is_active=True, channel__in=channels).order_by("created_at", "pk")
-    # Values, not instances, which would take several times as long.
-    for user, channel, address, hashed, pk, platform, token_type, locale, time_zone in devices.values_list(
-        *_OF_A_TARGET
+def _text(value: object) -> str:
+    return str(value or "")
+
+
+def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> dict[str, tuple[Target, ...]]:
+    found: dict[str, tuple[Target, ...]] = {}
+    for user, channel, address, hashed, key, platform, kind, locale, time_zone in Device.objects.targets_of(
+        users, channels
     ):
-        found[str(user)].append(
-            Target(
-                channel=Channel(channel),
-                address=address,
-                address_hash=hashed,
-                device_id=pk,
-                platform=platform,
-                token_type=cast("TokenType", token_type),
-                locale=locale,
-                zone=zone(time_zone),
-            )
-        )
+        target = Target(_CHANNELS[channel], address, hashed, key, platform, kind, locale, zone(time_zone))
+        found[str(user)] = (*found.get(str(user), ()), target)
     return found
-
-
-_OF_A_TARGET = (
-    *("user_id", "channel", "address", "address_hash", "pk"),
-    *("platform", "token_type", "locale", "time_zone"),
-)

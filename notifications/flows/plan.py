@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from .. import conf
 from ..enums import Channel, Priority
-from ..models import Category, Delivery, Notification, Suppression
+from ..models import Category, Delivery, NewDelivery, Notification, Suppression
 from ..rules.fallback import is_unreachable, steps
-from ..rules.identity import delivery_id
+from ..rules.identity import delivery_ids
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
 from .record import insert
+
+_Personal = Mapping[str, Mapping[str, object]]
 
 
 def plan(
@@ -25,14 +28,23 @@ def plan(
     now: datetime,
     *,
     first_step: int = 0,
-    personal: Mapping[str, Mapping[str, object]] | None = None,
+    personal: _Personal | None = None,
 ) -> list[Delivery]:
-    """Plan the deliveries of one notification to a page of people, write them and return them.
+    """Plan the deliveries of one notification to some people, write them and return them.
 
     Who cannot be reached at all in one step is planned for the next (the fallback channels) at once.
     `personal` gives variables of single recipients. Planning the same people again changes nothing.
     """
-    made = foresee(notification, category, people, now, first_step=first_step, personal=personal)
+    made = _planned(notification, category, people, now, first_step, personal or {})
+    insert(made)
+    return [_delivery(row) for row in made]
+
+
+def plan_many(
+    notification: Notification, category: Category, people: Sequence[Person], now: datetime, personal: _Personal
+) -> list[NewDelivery]:
+    """Plan the deliveries of one notification to a page of people as `plan` does, and return them as planned rows."""
+    made = _planned(notification, category, people, now, 0, personal)
     insert(made)
     return made
 
@@ -44,26 +56,10 @@ def foresee(
     now: datetime,
     *,
     first_step: int = 0,
-    personal: Mapping[str, Mapping[str, object]] | None = None,
+    personal: _Personal | None = None,
 ) -> list[Delivery]:
     """Return the deliveries that `plan` would write at a moment, without writing them."""
-    suppressed = _suppressed([target for person in people for target in person.targets], now)
-    made: list[Delivery] = []
-    for number, channels in enumerate(steps_of(notification, category)):
-        if number < first_step or not people:
-            continue
-        rules = _rules(notification, category, channels, now)
-        unreached = []
-        for person in people:
-            decided = decide(
-                person, rules, lambda target: (target.channel, target.address_hash) in suppressed, conf.get().allows
-            )
-            own = (personal or {}).get(person.recipient)
-            made += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
-            if is_unreachable((planned.state, planned.reason) for planned in decided):
-                unreached.append(person)
-        people = unreached
-    return made
+    return [_delivery(row) for row in _planned(notification, category, people, now, first_step, personal or {})]
 
 
 def steps_of(notification: Notification, category: Category) -> list[list[Channel]]:
@@ -73,6 +69,39 @@ def steps_of(notification: Notification, category: Category) -> list[list[Channe
         [Channel(item) for item in category.fallback],
         notification.channels,
     )
+
+
+def _planned(
+    notification: Notification,
+    category: Category,
+    people: Sequence[Person],
+    now: datetime,
+    first_step: int,
+    personal: _Personal,
+) -> list[NewDelivery]:
+    suppressed = _suppressed([target for person in people for target in person.targets], now)
+    allows = conf.get().allows
+    made: list[NewDelivery] = []
+
+    def is_suppressed(target: Target) -> bool:
+        return (target.channel, target.address_hash) in suppressed
+
+    all_steps = steps_of(notification, category)
+    for number, channels in enumerate(all_steps):
+        if number < first_step or not people:
+            continue
+        rules = _rules(notification, category, channels, now)
+        lane = Priority(category.priority).lane
+        row = _rows(notification, now, number, lane)
+        unreached = []
+        for person in people:
+            decided = decide(person, rules, is_suppressed, allows)
+            own = personal.get(person.recipient)
+            made += [row(person, planned, own) for planned in decided]
+            if number + 1 < len(all_steps) and is_unreachable([(planned.state, planned.reason) for planned in decided]):
+                unreached.append(person)
+        people = unreached
+    return made
 
 
 def _rules(notification: Notification, category: Category, channels: Sequence[Channel], now: datetime) -> Plan:
@@ -92,31 +121,28 @@ def _suppressed(targets: Sequence[Target], now: datetime) -> set[tuple[str, str]
     return Suppression.objects.active_among({target.address_hash for target in targets}, now)
 
 
-def _row(
-    notification: Notification,
-    person: Person,
-    rules: Plan,
-    planned: Planned,
-    given: tuple[int, Category, Mapping[str, object] | None],
-) -> Delivery:
-    step, category, own = given
-    target = planned.target
-    identity = str(target.device_id or target.address_hash) if target else ""
-    return Delivery(
-        id=delivery_id(notification.pk, person.recipient, planned.channel, identity),
-        notification_id=notification.pk,
-        recipient=person.recipient,
-        channel=planned.channel,
-        step=step,
-        lane=Priority(category.priority).lane,
-        device_id=target.device_id if target else None,
-        address=target.address if target else "",
-        locale=(target.locale if target else "") or person.locale,
-        time_zone=planned.zone.key,
-        data=own,
-        state=planned.state,
-        reason=planned.reason,
-        due_at=planned.due_at,
-        expires_at=notification.expires_at,
-        updated_at=rules.now,
-    )
+def _rows(
+    notification: Notification, now: datetime, step: int, lane: int
+) -> Callable[[Person, Planned, Mapping[str, object] | None], NewDelivery]:
+    """Return what makes the row of a decision; by position, since it is made for each of a million."""
+    key, expires_at = notification.pk, notification.expires_at
+    new_id = delivery_ids(key)
+
+    def row(person: Person, planned: Planned, own: Mapping[str, object] | None) -> NewDelivery:
+        channel, target, state, reason, due_at, zone = planned
+        if target is None:
+            device, address, identity, locale = None, "", "", person.locale
+        else:
+            device, address, locale = target.device_id, target.address, target.locale or person.locale
+            identity = device or target.address_hash
+        return NewDelivery(
+            *(new_id(person.recipient, channel, identity), key, person.recipient, channel, step, lane, device, address),
+            *(locale, zone.key, own, state, reason, due_at, expires_at, now),
+        )
+
+    return row
+
+
+def _delivery(row: NewDelivery) -> Delivery:
+    device_id = UUID(row.device_id) if row.device_id else None
+    return Delivery(**row._replace(id=UUID(row.id), device_id=device_id)._asdict())  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..models import Delivery, DeliveryEvent
+from ..models import Delivery, DeliveryEvent, NewDelivery
 from ..rules.standing import Change
 from ..rules.transitions import ALLOWED
 from ..signals import delivery_changed
@@ -39,14 +39,15 @@ def record(changes: Iterable[Change]) -> set[UUID]:
     return written
 
 
-def insert(deliveries: Sequence[Delivery]) -> set[UUID]:
-    """Write newly planned deliveries and return the ids of those that were new.
+def insert(deliveries: Sequence[NewDelivery]) -> None:
+    """Write newly planned deliveries.
 
     One that exists already (same notification and device) is left alone, counted nowhere and announced to nobody.
     """
-    inserted = Delivery.objects.insert_planned(deliveries)
-    _announce([(row.pk, row.state, row.reason) for row in deliveries if row.pk in inserted])
-    return inserted
+    listened = delivery_changed.has_listeners()
+    inserted = Delivery.objects.insert_planned(deliveries, tell=listened)
+    if listened:
+        _announce([(key, row.state, row.reason) for row in deliveries if (key := UUID(row.id)) in inserted])
 
 
 def _write(changes: Sequence[Change]) -> set[UUID]:

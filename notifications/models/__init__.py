@@ -4,6 +4,7 @@ from .access import ApiKey, IdempotencyKey, RefusedRequest
 from .broadcast import Broadcast, LeftOut
 from .category import Category, Template, TemplateVersion, Translation
 from .console import DeadLetter, Person
+from .insert_sql import NewDelivery
 from .log import Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
 from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
@@ -29,6 +30,7 @@ __all__ = [
     "Lease",
     "LeftOut",
     "Mark",
+    "NewDelivery",
     "Notification",
     "Person",
     "Preference",

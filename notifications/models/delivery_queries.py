@@ -16,11 +16,13 @@ from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
 from . import insert_sql, standing_sql
+from .insert_sql import Column, NewDelivery
 
 if TYPE_CHECKING:
     from .log import Delivery
 
-_PAGE = 1_000
+#: More than a page of recipients has, most of whom have one device.
+_PAGE = 4_000
 _DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
     WHERE EXISTS (SELECT 1 FROM carillon_delivery
@@ -78,20 +80,26 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             now: datetime = cursor.fetchone()[0]
         return now
 
-    def insert_planned(self, rows: Sequence[Delivery]) -> set[UUID]:
-        """Insert planned deliveries and tally them; one that exists already is left alone. Return the ids inserted."""
+    def insert_planned(self, rows: Sequence[NewDelivery], *, tell: bool) -> set[UUID]:
+        """Insert planned deliveries and tally them; one that exists already is left alone.
+
+        Return the ids inserted, if they are to be told.
+        """
         inserted: set[UUID] = set()
         # In id order, so that two who plan the same people never wait for each other in a circle.
-        rows = sorted(rows, key=lambda row: row.pk)
+        rows = sorted(rows, key=attrgetter("id"))
         for start in range(0, len(rows), _PAGE):
-            inserted |= self._insert_page(rows[start : start + _PAGE])
+            inserted |= self._insert_page(rows[start : start + _PAGE], tell=tell)
         return inserted
 
-    def _insert_page(self, rows: Sequence[Delivery]) -> set[UUID]:
+    def _insert_page(self, rows: Sequence[NewDelivery], *, tell: bool) -> set[UUID]:
         connection = connections[self.db]
-        fields = [(str(f.column), f.attname, str(f.db_type(connection))) for f in self.model._meta.concrete_fields]
+        columns = [
+            Column(str(field.column), str(field.db_type(connection)), field.get_default())
+            for field in self.model._meta.concrete_fields
+        ]
         with connection.cursor() as cursor:
-            cursor.execute(*insert_sql.statement(fields, rows))
+            cursor.execute(*insert_sql.statement(columns, rows, tell=tell))
             return {row[0] for row in cursor.fetchall()}
 
     def apply(self, changes: Sequence[Change]) -> set[UUID]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -16,6 +16,7 @@ UserKey: TypeAlias = Any
 USER_PREFIX = "u:"
 ADDRESS_PREFIX = "a:"
 _TIME_BITS_FROM = 80
+_APART = "\x1f"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,13 +31,20 @@ def delivery_id(notification_id: UUID, recipient: str, channel: str, target: str
     It takes the 48 time bits of the notification and 74 bits of a hash, marked as version 8 (RFC 9562, custom):
     `ON CONFLICT (id)` is thereby the dedup, on a table whose partition key is the same column.
     """
-    named = "\x1f".join((str(notification_id), recipient, channel, target)).encode()
-    hashed = int.from_bytes(hashlib.blake2b(named, digest_size=10).digest())
-    time_bits = notification_id.int >> _TIME_BITS_FROM
-    value = (
-        time_bits << _TIME_BITS_FROM | 0x8 << 76 | (hashed >> 62 & 0xFFF) << 64 | 0b10 << 62 | hashed & (1 << 62) - 1
-    )
-    return UUID(int=value)
+    return UUID(delivery_ids(notification_id)(recipient, channel, target))
+
+
+def delivery_ids(notification_id: UUID) -> Callable[[str, str, str], str]:
+    """Return what makes the ids of a notification's deliveries, each as its 32 digits: a page needs a thousand."""
+    text, time_bits = str(notification_id), notification_id.int >> _TIME_BITS_FROM
+    first = time_bits << _TIME_BITS_FROM | 0x8 << 76 | 0b10 << 62
+
+    def made(recipient: str, channel: str, target: str) -> str:
+        named = _APART.join((text, recipient, channel, target)).encode()
+        hashed = int.from_bytes(hashlib.blake2b(named, digest_size=10).digest())
+        return f"{first | (hashed >> 62 & 0xFFF) << 64 | hashed & (1 << 62) - 1:032x}"
+
+    return made
 
 
 def first_id_at(moment: datetime) -> UUID:

@@ -10,6 +10,7 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 LONGEST = 16
 
 
+@lru_cache(maxsize=1_024)  # asked for every recipient, of a few languages
 def usable_locale(text: str | None) -> str:
     """Return a locale as hosts, files and the console write it, or "" if it is none: no free text stops a message."""
     return text if text and len(text) <= LONGEST and _LOCALE.fullmatch(text) else ""

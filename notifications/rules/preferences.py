@@ -21,6 +21,10 @@ class Wishes:
     time_zone: str = ""
 
 
+#: Of whom nothing is stored.
+NO_WISHES = Wishes()
+
+
 def is_wanted(wishes: Wishes, category: str, channel: str, *, mandatory: bool) -> bool:
     """Whether a message may go out: neither the channel nor the category on that channel is switched off.
 
@@ -31,7 +35,7 @@ def is_wanted(wishes: Wishes, category: str, channel: str, *, mandatory: bool) -
     return _is_on(wishes.channels, channel) and _is_on(_entry(wishes.categories, category), channel)
 
 
-def is_wanted_on(wishes: Wishes, device_id: UUID | None, *, mandatory: bool) -> bool:
+def is_wanted_on(wishes: Wishes, device_id: UUID | str | None, *, mandatory: bool) -> bool:
     """Whether this very device may get messages: its owner has not switched it off; a mandatory category overrides."""
     return mandatory or device_id is None or _is_on(wishes.devices, str(device_id))
 
@@ -41,4 +45,4 @@ def _is_on(switches: object, channel: str) -> bool:
 
 
 def _entry(stored: object, name: str) -> object:
-    return stored.get(name) if isinstance(stored, Mapping) else None
+    return stored.get(name) if isinstance(stored, dict) else None

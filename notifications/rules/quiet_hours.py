@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _LONGEST = timedelta(days=8)  # a week, and what the clocks may add to it
@@ -42,6 +43,7 @@ def parse_windows(value: Iterable[Mapping[str, object]]) -> tuple[Window, ...]:
     return tuple(_window(item) for item in value)
 
 
+@lru_cache(maxsize=1_024)  # asked for every recipient, of a few zones
 def zone(name: str | None) -> ZoneInfo | None:
     """Return a time zone by its IANA name, or None if there is none of that name."""
     try:
@@ -50,6 +52,7 @@ def zone(name: str | None) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=1_024)  # asked for all of a page at one moment, of whom many have the same quiet hours
 def first_allowed(moment: datetime, windows: tuple[Window, ...], where: ZoneInfo) -> datetime:
     """Return `moment` if it is not quiet, else the first minute after it that is not.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.rules.data import MOST_BYTES, problems_with
+from notifications.rules.data import MOST_BYTES, own_value, problems_with
 
 SECRET = "s3cr3t-value"
 
@@ -98,3 +98,17 @@ def test_a_pointer_is_escaped() -> None:
 )
 def test_no_value_is_ever_told(data: dict[str, object], variables: dict[str, str]) -> None:
     assert SECRET not in str(problems_with(data, variables))
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from([1, 100, 300]))
+def test_a_short_text_of_ones_own_is_judged_as_any_variable_is(text: str, times: int) -> None:
+    long = text * times
+    fits = not problems_with({"": long}, {"": "str"})
+    assert own_value(long, "str") == (long if fits else None)
+
+
+@pytest.mark.parametrize("length", [MOST_BYTES // 16, MOST_BYTES // 12, MOST_BYTES // 12 + 1, MOST_BYTES])
+def test_a_text_of_ones_own_is_as_large_as_its_json(length: int) -> None:
+    for letter in "x\N{BELL}":
+        fits = not problems_with({"": letter * length}, {"": "str"})
+        assert own_value(letter * length, "str") == (letter * length if fits else None)

@@ -22,7 +22,7 @@ TOKEN, NUMBER = Target(PUSH, "token", "h1"), Target(SMS, "+49", "h2")
 LUNCH = Wishes(quiet_hours=(Window(frozenset(range(7)), time(12), time(14)),))
 QUIET_ENDS = NOW + timedelta(hours=1)
 ADA = Person("u:1", targets=(TOKEN, NUMBER), zone=BERLIN)
-SLEEPER = replace(ADA, wishes=LUNCH)
+SLEEPER = ADA._replace(wishes=LUNCH)
 PLAN = Plan("social", False, [PUSH], {PUSH, SMS}, NOW, UTC)
 OPT_OUT = Wishes(channels={"push": False}, quiet_hours=LUNCH.quiet_hours)
 
@@ -37,7 +37,7 @@ EXPIRED = {"expires_at": NOW}
 ROWS = [
     pytest.param(ADA, {}, (False, True), State.PENDING, Reason.NEW, id="nothing speaks against it"),
     pytest.param(
-        replace(ADA, wishes=OPT_OUT, targets=()),
+        ADA._replace(wishes=OPT_OUT, targets=()),
         {"with_words": (), **EXPIRED},
         (True, False),
         State.SKIPPED,
@@ -45,7 +45,7 @@ ROWS = [
         id="words come first",
     ),
     pytest.param(
-        replace(ADA, wishes=OPT_OUT, targets=()),
+        ADA._replace(wishes=OPT_OUT, targets=()),
         EXPIRED,
         (True, False),
         State.SKIPPED,
@@ -53,7 +53,7 @@ ROWS = [
         id="then preference",
     ),
     pytest.param(
-        replace(SLEEPER, targets=()), EXPIRED, (True, False), State.SKIPPED, Reason.NO_ADDRESS, id="then address"
+        SLEEPER._replace(targets=()), EXPIRED, (True, False), State.SKIPPED, Reason.NO_ADDRESS, id="then address"
     ),
     pytest.param(SLEEPER, EXPIRED, (True, False), State.SKIPPED, Reason.GUEST_LIST, id="then the guest list"),
     pytest.param(SLEEPER, EXPIRED, (True, True), State.SKIPPED, Reason.SUPPRESSION, id="then suppression"),
@@ -74,7 +74,7 @@ ROWS = [
         SLEEPER, {"mandatory": True}, (False, True), State.PENDING, Reason.NEW, id="mandatory overrides quiet hours"
     ),
     pytest.param(
-        replace(ADA, wishes=OPT_OUT),
+        ADA._replace(wishes=OPT_OUT),
         {"mandatory": True},
         (False, True),
         State.PENDING,
@@ -149,14 +149,14 @@ def test_when_it_is_due(person: Person, changes: dict[str, Any], due: object) ->
     ],
 )
 def test_whose_clock_counts(device: ZoneInfo | None, person: ZoneInfo | None, reason: Reason, zone: ZoneInfo) -> None:
-    somebody = replace(SLEEPER, zone=person, targets=(replace(TOKEN, zone=device),))
+    somebody = SLEEPER._replace(zone=person, targets=(TOKEN._replace(zone=device),))
     (only,) = decided(somebody, PLAN)
     assert (only.reason, only.zone) == (reason, zone)
 
 
 def test_each_device_is_decided_by_itself_in_the_order_of_the_channels() -> None:
     other = Target(PUSH, "other", "h3")
-    person = replace(ADA, targets=(NUMBER, TOKEN, other))
+    person = ADA._replace(targets=(NUMBER, TOKEN, other))
     found = decide(person, replace(PLAN, channels=[SMS, EMAIL, PUSH]), lambda target: target is other, lambda _: True)
     assert [(item.channel, item.target, item.reason) for item in found] == [
         (SMS, NUMBER, Reason.NEW),

@@ -44,13 +44,13 @@ MOMENTS = st.one_of(
 )
 SPANS = st.none() | st.builds(timedelta, seconds=st.integers(-3_600, 10 * 86_400))
 CHANNELS = st.lists(st.sampled_from(list(Channel)), unique=True)
-DEVICES = [UUID(int=number) for number in range(1, 4)]
+DEVICES = [str(UUID(int=number)) for number in range(1, 4)]
 SWITCHES = st.dictionaries(st.sampled_from([channel.value for channel in Channel]), st.booleans())
 WISHES = st.builds(
     Wishes,
     channels=SWITCHES,
     categories=st.dictionaries(st.sampled_from(["social", "orders"]), SWITCHES),
-    devices=st.dictionaries(st.sampled_from([str(device) for device in DEVICES]), st.booleans()),
+    devices=st.dictionaries(st.sampled_from(DEVICES), st.booleans()),
     quiet_hours=WINDOWS,
 )
 TARGETS = st.lists(
