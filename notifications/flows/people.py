@@ -1,10 +1,9 @@
-"""People: what planning must know of a page of recipients, read set-wise (one query a table, however many they are)."""
+"""People: what planning must know of a page of recipients, read set-wise (two statements, however many they are)."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 
@@ -13,7 +12,7 @@ from ..channels import SPECS
 from ..cipher import address_hash
 from ..enums import Channel, TokenType
 from ..models import Device, Notification, Preference
-from ..rules.identity import UserKey, user_key, user_recipient
+from ..rules.identity import user_key, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.preferences import Wishes
@@ -38,19 +37,20 @@ def people_from_rows(
     told for these channels only: reading an address costs more than all that is decided about it.
     """
     paths = conf.get().recipient.fields
-    wishes = load_wishes([user_recipient(row["pk"]) for row in rows])
-    devices = _load_devices([cast("UserKey", row["pk"]) for row in rows], channels)
+    users = {user_recipient(row["pk"]): row["pk"] for row in rows}
+    stored, found = Preference.objects.belongings(users, Device, channels)
     typed = [channel for channel in (Channel.EMAIL, Channel.SMS) if channel in channels]
     people = []
     for row in rows:
         recipient = user_recipient(row["pk"])
-        wish = wishes.get(recipient, Wishes())
+        wish = wishes_of(stored[recipient]) if recipient in stored else Wishes()
+        devices = [_device_target(*device) for device in found.get(recipient, ())]
         facts = {name: str(row[path] or "") for name, path in paths.items()}
         people.append(
             Person(
                 recipient=recipient,
                 wishes=wish,
-                targets=(*devices[str(row["pk"])], *_field_targets(facts, typed, devices[str(row["pk"])])),
+                targets=(*devices, *_field_targets(facts, typed, devices)),
                 locale=usable_locale(wish.locale) or usable_locale(facts.get("locale")),
                 zone=zone(wish.time_zone) or zone(facts.get("time_zone")),
                 lacks_variable=recipient in lacking,
@@ -106,29 +106,15 @@ def _field_targets(facts: Mapping[str, str], channels: Sequence[Channel], device
     return found
 
 
-def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> Mapping[str, list[Target]]:
-    found: dict[str, list[Target]] = defaultdict(list)
-    devices = Device.objects.filter(user__in=users, is_active=True, channel__in=channels).order_by("created_at", "pk")
-    # Values, not instances, which would take several times as long.
-    for user, channel, address, hashed, pk, platform, token_type, locale, time_zone in devices.values_list(
-        *_OF_A_TARGET
-    ):
-        found[str(user)].append(
-            Target(
-                channel=Channel(channel),
-                address=address,
-                address_hash=hashed,
-                device_id=pk,
-                platform=platform,
-                token_type=cast("TokenType", token_type),
-                locale=locale,
-                zone=zone(time_zone),
-            )
-        )
-    return found
-
-
-_OF_A_TARGET = (
-    *("user_id", "channel", "address", "address_hash", "pk"),
-    *("platform", "token_type", "locale", "time_zone"),
-)
+def _device_target(*of: Any) -> Target:
+    channel, address, hashed, pk, platform, token_type, locale, time_zone = of
+    return Target(
+        channel=Channel(channel),
+        address=address,
+        address_hash=hashed,
+        device_id=pk,
+        platform=platform,
+        token_type=cast("TokenType", token_type),
+        locale=locale,
+        zone=zone(time_zone),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,19 @@ from ..rules.identity import delivery_id
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
 from .record import insert
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What planning goes by besides message and people: the moment, suppressed (channel, hash), variables of their own.
+
+    Steps before the first one are left out.
+    """
+
+    now: datetime
+    suppressed: Collection[tuple[str, str]]
+    first_step: int = 0
+    personal: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def plan(
@@ -48,17 +62,24 @@ def foresee(
 ) -> list[Delivery]:
     """Return the deliveries that `plan` would write at a moment, without writing them."""
     suppressed = _suppressed([target for person in people for target in person.targets], now)
+    return foresee_at(notification, category, people, Circumstances(now, suppressed, first_step, personal or {}))
+
+
+def foresee_at(
+    notification: Notification, category: Category, people: Sequence[Person], at: Circumstances
+) -> list[Delivery]:
+    """Return the same without any statement, where all that has to be read was read before."""
     made: list[Delivery] = []
     for number, channels in enumerate(steps_of(notification, category)):
-        if number < first_step or not people:
+        if number < at.first_step or not people:
             continue
-        rules = _rules(notification, category, channels, now)
+        rules = _rules(notification, category, channels, at.now)
         unreached = []
         for person in people:
             decided = decide(
-                person, rules, lambda target: (target.channel, target.address_hash) in suppressed, conf.get().allows
+                person, rules, lambda target: (target.channel, target.address_hash) in at.suppressed, conf.get().allows
             )
-            own = (personal or {}).get(person.recipient)
+            own = at.personal.get(person.recipient)
             made += [_row(notification, person, rules, planned, (number, category, own)) for planned in decided]
             if is_unreachable((planned.state, planned.reason) for planned in decided):
                 unreached.append(person)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..enums import Channel, DeactivatedReason, Platform, SuppressionCause, TokenType
 from ..rules.identity import new_id
+from .people_queries import PreferenceQuerySet
 
 
 class Device(models.Model):
@@ -78,6 +79,8 @@ class Preference(models.Model):
     categories = models.JSONField(default=dict, blank=True)
     devices = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PreferenceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("preference")
