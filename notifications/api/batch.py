@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
-from django.db import transaction
+from django.db import DataError
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope
 from ..exceptions import RequestRejected
-from ..flows.accept import accept
+from ..flows.accept import accept_all
+from ..flows.recipients import find_user_keys
+from ..flows.refuse import Refusal, refuse_all
+from ..flows.requests import Accepted, Request
 from .base import ApiView
 from .errors import problems_in, slug_of
 from .fields import Hints, StrictSerializer, Text, checked
-from .notifications import NotificationFields, Refusals, as_request
+from .notifications import NotificationFields, as_request, refusal_of, user_text
 from .presentation import present_notification
 from .problems import KINDS, problem
 
+logger = logging.getLogger("notifications.api")
+
 MOST_ITEMS = 1_000
-_TOGETHER = 100
+#: A commit for so many. Each holds a lock until then, and PostgreSQL has room for some thousands.
+_TOGETHER = 250
+
+_Outcome: TypeAlias = Accepted | RequestRejected | ValidationError
 
 
 class ItemFields(NotificationFields):
@@ -41,21 +50,63 @@ class NotificationBatch(ApiView):
         items, hints = _items(request.data), Hints()
         answers: list[dict[str, object]] = []
         for start in range(0, len(items), _TOGETHER):
-            # A commit for many: an item that is refused takes only itself back.
-            with transaction.atomic():
-                answers += [self._answer(item, hints) for item in items[start : start + _TOGETHER]]
+            answers += self._answers(items[start : start + _TOGETHER], hints)
         return Response({"results": answers})
 
-    def _answer(self, item: object, hints: Hints) -> dict[str, object]:
+    def _answers(self, items: Sequence[object], hints: Hints) -> list[dict[str, object]]:
+        """Accept some items in one transaction, each by itself, and leave a row for each that is refused."""
+        read = [self._read(item, hints) for item in items]
+        accepted = iter(accept_each([item for item in read if isinstance(item, Request)]))
+        outcomes = [next(accepted) if isinstance(item, Request) else item for item in read]
+        self._keep_refusals(items, outcomes)
+        return [_answer(outcome) for outcome in outcomes]
+
+    def _read(self, item: object, hints: Hints) -> Request | ValidationError:
         try:
-            with Refusals(self, item):
-                values = checked(ItemFields, item, hints)
-                accepted = accept(as_request(values, values["idempotency_key"], self), present_notification)
+            values = checked(ItemFields, item, hints)
         except ValidationError as error:
-            return _refused("invalid-request", "The item cannot be accepted as it is.", problems_in(error.detail))
-        except RequestRejected as error:
-            return _refused(slug_of(error), error.detail, error.problems)
-        return {"status": 202, "replayed": accepted.replayed, "notification": accepted.response}
+            return error
+        return as_request(values, values["idempotency_key"], self)
+
+    def _keep_refusals(self, items: Sequence[object], outcomes: Sequence[_Outcome]) -> None:
+        refused: list[tuple[RequestRejected, Mapping[str, object]]] = []
+        for item, outcome in zip(items, outcomes, strict=True):
+            error = refusal_of(outcome)
+            if error is not None:
+                refused.append((error, item if isinstance(item, dict) else {}))
+        if refused:
+            users = find_user_keys(text for _, body in refused if (text := user_text(body)) is not None)
+            refuse_all(
+                [
+                    Refusal(error, str(body.get("template") or ""), users.get(user_text(body) or ""))
+                    for error, body in refused
+                ],
+                owner=self.key.owner,
+                request_id=self.request_id,
+            )
+
+
+def accept_each(requests: Sequence[Request]) -> list[Accepted | RequestRejected]:
+    """Accept requests together; where a value of one cannot be stored, those of the others still are.
+
+    Such a value should have been refused earlier: it is worth a look, but no reason to fail.
+    """
+    try:
+        return accept_all(requests, present_notification)
+    except DataError as error:
+        if len(requests) == 1:
+            logger.error("a value reached PostgreSQL that it cannot store: %s", type(error.__cause__).__name__)  # noqa: TRY400 - without the row
+            return [RequestRejected("A value in the request cannot be stored.")]
+    half = len(requests) // 2
+    return accept_each(requests[:half]) + accept_each(requests[half:])
+
+
+def _answer(outcome: _Outcome) -> dict[str, object]:
+    if isinstance(outcome, ValidationError):
+        return _refused("invalid-request", "The item cannot be accepted as it is.", problems_in(outcome.detail))
+    if isinstance(outcome, RequestRejected):
+        return _refused(slug_of(outcome), outcome.detail, outcome.problems)
+    return {"status": 202, "replayed": outcome.replayed, "notification": outcome.response}
 
 
 class _Envelope(StrictSerializer):

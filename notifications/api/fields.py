@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -247,7 +248,26 @@ def checked(serializer: type[StrictSerializer], data: object, hints: Hints | Non
     Raises:
         ValidationError: it is not what the serializer describes.
     """
-    reader = serializer(data=data, context={"hints": hints or Hints()})
-    reader.is_valid(raise_exception=True)
-    values: dict[str, Any] = reader.validated_data
+    if data is None:  # which DRF words otherwise than its fields do
+        serializer(data=data).is_valid(raise_exception=True)
+    reader, context = _readers.of(serializer)
+    context["hints"] = hints or Hints()
+    values: dict[str, Any] = reader.run_validation(data)
     return values
+
+
+class _Readers(threading.local):
+    """One serializer of each kind for each thread: they keep nothing of what they read, and making one takes longer."""
+
+    def __init__(self) -> None:
+        self._made: dict[type[StrictSerializer], tuple[StrictSerializer, dict[str, Hints]]] = {}
+
+    def of(self, serializer: type[StrictSerializer]) -> tuple[StrictSerializer, dict[str, Hints]]:
+        """Return the thread's own, and its context."""
+        if serializer not in self._made:
+            context: dict[str, Hints] = {}
+            self._made[serializer] = serializer(context=context), context
+        return self._made[serializer]
+
+
+_readers = _Readers()

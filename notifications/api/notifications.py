@@ -14,10 +14,10 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope, State
-from ..exceptions import RequestRejected, UnknownRecipient
+from ..exceptions import RequestRejected
 from ..flows.accept import accept
 from ..flows.cancel import cancel
-from ..flows.recipients import find_user_key
+from ..flows.recipients import find_user_key, find_user_keys
 from ..flows.refuse import refuse
 from ..flows.requests import MOST_TAGS, Accepted, Request
 from ..flows.status import deliveries_of
@@ -135,17 +135,31 @@ class Refusals:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Keep a refusal; one that only has to be repeated is none."""
-        if isinstance(error, ValidationError):
-            error = RequestRejected("The request cannot be accepted as it is.")
-        if not isinstance(error, RequestRejected) or getattr(error, "in_flight", False):
+        refusal = refusal_of(error)
+        if refusal is None:
             return
         refuse(
-            error,
+            refusal,
             template=str(self.body.get("template") or ""),
-            recipient=_known_user(self.body.get("user")),
+            recipient=_known_user(user_text(self.body)),
             owner=self.view.key.owner,
             request_id=self.view.request_id,
         )
+
+
+def refusal_of(outcome: object) -> RequestRejected | None:
+    """Return the refusal that the timeline should show, if something is one; what only has to be repeated is none."""
+    if isinstance(outcome, ValidationError):
+        return RequestRejected("The request cannot be accepted as it is.")
+    if not isinstance(outcome, RequestRejected) or getattr(outcome, "in_flight", False):
+        return None
+    return outcome
+
+
+def user_text(body: Mapping[str, object]) -> str | None:
+    """Return the look-up value in a body that may be anything, if it has one."""
+    value = body.get("user")
+    return str(value) if isinstance(value, str | int) else None
 
 
 def idempotency_key(request: HttpCall) -> str:
@@ -205,14 +219,9 @@ def _filtered(given: Mapping[str, str]) -> Any:
     return queryset
 
 
-def _known_user(value: object) -> object:
+def _known_user(value: str | None) -> object:
     """Return the key of the user that was meant; a look-up value may be an address and is not kept."""
-    if not isinstance(value, str | int):
-        return None
-    try:
-        return find_user_key(str(value))
-    except UnknownRecipient:
-        return None
+    return None if value is None else find_user_keys([value]).get(value)
 
 
 class _TemplateField(StrictSerializer):

@@ -1,26 +1,33 @@
-"""Accept: one short transaction that makes a request durable, or one clear refusal that stores nothing."""
+"""Accept: one short transaction that makes requests durable, or for each a clear refusal that stores nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from django.db import transaction
 
 from ..cipher import encrypt
 from ..enums import State
-from ..models import Delivery, Notification, Template
+from ..exceptions import IdempotencyConflict, RequestRejected
+from ..models import Delivery, NewDelivery, Notification, Template
+from ..models.accept_queries import Keyed, Known
 from ..rules.identity import user_key
 from ..rules.planning import Person
 from ..wakeups import wake_on_commit
-from .idempotency import fingerprint_of, hold_key, keep_key
-from .plan import plan
-from .recipients import find_recipient
-from .requests import Accepted, Request, check_request
-from .templates import find_template, published
+from .asked import Asked, check_requests
+from .idempotency import Keys
+from .plan import Circumstances, delivery_of, foresee_at
+from .record import insert
+from .requests import Accepted, Request
+from .templates import published
+
+Present: TypeAlias = Callable[[Notification, list[Delivery]], object]
 
 
-def accept(request: Request, present: Callable[[Notification, list[Delivery]], object] = lambda *_: None) -> Accepted:
+def accept(request: Request, present: Present = lambda *_: None) -> Accepted:
     """Accept a request: afterwards (once the caller's transaction commits) it is in PostgreSQL and will be acted upon.
 
     `present` makes the response that is stored with the idempotency key and replayed.
@@ -28,26 +35,78 @@ def accept(request: Request, present: Callable[[Notification, list[Delivery]], o
     Raises:
         RequestRejected: nothing was stored; the caller's transaction is intact.
     """
-    template = find_template(request.template)
-    person = find_recipient(request.recipient)
-    public, secret = check_request(request, template)
-    fingerprint = fingerprint_of(_canonical(request, person))
+    (outcome,) = accept_all([request], present)
+    if isinstance(outcome, RequestRejected):
+        raise outcome
+    return outcome
+
+
+def accept_all(requests: Sequence[Request], present: Present) -> list[Accepted | RequestRejected]:
+    """Accept any number of requests, each by itself, in the statements of one; return what became of each, in order."""
+    asked = check_requests(requests)  # template, recipient, variables: all that can be wrong is found here
+    sound = [item for item in asked if isinstance(item, Asked)]
+    if not sound:
+        return [item for item in asked if isinstance(item, RequestRejected)]
     with transaction.atomic():
-        if request.idempotency_key is not None:
-            earlier = hold_key(request.owner, request.idempotency_key, fingerprint)
-            if earlier is not None:
-                return Accepted(earlier.notification_id, earlier.response, replayed=True)
-        now = Delivery.objects.database_now()
-        notification = draft(request, template, person, now)
-        notification.data = public
-        notification.secrets = encrypt(secret) if secret else None
-        notification.save(force_insert=True)
-        deliveries = plan(notification, template.category, [person], now)
-        response = present(notification, deliveries)
-        if request.idempotency_key is not None:
-            keep_key(request.owner, request.idempotency_key, fingerprint, notification.pk, response)
-        wake_on_commit(row.channel for row in deliveries if row.state == State.PENDING and row.due_at <= now)
-    return Accepted(notification.pk, response)
+        # Keys are tried and never waited for; the same statement tells the time, and which addresses are suppressed.
+        keys = Keys.hold([item.key for item in sound if item.key], _hashes_of(sound))
+        made = [_make(item, keys, present) for item in sound if keys.take(item.key)]
+        # Not stored is what somebody else has stored under the key between our look and our lock.
+        stored = Notification.objects.store([_keyed(item) for item in made]) if made else set()
+        new = {item.asked: item for item in made if item.notification.pk in stored}
+        insert([row for item in new.values() for row in item.rows])
+        keys.settle({item.asked.key: _known(item) for item in new.values()})
+        wake_on_commit(channel for item in new.values() for channel in _due_channels(item.rows, keys.now))
+    return [_outcome(item, new, keys) for item in asked]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a request that is new leads to."""
+
+    asked: Asked
+    notification: Notification
+    rows: list[NewDelivery]
+    response: object
+
+
+def _make(asked: Asked, keys: Keys, present: Present) -> _Made:
+    template = asked.template
+    notification = draft(asked.request, template, asked.person, keys.now)
+    notification.data = asked.public
+    notification.secrets = encrypt(asked.secret) if asked.secret else None
+    at = Circumstances(keys.now, keys.suppressed)
+    rows = foresee_at(notification, template.category, [asked.person], at)
+    return _Made(asked, notification, rows, present(notification, [delivery_of(row) for row in rows]))
+
+
+def _keyed(made: _Made) -> Keyed:
+    key = made.asked.request.idempotency_key
+    return Keyed(made.notification, key, made.asked.fingerprint, made.response)
+
+
+def _known(made: _Made) -> Known:
+    return Known(made.notification.pk, made.asked.fingerprint, made.response)
+
+
+def _due_channels(deliveries: Sequence[NewDelivery], now: datetime) -> Iterator[str]:
+    return (row.channel for row in deliveries if row.state == State.PENDING and row.due_at <= now)
+
+
+def _outcome(asked: Asked | RequestRejected, new: dict[Asked, _Made], keys: Keys) -> Accepted | RequestRejected:
+    if isinstance(asked, RequestRejected):
+        return asked
+    if asked in new:
+        return Accepted(new[asked].notification.pk, new[asked].response)
+    try:
+        earlier = keys.answer(asked.key, asked.fingerprint)
+    except IdempotencyConflict as conflict:
+        return conflict
+    return Accepted(earlier.notification_id, earlier.response, replayed=True)
+
+
+def _hashes_of(asked: Sequence[Asked]) -> set[str]:
+    return {target.address_hash for item in asked for target in item.person.targets}
 
 
 def draft(request: Request, template: Template, person: Person, now: datetime) -> Notification:
@@ -72,25 +131,3 @@ def draft(request: Request, template: Template, person: Person, now: datetime) -
         request_id=request.request_id,
         created_at=now,
     )
-
-
-def _addressed(person: Person) -> dict[str, str] | None:
-    """Return all that was said of somebody without an account; a user's own data may change between two tries."""
-    if user_key(person.recipient) is not None:
-        return None
-    said = {str(target.channel): target.address for target in person.targets}
-    return {**said, "locale": person.locale, "time_zone": person.zone.key if person.zone else ""}
-
-
-def _canonical(request: Request, person: Person) -> dict[str, object]:
-    return {
-        "recipient": person.recipient,
-        "to": _addressed(person),
-        "template": request.template,
-        "data": request.data,
-        "channels": sorted(request.channels),
-        "send_at": request.send_at,
-        "ttl": request.ttl.total_seconds() if request.ttl else None,
-        "collapse_key": request.collapse_key,
-        "tags": sorted(request.tags),
-    }

@@ -7,9 +7,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 
 from ..conf import did_you_mean
@@ -67,11 +65,11 @@ def find_key(plain: str) -> ApiKey | None:
     mark, _, rest = plain.partition("_")
     prefix, _, secret = rest.partition("_")
     known = mark == MARK and len(prefix) == _PREFIX_LENGTH and prefix.isascii() and prefix.isalnum()
-    found: Any = _usable().filter(prefix=prefix).first() if known else None
-    key: ApiKey | None = found
-    if not hmac.compare_digest(key.digest if key else _NOBODYS_DIGEST, _digest(secret)) or key is None:
+    found = ApiKey.objects.usable(prefix, _USE_KEPT_EVERY.total_seconds()) if known else None
+    if not hmac.compare_digest(found[0].digest if found else _NOBODYS_DIGEST, _digest(secret)) or found is None:
         return None
-    if found.use_is_old:
+    key, use_is_old = found
+    if use_is_old:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=Now())
     return key
 
@@ -93,13 +91,6 @@ def _name_problems(name: str, owner: str) -> list[Problem]:
         detail = f"{PYTHON!r} owns the calls made from Python; choose another"
         problems.append(Problem("/owner" if owner else "/name", "reserved", detail))
     return problems
-
-
-def _usable() -> QuerySet[ApiKey, Any]:
-    old = Q(last_used_at=None) | Q(last_used_at__lt=Now() - _USE_KEPT_EVERY)
-    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None).annotate(
-        use_is_old=ExpressionWrapper(old, output_field=BooleanField())
-    )
 
 
 def _digest(secret: str) -> str:

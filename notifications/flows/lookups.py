@@ -19,7 +19,7 @@ _CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError)
 
 def spelled(value: object) -> str:
     """Return a look-up value as text, in the spelling that the user's own field gives it ("042" is 42)."""
-    return _spelled(value, _field(conf.get().recipient.lookup))
+    return _spelled(value, lookup_field(conf.get().recipient.lookup))
 
 
 def place(value: str) -> str:
@@ -29,7 +29,7 @@ def place(value: str) -> str:
 
 def as_listed(values: Any) -> list[str]:
     """Return look-up values as a list of users keeps them: each once, by place."""
-    field = _field(conf.get().recipient.lookup)
+    field = lookup_field(conf.get().recipient.lookup)
     return sorted({_spelled(value, field) for value in values}, key=place)
 
 
@@ -57,7 +57,7 @@ def _spelled(value: object, field: Field[Any, Any] | None) -> str:
 
 
 @lru_cache(maxsize=8)
-def _field(path: str) -> Field[Any, Any] | None:
+def lookup_field(path: str) -> Field[Any, Any] | None:
     """Return the field that a look-up path ends at, or None if it is none (an annotation of the manager)."""
     model: type[Model] = get_user_model()
     *relations, last = path.split("__")

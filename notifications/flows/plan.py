@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,6 +22,19 @@ from .record import insert
 _Personal = Mapping[str, Mapping[str, object]]
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What planning goes by besides message and people: the moment, suppressed (channel, hash), variables of their own.
+
+    Steps before the first one are left out.
+    """
+
+    now: datetime
+    suppressed: Collection[tuple[str, str]]
+    first_step: int = 0
+    personal: _Personal = field(default_factory=dict)
+
+
 def plan(
     notification: Notification,
     category: Category,
@@ -35,16 +49,16 @@ def plan(
     Who cannot be reached at all in one step is planned for the next (the fallback channels) at once.
     `personal` gives variables of single recipients. Planning the same people again changes nothing.
     """
-    made = _planned(notification, category, people, now, first_step, personal or {})
+    made = foresee_at(notification, category, people, _read(people, now, first_step, personal or {}))
     insert(made)
-    return [_delivery(row) for row in made]
+    return [delivery_of(row) for row in made]
 
 
 def plan_many(
     notification: Notification, category: Category, people: Sequence[Person], now: datetime, personal: _Personal
 ) -> list[NewDelivery]:
     """Plan the deliveries of one notification to a page of people as `plan` does, and return them as planned rows."""
-    made = _planned(notification, category, people, now, 0, personal)
+    made = foresee_at(notification, category, people, _read(people, now, 0, personal))
     insert(made)
     return made
 
@@ -59,7 +73,8 @@ def foresee(
     personal: _Personal | None = None,
 ) -> list[Delivery]:
     """Return the deliveries that `plan` would write at a moment, without writing them."""
-    return [_delivery(row) for row in _planned(notification, category, people, now, first_step, personal or {})]
+    at = _read(people, now, first_step, personal or {})
+    return [delivery_of(row) for row in foresee_at(notification, category, people, at)]
 
 
 def steps_of(notification: Notification, category: Category) -> list[list[Channel]]:
@@ -71,15 +86,11 @@ def steps_of(notification: Notification, category: Category) -> list[list[Channe
     )
 
 
-def _planned(
-    notification: Notification,
-    category: Category,
-    people: Sequence[Person],
-    now: datetime,
-    first_step: int,
-    personal: _Personal,
+def foresee_at(
+    notification: Notification, category: Category, people: Sequence[Person], at: Circumstances
 ) -> list[NewDelivery]:
-    suppressed = _suppressed([target for person in people for target in person.targets], now)
+    """Return the rows that `plan` would write, without any statement: all that has to be read was read before."""
+    suppressed, now = at.suppressed, at.now
     allows = conf.get().allows
     made: list[NewDelivery] = []
 
@@ -88,7 +99,7 @@ def _planned(
 
     all_steps = steps_of(notification, category)
     for number, channels in enumerate(all_steps):
-        if number < first_step or not people:
+        if number < at.first_step or not people:
             continue
         rules = _rules(notification, category, channels, now)
         lane = Priority(category.priority).lane
@@ -96,7 +107,7 @@ def _planned(
         unreached = []
         for person in people:
             decided = decide(person, rules, is_suppressed, allows)
-            own = personal.get(person.recipient)
+            own = at.personal.get(person.recipient)
             made += [row(person, planned, own) for planned in decided]
             if number + 1 < len(all_steps) and is_unreachable([(planned.state, planned.reason) for planned in decided]):
                 unreached.append(person)
@@ -117,8 +128,9 @@ def _rules(notification: Notification, category: Category, channels: Sequence[Ch
     )
 
 
-def _suppressed(targets: Sequence[Target], now: datetime) -> set[tuple[str, str]]:
-    return Suppression.objects.active_among({target.address_hash for target in targets}, now)
+def _read(people: Sequence[Person], now: datetime, first_step: int, personal: _Personal) -> Circumstances:
+    hashes = {target.address_hash for person in people for target in person.targets}
+    return Circumstances(now, Suppression.objects.active_among(hashes, now), first_step, personal)
 
 
 def _rows(
@@ -143,6 +155,7 @@ def _rows(
     return row
 
 
-def _delivery(row: NewDelivery) -> Delivery:
+def delivery_of(row: NewDelivery) -> Delivery:
+    """Return a planned row as an instance, as it is presented."""
     device_id = UUID(row.device_id) if row.device_id else None
     return Delivery(**row._replace(id=UUID(row.id), device_id=device_id)._asdict())  # type: ignore[arg-type]

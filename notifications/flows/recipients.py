@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
+from collections.abc import Collection, Iterable, Sequence
+
 from django.db.models import Model
 
 from .. import conf
@@ -16,27 +16,47 @@ from ..rules.identity import ADDRESS_PREFIX, UserKey, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.quiet_hours import zone
-from .people import load_people
+from .people import people_from_rows
+from .users import rows_by_key, rows_by_lookup
 
 
 def find_recipient(recipient: object) -> Person:
     """Return the person that a user, an `Address` or a look-up value (HTTP's "user") means.
 
-    A person that was found already (`carillon trial`) is returned as it is.
-
     Raises:
         UnknownRecipient: no such user, or no usable address.
     """
-    if isinstance(recipient, Person):
-        return recipient
-    if isinstance(recipient, Address):
-        return _address_person(recipient)
-    if isinstance(recipient, Model):
-        if recipient.pk is None:
-            problem = Problem("/user", "unknown_user", "save the user first")
-            raise UnknownRecipient("This user was never saved.", problem)
-        return _user_person(recipient.pk)
-    return _user_person(find_user_key(str(recipient)))
+    (found,) = find_recipients([recipient])
+    if isinstance(found, UnknownRecipient):
+        raise found
+    return found
+
+
+def find_recipients(
+    recipients: Sequence[object], channels: Collection[Channel] = tuple(Channel)
+) -> list[Person | UnknownRecipient]:
+    """Return the person that each of these means, or why there is none: set-wise, in order.
+
+    Where users can be reached is told for these channels only: reading an address costs more than all that is decided
+    about it. A person that was found already (`carillon trial`) is returned as it is.
+    """
+    keys = [item.pk for item in recipients if isinstance(item, Model)]
+    texts = [str(item) for item in recipients if not isinstance(item, Person | Address | Model)]
+    named = rows_by_lookup(texts)
+    rows = {row["pk"]: row for row in [*rows_by_key([key for key in keys if key is not None]), *named.values()]}
+    people = {person.recipient: person for person in people_from_rows(list(rows.values()), channels=channels)}
+
+    def found(recipient: object) -> Person | UnknownRecipient:
+        if isinstance(recipient, Person):
+            return recipient
+        if isinstance(recipient, Address):
+            return _address_person(recipient)
+        if isinstance(recipient, Model):
+            return people.get(user_recipient(recipient.pk)) or _not_saved(recipient)
+        row = named.get(str(recipient))
+        return _no_such_user() if row is None else people[user_recipient(row["pk"])]
+
+    return [found(recipient) for recipient in recipients]
 
 
 def find_user_key(value: str) -> UserKey:
@@ -45,16 +65,15 @@ def find_user_key(value: str) -> UserKey:
     Raises:
         UnknownRecipient: there is none.
     """
-    lookup = conf.get().recipient.lookup
-    manager = get_user_model()._default_manager
-    try:
-        key = manager.filter(**{lookup: value}).values_list("pk", flat=True).first()
-    except (ValueError, TypeError, ValidationError, OverflowError):
-        key = None
-    # Django reads " 1", "+1" and "1_0" as numbers; a look-up by key means the key as it is written.
-    if key is None or (lookup == "pk" and str(key) != value.lower()):
-        raise UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", f"no user has this {lookup}"))
-    return key
+    row = rows_by_lookup([value]).get(value)
+    if row is None:
+        raise _no_such_user()
+    return row["pk"]
+
+
+def find_user_keys(values: Iterable[str]) -> dict[str, UserKey]:
+    """Return the primary keys of those users that look-up values name, by value."""
+    return {value: row["pk"] for value, row in rows_by_lookup(values).items()}
 
 
 def address_recipient(channel: Channel, normal: str) -> str:
@@ -62,14 +81,18 @@ def address_recipient(channel: Channel, normal: str) -> str:
     return f"{ADDRESS_PREFIX}{address_hash(channel, normal)[:40]}"
 
 
-def _user_person(key: UserKey) -> Person:
-    people = load_people([user_recipient(key)])
-    if not people:
-        raise UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", "the user was not saved"))
-    return people[0]
+def _no_such_user() -> UnknownRecipient:
+    lookup = conf.get().recipient.lookup
+    return UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", f"no user has this {lookup}"))
 
 
-def _address_person(address: Address) -> Person:
+def _not_saved(user: Model) -> UnknownRecipient:
+    if user.pk is None:
+        return UnknownRecipient("This user was never saved.", Problem("/user", "unknown_user", "save the user first"))
+    return UnknownRecipient("There is no such user.", Problem("/user", "unknown_user", "the user was not saved"))
+
+
+def _address_person(address: Address) -> Person | UnknownRecipient:
     targets, problems = [], []
     for channel, value in ((Channel.EMAIL, address.email), (Channel.SMS, address.sms)):
         if not value:
@@ -85,7 +108,7 @@ def _address_person(address: Address) -> Person:
     if address.time_zone and zone(address.time_zone) is None:
         problems.append(Problem("/to/time_zone", "unknown_time_zone", "use an IANA name such as Europe/Berlin"))
     if problems:
-        raise UnknownRecipient("The address cannot be used.", *problems)
+        return UnknownRecipient("The address cannot be used.", *problems)
     first = targets[0]
     return Person(
         recipient=address_recipient(first.channel, first.address),

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .accept_queries import ApiKeyQuerySet, IdempotencyKeyQuerySet
+
 
 class ApiKey(models.Model):
     """A key for the HTTP API: only its digest is kept; `owner` survives rotation and owns idempotency keys."""
@@ -20,6 +22,8 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("API key")
@@ -38,6 +42,8 @@ class IdempotencyKey(models.Model):
     notification_id = models.UUIDField()
     response = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = IdempotencyKeyQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("idempotency key")

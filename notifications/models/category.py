@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..declarations.limits import LEAST_RETENTION
 from ..enums import Channel, Priority, Source, UncertainPolicy
+from .template_queries import TemplateQuerySet
 
 
 class Category(models.Model):
@@ -73,6 +74,8 @@ class Template(models.Model):
     current = models.ForeignKey(
         "TemplateVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("template")

@@ -67,11 +67,13 @@ def statement(columns: Sequence[Column], rows: Sequence[NewDelivery], *, tell: b
     for name, full_kind, default in columns:
         kind = "text" if full_kind.startswith("varchar") else full_kind  # a cast to it would cut what is too long
         items = planned.get(name, (default,))
-        if name != "id" and items.count(items[0]) == len(items):
+        # To Python [1] and [True] are the same, to a reader they are not: variables agree where none has any.
+        agree = all(item is None for item in items) if name == "data" else items.count(items[0]) == len(items)
+        if name != "id" and agree:
             values[name] = json.dumps(items[0]) if isinstance(items[0], dict) else _plain(items[0])
             sources.append(f"%({name})s::{kind}")
         else:
-            varying[name] = _moments(items) if kind.startswith("timestamp") else items
+            varying[name] = _readable(items, kind)
             kinds.append(f"{name} {kind}")
             sources.append(f"r.{name}")
     keys = list(varying)
@@ -80,8 +82,10 @@ def statement(columns: Sequence[Column], rows: Sequence[NewDelivery], *, tell: b
     return _INSERT.format(names=names, sources=", ".join(sources), columns=", ".join(kinds)), values
 
 
-def _moments(items: Sequence[datetime | None]) -> list[str | None]:
-    """Return moments as JSON and PostgreSQL both read them: many rows share one."""
+def _readable(items: Sequence[Any], kind: str) -> Sequence[Any]:
+    """Return moments and keys as JSON and PostgreSQL both read them: many rows share one."""
+    if not (kind.startswith("timestamp") or kind == "uuid"):
+        return items
     told = {item: str(item) if item else None for item in set(items)}
     return [told[item] for item in items]
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from ..enums import OPEN_STATES, BroadcastStatus, ReceiptKind, State
 from ..rules.identity import first_id_at, time_of
+from . import accept_queries
 
 if TYPE_CHECKING:
     from .log import DeliveryEvent, Notification, Receipt  # noqa: F401 - QuerySet names them in quotes
@@ -45,6 +46,10 @@ class Outlived(NamedTuple):
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     """Notifications, by what they are asked."""
+
+    def store(self, rows: Sequence[accept_queries.Keyed]) -> set[UUID]:
+        """Insert notifications with their idempotency keys; return the ids of those whose key was still unused."""
+        return accept_queries.store(self.db, rows)
 
     def outlived(self, category: str, since: datetime, after: UUID, limit: int) -> list[Outlived]:
         """Return notifications of before `since` that are over in every respect, oldest first, behind `after`.

@@ -1,0 +1,93 @@
+"""Users: their rows with what `RECIPIENT` names, by primary key or by the value that callers know them by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db import connection
+
+from .. import conf
+from ..rules.identity import UserKey
+from .lookups import lookup_field, spelled
+
+Row: TypeAlias = Mapping[str, Any]
+_CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError)
+
+
+def rows_by_key(keys: Sequence[UserKey]) -> list[Row]:
+    """Return the rows of those of these users that there are."""
+    return list(_users().filter(pk__in=keys).values("pk", *_paths())) if keys else []
+
+
+def rows_by_lookup(values: Iterable[str]) -> dict[str, Row]:
+    """Return the rows of the users that these look-up values name, by value."""
+    wanted = list(dict.fromkeys(values))
+    if len(wanted) == 1:
+        row = _row_of(wanted[0])
+        return {} if row is None else {wanted[0]: row}
+    found, is_exact = _rows_of([value for value in wanted if _can_be(value)])
+    if not is_exact:
+        # The database finds more than what is spelt the same (a collation without case, say): it decides one by one.
+        single = {value: _row_of(value) for value in wanted if value not in found}
+        found |= {value: row for value, row in single.items() if row is not None}
+    return found
+
+
+def _row_of(value: str) -> Row | None:
+    try:
+        row = _users().filter(**{_lookup(): value}).values("pk", *_paths()).first()
+    except _CANNOT_BE:
+        return None
+    return row if row is not None and _is_meant(row["pk"], value) else None
+
+
+def _rows_of(values: Collection[str]) -> tuple[dict[str, Row], bool]:
+    """Return the rows by value, and whether every row that was found was spelt like one of the values."""
+    lookup = _lookup()
+    if not values or lookup_field(lookup) is None:
+        return {}, not values
+    by_spelling: dict[str, list[str]] = {}
+    for value in values:
+        by_spelling.setdefault(spelled(value), []).append(value)
+    found: dict[str, Row] = {}
+    for row in _users().filter(**{f"{lookup}__in": list(values)}).values("pk", lookup, *_paths()):
+        meant = by_spelling.pop(spelled(row[lookup]), None)
+        if meant is None:
+            return {}, False
+        found |= {value: row for value in meant if _is_meant(row["pk"], value)}
+    return found, True
+
+
+def _is_meant(key: UserKey, value: str) -> bool:
+    """Django reads " 1", "+1" and "1_0" as numbers; a look-up by key means the key as it is written."""
+    return _lookup() != "pk" or str(key) == value.lower()
+
+
+def _can_be(value: str) -> bool:
+    """Whether a value can be compared with the field at all: one that cannot must not harm the others' statement."""
+    field = lookup_field(_lookup())
+    if field is None:
+        return True
+    try:
+        prepared: Any = field.get_prep_value(field.to_python(value))
+    except _CANNOT_BE:
+        return False
+    if isinstance(prepared, int):
+        least, most = connection.ops.integer_field_range(field.get_internal_type())
+        return bool(least <= prepared <= most)
+    return "\x00" not in value
+
+
+def _lookup() -> str:
+    return conf.get().recipient.lookup
+
+
+def _paths() -> set[str]:
+    return set(conf.get().recipient.fields.values())
+
+
+def _users() -> Any:
+    return get_user_model()._default_manager
