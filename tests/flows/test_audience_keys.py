@@ -49,9 +49,9 @@ def people(db: None, request: Any, settings: Any, monkeypatch: pytest.MonkeyPatc
         earlier = broadcast("new-post", {"all": True}, POST)
         for module in (audiences, audience_pages, lookups):
             monkeypatch.setattr(module, "get_user_model", lambda: model)
-        lookups._field.cache_clear()
+        lookups.lookup_field.cache_clear()
         yield model, earlier
-        lookups._field.cache_clear()
+        lookups.lookup_field.cache_clear()
 
 
 def test_every_page_in_the_keys_own_order(people: Any) -> None:
