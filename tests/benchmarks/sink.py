@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from project.demo.stack import ROOT, free_port
+from tests.benchmarks.processes import stop
 from tests.benchmarks.sink_app import TOKEN
 from tests.benchmarks.sink_log import SinkLog
 
@@ -60,14 +61,7 @@ class Sink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop it."""
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        stop(self.processes)
 
     @property
     def pids(self) -> list[int]:

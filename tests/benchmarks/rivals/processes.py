@@ -17,6 +17,7 @@ from redis import Redis
 
 from project.demo.stack import ROOT
 from tests.benchmarks.judging import compare, rate
+from tests.benchmarks.processes import stop
 from tests.benchmarks.rivals import rq_jobs
 from tests.benchmarks.rivals.message import token
 from tests.benchmarks.sink import Sink
@@ -54,16 +55,7 @@ class Rival:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdin:
-                process.stdin.close()
+        stop(self.processes)
 
     def measure(self, sink: Sink, count: int) -> float:
         """Warm up, send so many messages and return how many a second the sink took, from the first to the last.
