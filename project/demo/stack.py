@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,22 +21,11 @@ from notifications.sandbox.guide import smtp_url
 from notifications.sandbox.process import SandboxProcess, launch, with_webhook_secret
 from notifications.sandbox.server import SandboxOptions
 
+from .ports import claim_port
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 _UP_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-
-
-def free_port(wanted: int) -> int:
-    """Return a free TCP port on this machine: the wanted one, or the next ones; 0 asks for any."""
-    for port in range(wanted, wanted + 200) if wanted else [0]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise RuntimeError(f"no free port from {wanted} on")
 
 
 @dataclass
@@ -57,11 +45,11 @@ class Stack:
         """Start the sandbox; web and workers are started by the methods below."""
         self._exit = ExitStack()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.web_port = free_port(self.web_port)
+        self.web_port = claim_port(self.web_port, self._exit)
         self.url = f"http://127.0.0.1:{self.web_port}"
         hook = with_webhook_secret(f"{self.url}/webhooks/email/")
         options = SandboxOptions(
-            port=free_port(self.sandbox_port),
+            port=claim_port(self.sandbox_port, self._exit),
             file=self.folder / "sandbox.jsonl",
             postmark_webhook=hook,
             twilio_inbound_webhook=f"{self.url}/webhooks/twilio/",

@@ -19,7 +19,8 @@ from string import Template
 from types import TracebackType
 from typing import Self
 
-from project.demo.stack import ROOT, free_port
+from project.demo.ports import free_port
+from project.demo.stack import ROOT
 from tests.benchmarks.processes import stop
 from tests.benchmarks.sink_app import TOKEN
 from tests.benchmarks.sink_log import SinkLog

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from notifications.sandbox import credentials
-from project.demo.stack import Stack, free_port
+from project.demo.ports import free_port
+from project.demo.stack import Stack
 from tests.benchmarks.sink import Sink
 
 

@@ -20,7 +20,8 @@ import psutil
 import psycopg2
 
 from notifications.sandbox.records import Accepted, read_file
-from project.demo.stack import ROOT, Stack, free_port
+from project.demo.ports import free_port
+from project.demo.stack import ROOT, Stack
 from tests.chaos.latency import Latency
 from tests.ground.database import Database
 from tests.ground.figures import FellShort, Run
