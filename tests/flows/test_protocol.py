@@ -197,7 +197,9 @@ def test_a_template_that_cannot_render_is_a_dead_letter_until_it_is_mended(sandb
 def test_a_temporary_failure_is_retried_and_counted(sandbox: SandboxProcess) -> None:
     sent = notify(Address(email="flaky-a1@example.com"), "invoice", INVOICE)
     work()
-    assert (only(sent).state, only(sent).reason, only(sent).attempt) == (State.PENDING, Reason.RETRY, 1)
+    # Asked of the log: where the machine is slow, the retry may have come due within the same drain.
+    first = DeliveryEvent.objects.filter(delivery=only(sent), attempt=1, reason=Reason.RETRY)
+    assert [event.state for event in first] == [State.PENDING]
     Delivery.objects.filter(notification=sent).update(due_at=timezone.now())
     work()
     delivery = only(sent)
