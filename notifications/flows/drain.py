@@ -46,6 +46,9 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
             # One that waits already is enough: what this one makes way for must not wait behind more and more of them.
             wake(channel, force=passed > _LONGEST_SECONDS)
             return done
+        if claimed.due < conf.START_GROUP and not _others_wait(channel, served):
+            # Messages that come one by one are claimed by the handful: a claim costs as much as sending ten of them.
+            stopping.wait(conf.GATHER_SECONDS)
     wake(channel, force=True)
     return done
 

@@ -53,7 +53,8 @@ def test_a_claim_and_its_groups(
     user = person("token-count-0002")
     send(1)
     one, full, four = send(1), send(conf.START_GROUP), send(4 * conf.START_GROUP)
-    assert full <= one + 4
+    # A few more where what is known of held providers, or of a lease, has grown old meanwhile.
+    assert full <= one + 8
     # Per further group: declare it started, look for more urgent work, record it.
     assert four - full <= 3 * 8
 
