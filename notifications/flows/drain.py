@@ -17,6 +17,7 @@ from .stopping import stopping
 _ALL_LANES = tuple(Lane)
 _LONGEST_SECONDS = 30.0
 _MOMENT_SECONDS = 1.0
+_GATHER_SECONDS = 0.03
 
 
 def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
@@ -48,7 +49,7 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
             return done
         if claimed.due < conf.START_GROUP and not _others_wait(channel, served):
             # Messages that come one by one are claimed by the handful: a claim costs as much as sending ten of them.
-            stopping.wait(conf.GATHER_SECONDS)
+            stopping.wait(_GATHER_SECONDS)
     wake(channel, force=True)
     return done
 

@@ -12,8 +12,9 @@ from .. import conf
 from ..channels import SPECS
 from ..cipher import address_hash
 from ..enums import Channel
-from ..models import Device, Notification, Preference
-from ..rules.identity import UserKey, user_key, user_recipient
+from ..models import Notification
+from ..models.reach_sql import Reach, reach_of
+from ..rules.identity import user_key, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.preferences import NO_WISHES, Wishes
@@ -43,8 +44,8 @@ def people_from_rows(
     """
     paths = conf.get().recipient.fields
     recipients = [user_recipient(row["pk"]) for row in rows]
-    wishes = load_wishes(recipients)
-    devices = _load_devices([row["pk"] for row in rows], channels)
+    reach = reach_of(recipients, [row["pk"] for row in rows], channels)
+    wishes, devices = _wishes(reach), _devices(reach)
     typed = [(channel, paths[channel]) for channel in _TYPED if channel in channels and channel in paths]
     # What no path leads to is None.
     locale, time_zone = paths.get("locale", ""), paths.get("time_zone", "")
@@ -69,11 +70,13 @@ def people_from_rows(
 
 def load_wishes(recipients: Sequence[str]) -> dict[str, Wishes]:
     """Return the stored preferences of these recipients, parsed."""
+    return _wishes(reach_of(recipients, (), ()))
+
+
+def _wishes(reach: Reach) -> dict[str, Wishes]:
     return {
         recipient: Wishes(channels, categories, devices, _windows(quiet), locale, time_zone)
-        for recipient, channels, categories, devices, quiet, locale, time_zone in Preference.objects.wishes_of(
-            recipients
-        )
+        for recipient, channels, categories, devices, quiet, locale, time_zone in reach.preferences
     }
 
 
@@ -125,11 +128,9 @@ def _text(value: object) -> str:
     return str(value or "")
 
 
-def _load_devices(users: Sequence[UserKey], channels: Collection[Channel]) -> dict[str, tuple[Target, ...]]:
+def _devices(reach: Reach) -> dict[str, tuple[Target, ...]]:
     found: dict[str, tuple[Target, ...]] = {}
-    for user, channel, address, hashed, key, platform, kind, locale, time_zone in Device.objects.targets_of(
-        users, channels
-    ):
+    for user, channel, address, hashed, key, platform, kind, locale, time_zone in reach.devices:
         target = Target(_CHANNELS[channel], address, hashed, key, platform, kind, locale, zone(time_zone))
         found[str(user)] = (*found.get(str(user), ()), target)
     return found

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import Q
-from django.db.models.functions import Cast, Now
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..enums import Channel, DeactivatedReason, Platform, SuppressionCause, TokenType
-from ..rules.identity import UserKey, new_id
+from ..rules.identity import new_id
 from .any_of import any_of
-
-
-class DeviceQuerySet(models.QuerySet["Device"]):
-    """Devices, by what they are asked."""
-
-    def targets_of(self, users: Collection[UserKey], channels: Collection[Channel]) -> list[tuple[Any, ...]]:
-        """Return where these users can be reached on these channels, in the order in which they registered.
-
-        Each is the user's key and what a target holds, as values: instances would take several times as long.
-        """
-        key, connection = self.model._meta.get_field("user").target_field, connections[self.db]
-        keys = [key.get_db_prep_value(user, connection) for user in users]
-        theirs = self.filter(any_of("user_id", keys), is_active=True, channel__in=channels)
-        text = Cast("pk", models.TextField())  # a page has no use for objects
-        return list(
-            theirs.order_by("created_at", "pk").values_list(
-                "user_id", "channel", "address", "address_hash", text, "platform", "token_type", "locale", "time_zone"
-            )
-        )
 
 
 class Device(models.Model):
@@ -58,8 +39,6 @@ class Device(models.Model):
     restored_at = models.DateTimeField(null=True, blank=True, help_text=_("When a deactivation was last undone."))
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField()
-
-    objects = DeviceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("device")
@@ -89,16 +68,6 @@ class Device(models.Model):
         return f"{self.channel} …{self.address[-4:]}"
 
 
-class PreferenceQuerySet(models.QuerySet["Preference"]):
-    """Preferences, by what they are asked."""
-
-    def wishes_of(self, recipients: Collection[str]) -> list[tuple[Any, ...]]:
-        """Return recipient, switches, quiet hours (as text: many have the same), locale and zone of each of these."""
-        quiet = Cast("quiet_hours", models.TextField())
-        found = self.filter(any_of("recipient", recipients))
-        return list(found.values_list("recipient", "channels", "categories", "devices", quiet, "locale", "time_zone"))
-
-
 class Preference(models.Model):
     """What one recipient wants: switches by channel and category, quiet hours, language and zone."""
 
@@ -110,8 +79,6 @@ class Preference(models.Model):
     categories = models.JSONField(default=dict, blank=True)
     devices = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField(auto_now=True)
-
-    objects = PreferenceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("preference")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.contrib.auth.models import User
 
-from notifications import conf, notify
+from notifications import notify
 from notifications.enums import Channel
-from notifications.flows.drain import drain
+from notifications.flows.drain import _GATHER_SECONDS, drain
 from notifications.flows.stopping import stopping
 from notifications.models import Claim
 from notifications.sandbox.process import SandboxProcess
@@ -36,7 +36,7 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     to_come: list[Callable[[], object]] = []
 
     def wait(seconds: float) -> bool:
-        assert seconds == conf.GATHER_SECONDS
+        assert seconds == _GATHER_SECONDS
         if to_come:
             to_come.pop(0)()
         return False
