@@ -38,12 +38,16 @@ def receive(alias: str, request: WebhookRequest) -> int:
         return 0
     raw = without_content(request.body)[:_LARGEST_RAW]
     with transaction.atomic():
-        now = Delivery.objects.database_now()
-        before = _stored(alias, events)
-        Receipt.objects.bulk_create(
-            [_receipt(alias, adapter.channel, event, raw, now) for event in events], ignore_conflicts=True
-        )
-        wake_on_commit([adapter.channel], RECONCILE_JOB)
+        return store(alias, adapter.channel, events, raw)
+
+
+def store(alias: str, channel: str, events: Sequence[ReceiptEvent], raw: str) -> int:
+    """Store what is known to be genuine and wake a worker with the commit; return how many events were new."""
+    now = Delivery.objects.database_now()
+    before = _stored(alias, events)
+    rows = [_receipt(alias, channel, event, raw, now) for event in events]
+    Receipt.objects.bulk_create(rows, ignore_conflicts=True)
+    wake_on_commit([channel], RECONCILE_JOB)
     return len({event.event_key for event in events} - before)
 
 
