@@ -18,6 +18,7 @@
     │  │  └─ InvalidRecipient           also deactivate the device
     │  └─ UnknownOutcome                written, no answer that can be trusted: counts in the breaker
     └─ WebhookRejected                  nothing was stored
+       └─ WebhookUnverified             nobody could tell now whether it is genuine: it may come again
     ConfigurationError                  an ImproperlyConfigured, outside the tree so that nothing swallows it
 
 An error's text never carries message variables, tokens, addresses or credentials.
@@ -183,3 +184,7 @@ class UnknownOutcome(ProviderError):
 
 class WebhookRejected(NotificationError):
     """A callback is not the provider's; nothing was stored."""
+
+
+class WebhookUnverified(WebhookRejected):
+    """What tells a genuine callback cannot be had now; nothing was stored, and the provider may send it again."""

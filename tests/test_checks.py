@@ -40,7 +40,7 @@ POSTMARK = {
         "esp": "postmark",
         "from_email": "shop@example.com",
         "esp_options": {"server_token": "0"},
-        "webhook_secret": "user:password",
+        "webhook_secret": "user:a-long-random-password",
     },
 }
 NOTIFICATIONS: dict[str, Any] = {
@@ -210,6 +210,7 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ),
     ("E008", "cannot use esp 'postmrak'", "did you mean 'postmark'?", option("postmark", "esp", "postmrak")),
     ("E008", "webhook_secret has no colon", "user:password", option("postmark", "webhook_secret", "secret")),
+    ("E008", "webhook_secret is too weak", "16 characters", option("postmark", "webhook_secret", "user:password")),
     ("W009", "webhook_secret is not set", '"webhook_secret": os.environ[', option("postmark", "webhook_secret", None)),
     ("E010", "has no field path 'emial'", "did you mean 'email'?", put("RECIPIENT", {"email": "emial"})),
     ("E010", "has no field path 'gsm'", '"sms": "profile__phone",', put("RECIPIENT", {"email": "email", "sms": "gsm"})),

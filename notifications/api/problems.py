@@ -170,6 +170,13 @@ KINDS = {
             "The callback does not carry its provider's proof. Nothing was stored.",
             "Check the secret, and that PUBLIC_URL is the address that the provider calls.",
         ),
+        Kind(
+            "callback-unverified",
+            503,
+            "The callback could not be checked",
+            "What tells a genuine callback, such as Amazon's certificate, cannot be had now. Nothing was stored.",
+            "Send the callback again after the seconds in Retry-After.",
+        ),
     )
 }
 
