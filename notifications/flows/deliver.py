@@ -88,6 +88,7 @@ def _messages(
     for row in group:
         message = None if late else _message(batch, row, stopped.get(row.pk), outcomes)
         if message is not None and turns.go():
+            outcomes.handed(row)
             yield message
         elif message is not None or late:
             # The send window was full for so long that the turn is over, or the account must pause: certainly not sent.
