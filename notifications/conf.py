@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from .conf_parts import SettingProblem, did_you_mean, unknown_keys
 from .enums import Channel
 from .exceptions import ConfigurationError
 from .safeguards import (
@@ -19,10 +20,9 @@ from .safeguards import (
     abuse_problems,
     alert_problems,
     broadcast_problems,
-    unknown,
 )
-from .safeguards import SettingProblem as SettingProblem
-from .safeguards import did_you_mean as did_you_mean
+
+__all__ = ["SettingProblem", "did_you_mean"]
 
 KEYS = (
     "PROVIDERS",
@@ -175,7 +175,7 @@ def find_problems() -> list[SettingProblem]:
         ]
     if not isinstance(value, Mapping):
         return [SettingProblem("NOTIFICATIONS", "is not a dict", "write it as a dict")]
-    problems = unknown("NOTIFICATIONS", value, KEYS)
+    problems = unknown_keys("NOTIFICATIONS", value, KEYS)
     problems += _provider_problems(value.get("PROVIDERS", {}))
     problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
     problems += _retention_problems(value.get("RETENTION"))
@@ -186,7 +186,7 @@ def find_problems() -> list[SettingProblem]:
         problems.append(SettingProblem('NOTIFICATIONS["METRICS_TOKEN"]', "is not a text", '"METRICS_TOKEN": "..."'))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
-        problems += unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
+        problems += unknown_keys('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
     else:
         hint = '{"lookup": "pk", "email": "email"}'
         problems.append(SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", hint))
@@ -213,7 +213,7 @@ def _retention_problems(retention: object) -> list[SettingProblem]:
         return []
     if not isinstance(retention, Mapping):
         return [SettingProblem(where, "is not a dict", '{"stale_devices_days": 270}')]
-    problems = unknown(where, retention, tuple(RETENTION_KEYS))
+    problems = unknown_keys(where, retention, tuple(RETENTION_KEYS))
     for key, least in RETENTION_KEYS.items():
         days = retention.get(key)
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < least):
@@ -232,7 +232,7 @@ def _provider_problems(providers: object) -> list[SettingProblem]:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
             problems.append(SettingProblem(f"{where}[{alias!r}]", "has no BACKEND", example))
             continue
-        problems += unknown(f"{where}[{alias!r}]", entry, ("BACKEND", "OPTIONS"))
+        problems += unknown_keys(f"{where}[{alias!r}]", entry, ("BACKEND", "OPTIONS"))
         if not isinstance(entry.get("OPTIONS", {}), Mapping):
             problems.append(SettingProblem(f"{where}[{alias!r}]['OPTIONS']", "is not a dict", example))
     return problems
@@ -243,7 +243,7 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
     if not isinstance(routes, Mapping):
         return [SettingProblem(where, "is not a dict", '{"sms": ["twilio"]}')]
     channels = tuple(Channel.values)
-    problems = unknown(where, routes, channels)
+    problems = unknown_keys(where, routes, channels)
     aliases = tuple(providers) if isinstance(providers, Mapping) else ()
     for channel, entries in routes.items():
         if not isinstance(entries, list | tuple):
@@ -253,7 +253,7 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
         for entry in entries:
             alias = entry.get("provider") if isinstance(entry, Mapping) else entry
             if isinstance(entry, Mapping):
-                problems += unknown(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
+                problems += unknown_keys(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
             if alias not in aliases:
                 what = f"names provider {alias!r}, which PROVIDERS does not have"
                 hint = did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS"

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .conf_parts import SettingProblem, unknown_keys
 from .declarations.limits import Throttle, parse_throttle
 
 _COUNTRY = re.compile(r"[1-9][0-9]{0,2}|[A-Z]{2}")
 _HOST = re.compile(r"([^\W_]([\w-]*[^\W_])?\.)*[^\W_]([\w-]*[^\W_])?")
-
-
-@dataclass(frozen=True)
-class SettingProblem:
-    """One thing wrong with the settings: where, what and the line that cures it."""
-
-    where: str
-    what: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -70,18 +61,6 @@ class AlertLimits:
     dead_per_hour: int | None = 100
 
 
-def did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    """Return "did you mean X?" or the list of what is known."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
-def unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) -> list[SettingProblem]:
-    """Return a problem for every key that is not known."""
-    strange = [key for key in value if key not in known]
-    return [SettingProblem(f"{where}[{key!r}]", "is not a known key", did_you_mean(str(key), known)) for key in strange]
-
-
 def broadcast_problems(limits: object) -> list[SettingProblem]:
     """Return what is wrong with `BROADCASTS`."""
     where = 'NOTIFICATIONS["BROADCASTS"]'
@@ -89,7 +68,7 @@ def broadcast_problems(limits: object) -> list[SettingProblem]:
         return []
     if not isinstance(limits, Mapping):
         return [SettingProblem(where, "is not a dict", '{"most_failed": 0.2}')]
-    problems = unknown(where, limits, tuple(asdict(BroadcastLimits())))
+    problems = unknown_keys(where, limits, tuple(asdict(BroadcastLimits())))
     for name, default in asdict(BroadcastLimits()).items():
         given = limits.get(name, default)
         if name == "judged_from":
@@ -116,7 +95,7 @@ def abuse_problems(limits: object) -> list[SettingProblem]:
         return []
     if not isinstance(limits, Mapping):
         return [SettingProblem(where, "is not a dict", '{"sms_countries": ["49", "US"]}')]
-    problems = unknown(where, limits, (*_LISTS, *_RATES))
+    problems = unknown_keys(where, limits, (*_LISTS, *_RATES))
     for name, (shape, hint, what) in _LISTS.items():
         given = limits.get(name)
         if given is None:
@@ -143,7 +122,7 @@ def alert_problems(limits: object) -> list[SettingProblem]:
         return []
     if not isinstance(limits, Mapping):
         return [SettingProblem(where, "is not a dict", '{"dead_per_hour": 100}')]
-    problems = unknown(where, limits, tuple(asdict(AlertLimits())))
+    problems = unknown_keys(where, limits, tuple(asdict(AlertLimits())))
     for name, default in asdict(AlertLimits()).items():
         given = limits.get(name, default)
         if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
