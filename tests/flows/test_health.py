@@ -13,13 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from notifications import notify
 from notifications.enums import Channel, Lane
-from notifications.flows import health
+from notifications.flows import health, watch
 from notifications.flows.alerts import raise_alert
 from notifications.flows.gate import breaker, hold
 from notifications.flows.metrics import metrics
+from notifications.flows.sweep import sweep
 from notifications.flows.tallies import add_up
 from notifications.latency import Latency, read
-from notifications.models import Delivery
+from notifications.models import Alert, Delivery, Lease
 from notifications.sandbox.process import SandboxProcess
 from notifications.wakeups import connection
 from tests.live import work
@@ -101,3 +102,76 @@ def test_no_label_names_a_person(sandbox: SandboxProcess, person: Person, settin
     told = metrics()
     for word in ("+4915199887766", "4915199887766", "canary", "token-x", "493021", f"u:{somebody.pk}"):
         assert word not in told
+
+
+def late(seconds: int, **which: str) -> None:
+    """Let deliveries have been due for so long."""
+    Delivery.objects.filter(**which).update(due_at=Now() - timedelta(seconds=seconds))
+
+
+def alerts() -> dict[tuple[str, str], int]:
+    """Return the open alerts with their counts."""
+    return {(item.kind, item.subject): item.count for item in Alert.objects.all()}
+
+
+def test_what_is_due_for_too_long_is_told_by_lane(sandbox: SandboxProcess, person: Person, settings: Any) -> None:
+    notify(person(), "login-code", {"code": "493021"}, channels=["sms"])
+    notify(person("token-" + "x" * 60), "new-follower", {"name": "Ada"})
+    late(70)
+    watch.watch_backlog()
+    assert alerts() == {("queue_late", "sms critical"): 1}
+    late(1000)
+    watch.watch_backlog()
+    assert alerts() == {("queue_late", "sms critical"): 2, ("queue_late", "push normal"): 1}
+    Alert.objects.all().delete()
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ALERTS": {"critical_seconds": None, "normal_seconds": 2000}}
+    watch.watch_backlog()
+    assert alerts() == {}
+
+
+def test_letters_that_die_by_the_dozen_are_told_with_their_cause(person: Person, settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ALERTS": {"dead_per_hour": 2}}
+    for _ in range(2):
+        notify(person(), "login-code", {"code": "493021"}, channels=["sms"])
+    died = {"state": "dead", "reason": "retries_exhausted", "provider": "twilio", "error_code": "30007"}
+    first = Delivery.objects.first()
+    assert first is not None
+    Delivery.objects.filter(pk=first.pk).update(**died, updated_at=Now())
+    Delivery.objects.exclude(pk=first.pk).update(**died, updated_at=Now() - timedelta(hours=2))
+    watch.watch_dead()
+    assert alerts() == {}
+    Delivery.objects.update(updated_at=Now())
+    watch.watch_dead()
+    assert alerts() == {("dead_letters_grow", "dead letters"): 1}
+    assert "sms twilio retries_exhausted 30007" in Alert.objects.get().detail
+
+
+def test_a_sweeper_that_was_away_while_somebody_waited_is_told_of(sandbox: SandboxProcess, person: Person) -> None:
+    notify(person(), "login-code", {"code": "493021"}, channels=["sms"])
+    assert sweep("one")
+    Lease.objects.update(expires_at=Now() - timedelta(seconds=300))
+    assert sweep("two")
+    assert ("sweeper_stale", "sweeper") not in alerts(), "nobody waited"
+    late(290)
+    Lease.objects.update(expires_at=Now() - timedelta(seconds=300))
+    assert sweep("three")
+    assert alerts()["sweeper_stale", "sweeper"] == 1
+    assert sweep("three")
+    assert alerts()["sweeper_stale", "sweeper"] == 1
+
+
+def test_redis_is_told_of_when_it_is_away_twice(settings: Any) -> None:
+    before = {name: queue["URL"] for name, queue in settings.RQ_QUEUES.items()}
+    try:
+        settings.RQ_QUEUES["sms"]["URL"] = "redis://127.0.0.1:9/0"
+        connection.cache_clear()
+        watch.watch_redis()
+        assert alerts() == {}
+        watch.watch_redis()
+        assert alerts() == {("redis_away", "sms"): 1}
+    finally:
+        settings.RQ_QUEUES["sms"]["URL"] = before["sms"]
+        connection.cache_clear()
+    watch.watch_redis()
+    watch.watch_redis()
+    assert alerts() == {("redis_away", "sms"): 1}
