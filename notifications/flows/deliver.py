@@ -130,7 +130,8 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             outcomes.dead(row, str(error))
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            logger.error("composing %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
+            told = {"delivery": str(row.pk), "notification": str(row.notification_id)}
+            logger.error("composing failed with %s", type(error).__name__, extra=told)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
 

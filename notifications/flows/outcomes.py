@@ -23,6 +23,7 @@ from ..rules.outcomes import after_send
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned
 from . import gate
+from .attempt_log import tell_attempt
 from .claim import Batch
 from .consequences import act_on
 from .degraded import count_sent
@@ -77,6 +78,8 @@ class Outcomes:
         row = self._rows[result.message.delivery_id]
         before = standing_of(row)
         after = self._follow(row, self._after(before, result))
+        notification = self.batch.facts.notifications[row.notification_id]
+        tell_attempt(row, notification, self.batch.adapter.alias, result, after)
         self._results[row.pk] = result
         self._answers.count(result)
         self._append(Change(row.pk, before, after, keep=result.error is not None))
