@@ -302,6 +302,15 @@ TABLE: list[tuple[str, str, str, Change]] = [
         lambda host: host.declare(replace(LOGIN, fallback=(EMAIL,))),
     ),
     ("W049", "codes/ belongs to no declared", "did you mean 'code'?", lambda host: host.words.update(codes={})),
+    (
+        "W064",
+        "code/en/sms.txt links to evil.test, which",
+        'add them to "link_hosts"',
+        lambda host: (
+            host.words["code"].__setitem__((SMS, "en"), {"text": "{{ code }} https://evil.test/"}),
+            host.notifications.__setitem__("ABUSE", {"sms_countries": None, "link_hosts": ["shop.test"]}),
+        ),
+    ),
     ("E052", "USE_TZ is off", "USE_TZ = True", lambda host: setattr(host.settings, "USE_TZ", False)),
     ("W060", '["ONLY_TO"] is not set', '"ONLY_TO": [', drop("ONLY_TO")),
     ("W061", "which is a sandbox", 'remove "base_url"', option("twilio", "base_url", "http://127.0.0.1:9400/twilio")),

@@ -28,6 +28,16 @@ def leads_elsewhere(content: Content, data: Mapping[str, object]) -> bool:
     return bool(foreign(hosts_of(content), allowed | own))
 
 
+def strange_hosts(part: str, text: str, data: Mapping[str, object]) -> list[str]:
+    """Return the hosts that a rendered part of words links to and that are not allowed; for who wrote the words."""
+    allowed = link_hosts()
+    if allowed is None:
+        return []
+    own = {host for name in _OWN for host in hosts_in(str(data.get(name, "")))}
+    found = hosts_of(Content(html=text)) if part == "html" else hosts_in(text)
+    return foreign(found, allowed | own)
+
+
 @lru_cache(maxsize=8)
 def _with_own(hosts: frozenset[str], public_url: str) -> frozenset[str]:
     own = urlsplit(public_url).hostname if public_url else None

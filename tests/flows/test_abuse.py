@@ -163,8 +163,22 @@ def test_words_with_links_elsewhere_cannot_be_saved_nor_sent(limits: Callable[..
     words = {(Channel.SMS, "en"): {"text": "Your code {{ code }}: https://evil.com/"}}
     assert problems_in(template, words) == {}
     limits(link_hosts=["shop.test"])
-    assert "link_hosts" in problems_in(template, words)[Channel.SMS, "en", "text"]
+    assert "Links to evil.com" in problems_in(template, words)[Channel.SMS, "en", "text"]
     split = {(Channel.SMS, "en"): {"text": "https://{{ code }}.evil.com/"}}
-    assert "link_hosts" in problems_in(template, split)[Channel.SMS, "en", "text"]
+    assert "Links to 493021.evil.com" in problems_in(template, split)[Channel.SMS, "en", "text"]
     good = {(Channel.SMS, "en"): {"text": "{{ code }} https://shop.test/ {{ unsubscribe_url }}"}}
     assert problems_in(template, good) == {}
+
+
+def test_a_message_that_links_elsewhere_all_the_same_is_not_sent(limits: Callable[..., None], person: Person) -> None:
+    """A value that was harmless by itself became a host within our words, before anybody named the hosts."""
+    template = Template.objects.get(slug="new-follower")
+    words = {(Channel.PUSH, "en"): {"title": "Look", "body": "https://{{ name }}.evil.com/"}}
+    publish(template, words, Source.CONSOLE)
+    limits(link_hosts=["shop.test"])
+    notify(person("token-" + "x" * 60), "new-follower", {"name": "ada"})
+    work(Channel.PUSH)
+    row = Delivery.objects.get(channel="push")
+    assert (row.state, row.reason) == (State.DEAD, Reason.RENDER_ERROR)
+    assert "link_hosts" in row.error_detail
+    assert "evil" not in row.error_detail
