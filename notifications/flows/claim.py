@@ -24,6 +24,7 @@ from ..rules.routing import candidates, choose, in_order
 from ..rules.standing import Change, Standing
 from ..rules.transitions import claimed, ended, goes_alone, parked
 from . import gate
+from .abuse import stop_abuse
 from .behind import Behind, split, with_patience
 from .collapse import collapse
 from .newer_words import give_newer_words
@@ -82,7 +83,7 @@ def claim(
         now = Delivery.objects.database_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
-        for decide in (collapse, throttle):
+        for decide in (collapse, throttle, stop_abuse):
             settled |= decide([row for row in rows if row.pk not in settled], facts)
         routes = Routes(channel, rows[0].lane, facts)
         sendable = []

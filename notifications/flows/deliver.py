@@ -91,6 +91,7 @@ def _messages(
     for row in group:
         message = None if late else _message(batch, row, stopped.get(row.pk), outcomes)
         if message is not None and turns.go():
+            outcomes.handed(row)
             yield message
         elif message is not None or late:
             # The send window was full for so long that the turn is over, or the account must pause: certainly not sent.
@@ -132,7 +133,8 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             outcomes.dead(row, str(error))
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            logger.error("composing %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
+            told = {"delivery": str(row.pk), "notification": str(row.notification_id)}
+            logger.error("composing failed with %s", type(error).__name__, extra=told)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
 

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from ..exceptions import InvalidData, Problem
 from ..models import Template
-from ..rules.data import problems_with
+from ..rules.data import pointer, problems_with
+from ..rules.link_hosts import foreign_in_value
+from .link_hosts import link_hosts
 
 PYTHON = "python"
 LONGEST_LABEL = 64
@@ -58,7 +60,7 @@ def check_request(
         InvalidData: a variable or an option is wrong; every problem is listed.
     """
     problems = problems_with(request.data, template.variables, per_recipient)
-    problems += channel_problems(request, template)
+    problems += channel_problems(request, template) + link_problems(request.data)
     problems += _time_problems(request.send_at, request.ttl)
     key: object = request.idempotency_key
     if key is not None and not isinstance(key, str):
@@ -81,6 +83,16 @@ def channel_problems(request: Request, template: Template) -> list[Problem]:
         for channel in request.channels
         if channel not in known
     ]
+
+
+def link_problems(data: Mapping[str, object]) -> list[Problem]:
+    """Return which variables link to a host that is not allowed; the texts say which are, and never a value."""
+    allowed = link_hosts()
+    if allowed is None:
+        return []
+    told = f"may only link to {', '.join(sorted(allowed)) or 'nowhere'}"
+    named = [(pointer(name), value) for name, value in data.items()]
+    return [Problem(where, "foreign_link", told) for where, value in named if foreign_in_value(value, allowed)]
 
 
 def _time_problems(send_at: object, ttl: object) -> list[Problem]:
