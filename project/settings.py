@@ -230,6 +230,8 @@ NOTIFICATIONS: dict[str, Any] = {
     "PUBLIC_URL": PUBLIC_URL,
     # Empty or unset: everybody. Anything else: only these addresses and domains, as on a test server.
     "ONLY_TO": env.list("CARILLON_ONLY_TO", []) or None,
+    # The providers, of those configured, that are sandboxes: what a test key sends goes to no others.
+    "SANDBOX": env.list("CARILLON_SANDBOX", []),
 }
 if env.list("CARILLON_ENCRYPTION_KEYS", []):
     NOTIFICATIONS["ENCRYPTION_KEYS"] = env.list("CARILLON_ENCRYPTION_KEYS")

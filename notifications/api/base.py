@@ -23,6 +23,7 @@ from rest_framework.views import APIView
 from ..conf import did_you_mean
 from ..enums import Scope
 from ..models import ApiKey
+from ..rules.grants import EVERYTHING, Grant
 from .authentication import ApiKeyAuthentication, HasScope
 from .errors import handle
 from .parsing import MOST_VALUES, USUAL_LIMIT, StrictJSONParser
@@ -138,6 +139,12 @@ class ApiView(APIView):
         if not isinstance(found, ApiKey):
             raise exceptions.NotAuthenticated
         return found
+
+    @property
+    def grant(self) -> Grant:
+        """What the caller's key may send, and see of what was sent; who is signed in does neither."""
+        found = self.request.auth
+        return found.grant if isinstance(found, ApiKey) else EVERYTHING
 
     @property
     def actor(self) -> str:

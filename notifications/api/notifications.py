@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request as HttpCall
@@ -23,6 +23,7 @@ from ..flows.requests import MOST_TAGS, Accepted, Request
 from ..flows.status import deliveries_of
 from ..messages import Address
 from ..models import Delivery, Notification
+from ..rules.grants import Grant
 from ..rules.identity import first_id_at, user_recipient
 from .base import ApiView
 from .errors import KeyMissing
@@ -81,7 +82,7 @@ class Notifications(ApiView):
 
     def get(self, request: HttpCall) -> Response:
         """List notifications, newest first; broadcasts have their own list."""
-        queryset = _filtered(request.query_params)
+        queryset = _filtered(request.query_params).filter(visible_to(self.grant))
         rows, links = page(request, queryset)
         deliveries = by_notification(
             list(Delivery.objects.filter(notification_id__in=[row.pk for row in rows]).order_by("pk"))
@@ -96,7 +97,7 @@ class OneNotification(ApiView):
 
     def get(self, request: HttpCall, notification: UUID) -> Response:
         """Show a notification."""
-        return Response(_presented(find_notification(notification)))
+        return Response(_presented(find_notification(notification, self.grant)))
 
 
 class CancelNotification(ApiView):
@@ -106,8 +107,8 @@ class CancelNotification(ApiView):
 
     def post(self, request: HttpCall, notification: UUID) -> Response:
         """Cancel what waits and show what became of the rest."""
-        cancel(find_notification(notification).pk, actor=self.actor)
-        return Response(_presented(find_notification(notification)))
+        cancel(find_notification(notification, self.grant, to_change=True).pk, actor=self.actor)
+        return Response(_presented(find_notification(notification, self.grant)))
 
 
 class NotificationDeliveries(ApiView):
@@ -118,7 +119,7 @@ class NotificationDeliveries(ApiView):
 
     def get(self, request: HttpCall, notification: UUID) -> Response:
         """List all deliveries of a notification."""
-        queryset = deliveries_of(find_notification(notification).pk)
+        queryset = deliveries_of(find_notification(notification, self.grant).pk)
         rows, links = page(request, deliveries_filtered(queryset, request.query_params), newest_first=False)
         return Response({**links, "results": [present_delivery(row) for row in rows]})
 
@@ -189,6 +190,7 @@ def as_request(values: Mapping[str, Any], key: str, view: ApiView) -> Request:
         tags=tuple(values.get("tags") or ()),
         owner=view.key.owner,
         request_id=view.request_id,
+        grant=view.grant,
     )
 
 
@@ -198,6 +200,12 @@ def accepted_response(request: HttpCall, accepted: Accepted) -> Response:
     if isinstance(accepted.response, Mapping):
         headers["Location"] = f"{request.path}{accepted.response['id']}/"
     return Response(accepted.response, status=202, headers=headers)
+
+
+def visible_to(grant: Grant) -> Q:
+    """Return the condition that a notification was sent with a template that the caller's key is for."""
+    narrow = Q(template__in=grant.templates) | Q(category__in=grant.categories)
+    return narrow if grant.is_narrow else Q()
 
 
 def _presented(notification: Notification) -> dict[str, object]:
