@@ -232,6 +232,8 @@ NOTIFICATIONS: dict[str, Any] = {
     "ONLY_TO": env.list("CARILLON_ONLY_TO", []) or None,
     # The providers, of those configured, that are sandboxes: what a test key sends goes to no others.
     "SANDBOX": env.list("CARILLON_SANDBOX", []),
+    # Such as 600/minute; empty or unset: no limit.
+    "API": {"rate": env.str("CARILLON_API_RATE", "") or None},
 }
 if env.list("CARILLON_ENCRYPTION_KEYS", []):
     NOTIFICATIONS["ENCRYPTION_KEYS"] = env.list("CARILLON_ENCRYPTION_KEYS")

@@ -192,6 +192,8 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ("E002", "['rates'] is not a known key", "did you mean 'rate'?", put("API", {"rates": "600/minute"})),
     ("E002", "['rate'] is not a number of requests", '"600/minute" or None', put("API", {"rate": "600 per minute"})),
     ("E002", "['me'] is not a list", "SessionAuthentication", put("API", {"me": "an.Authentication"})),
+    ("E014", "cannot be imported", "SessionAuthentication", put("API", {"me": ["no.such.Authentication"]})),
+    ("E014", "is no authentication class", "SessionAuthentication", put("API", {"me": ["pathlib.Path"]})),
     ("W003", '["ALERTS"] is accepted, but', 'remove "ALERTS"', put("ALERTS", {"mail": True})),
     ("W004", "names no provider", '"ROUTES": {"sms": ["twilio"], "email": ["postmark"]},', drop("ROUTES")),
     ("E006", "which sends sms, not email", '"email": ["postmark"]', put("ROUTES", {"email": ["twilio"]})),

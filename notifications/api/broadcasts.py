@@ -79,6 +79,7 @@ class OneBroadcast(ApiView):
     """`GET broadcasts/{id}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    has_etag = True
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """Show a broadcast with its counts."""

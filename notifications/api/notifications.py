@@ -94,6 +94,7 @@ class OneNotification(ApiView):
     """`GET notifications/{id}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    has_etag = True
 
     def get(self, request: HttpCall, notification: UUID) -> Response:
         """Show a notification."""
