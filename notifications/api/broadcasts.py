@@ -25,9 +25,10 @@ from .base import ApiView
 from .fields import Flag, Moment, Object, Ramp, StrictSerializer, Text, Texts, Version, Whole, checked
 from .filters import deliveries_filtered
 from .finding import find_broadcast
-from .notifications import LONGEST_TTL, Refusals, accepted_response, idempotency_key, visible_to
+from .notifications import LONGEST_TTL, accepted_response, idempotency_key, visible_to
 from .paging import PAGE_FIELDS, page
 from .presentation import present_broadcast, present_delivery, present_left_out
+from .refusals import RefusalKeepingView
 
 _FASTEST = 1_000_000
 LARGE_BODY = 5 * 1024 * 1024
@@ -48,7 +49,7 @@ class BroadcastFields(StrictSerializer):
     ramp_up = Ramp(required=False, allow_null=True)
 
 
-class Broadcasts(ApiView):
+class Broadcasts(RefusalKeepingView):
     """`POST broadcasts/` and `GET broadcasts/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.BROADCAST}
@@ -58,10 +59,9 @@ class Broadcasts(ApiView):
     def post(self, request: HttpCall) -> Response:
         """Accept a broadcast and answer at once; workers plan it page by page."""
         key = idempotency_key(request)
-        with Refusals(self, request.data):
-            values = checked(BroadcastFields, request.data)
-            template = values["template"]
-            accepted = launch(requested(self, values, key), lambda made: present_broadcast(made, template, _new(made)))
+        values = checked(BroadcastFields, request.data)
+        template = values["template"]
+        accepted = launch(requested(self, values, key), lambda made: present_broadcast(made, template, _new(made)))
         return accepted_response(request, accepted)
 
     def get(self, request: HttpCall) -> Response:

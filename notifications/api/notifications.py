@@ -14,11 +14,9 @@ from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope, State
-from ..exceptions import RequestRejected
 from ..flows.accept import accept
 from ..flows.cancel import cancel
-from ..flows.recipients import find_user_key, find_user_keys
-from ..flows.refuse import refuse
+from ..flows.recipients import find_user_key
 from ..flows.requests import MOST_TAGS, Accepted, Request
 from ..flows.status import deliveries_of
 from ..messages import Address
@@ -32,6 +30,7 @@ from .filters import deliveries_filtered, state_filter
 from .finding import find_notification
 from .paging import PAGE_FIELDS, page
 from .presentation import by_notification, present_delivery, present_notification
+from .refusals import RefusalKeepingView
 
 LONGEST_TTL = 366 * 24 * 3_600
 _SLUG = 63
@@ -66,7 +65,7 @@ class NotificationFields(StrictSerializer):
         return attrs
 
 
-class Notifications(ApiView):
+class Notifications(RefusalKeepingView):
     """`POST notifications/` and `GET notifications/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.SEND}
@@ -75,9 +74,8 @@ class Notifications(ApiView):
     def post(self, request: HttpCall) -> Response:
         """Accept a notification: once this answers, it is stored and will be acted upon."""
         key = idempotency_key(request)
-        with Refusals(self, request.data):
-            values = checked(NotificationFields, request.data)
-            accepted = accept(as_request(values, key, self), present_notification)
+        values = checked(NotificationFields, request.data)
+        accepted = accept(as_request(values, key, self), present_notification)
         return accepted_response(request, accepted)
 
     def get(self, request: HttpCall) -> Response:
@@ -123,45 +121,6 @@ class NotificationDeliveries(ApiView):
         queryset = deliveries_of(find_notification(notification, self.grant).pk)
         rows, links = page(request, deliveries_filtered(queryset, request.query_params), newest_first=False)
         return Response({**links, "results": [present_delivery(row) for row in rows]})
-
-
-class Refusals:
-    """Keeps what is refused inside the block for the timeline: who and why, never the data."""
-
-    def __init__(self, view: ApiView, body: object) -> None:
-        self.view = view
-        self.body: Mapping[str, object] = body if isinstance(body, Mapping) else {}
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Keep a refusal; one that only has to be repeated is none."""
-        refusal = refusal_of(error)
-        if refusal is None:
-            return
-        refuse(
-            refusal,
-            template=str(self.body.get("template") or ""),
-            recipient=_known_user(user_text(self.body)),
-            owner=self.view.key.owner,
-            request_id=self.view.request_id,
-        )
-
-
-def refusal_of(outcome: object) -> RequestRejected | None:
-    """Return the refusal that the timeline should show, if something is one; what only has to be repeated is none."""
-    if isinstance(outcome, ValidationError):
-        return RequestRejected("The request cannot be accepted as it is.")
-    if not isinstance(outcome, RequestRejected) or getattr(outcome, "in_flight", False):
-        return None
-    return outcome
-
-
-def user_text(body: Mapping[str, object]) -> str | None:
-    """Return the look-up value in a body that may be anything, if it has one."""
-    value = body.get("user")
-    return str(value) if isinstance(value, str | int) else None
 
 
 def idempotency_key(request: HttpCall) -> str:
@@ -226,11 +185,6 @@ def _filtered(given: Mapping[str, str]) -> Any:
         since = checked(_SinceField, {"since": given["since"].replace(" ", "+")})["since"]
         queryset = queryset.filter(pk__gte=first_id_at(since))
     return queryset
-
-
-def _known_user(value: str | None) -> object:
-    """Return the key of the user that was meant; a look-up value may be an address and is not kept."""
-    return None if value is None else find_user_keys([value]).get(value)
 
 
 class _TemplateField(StrictSerializer):
