@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -14,8 +15,9 @@ from django.utils import timezone
 from notifications.enums import Channel, Lane, Reason, State
 from notifications.exceptions import InvalidData
 from notifications.flows.claim import claim
+from notifications.flows.digest import close_digests
 from notifications.flows.keys import LONGEST_NAME, create_key, find_key, rotate_key
-from notifications.models import ApiKey, Broadcast, Delivery, Notification, RefusedRequest
+from notifications.models import ApiKey, Broadcast, Category, Delivery, Digest, Notification, RefusedRequest
 from notifications.rules.grants import Grant
 from tests.api.conftest import Caller, login_code, make_caller, order
 from tests.api.test_broadcasts import body
@@ -130,11 +132,27 @@ def test_what_a_test_key_sent_goes_nowhere_else_when_the_settings_change(
     own_redis: None, person: Any, settings: Any
 ) -> None:
     settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": ["email"]}
-    assert make_caller(*SENDING, grant=TEST).notify(order(person())).status_code == 202
+    test = make_caller(*SENDING, grant=TEST)
+    assert test.notify(order(person()), "a").status_code == 202
+    batch = claim(Channel.EMAIL, tuple(Lane), "test").batch
+    assert batch is not None
+    assert len(batch.deliveries) == 1
+    assert test.notify(order(person()), "b").status_code == 202
     settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": []}
     assert claim(Channel.EMAIL, tuple(Lane), "test").batch is None
-    row = Delivery.objects.get()
+    row = Delivery.objects.order_by("pk").last()
+    assert row is not None
     assert (row.state, row.reason) == (State.DEAD, Reason.NO_ROUTE)
+
+
+def test_a_digest_of_tests_is_a_test(own_redis: None, person: Any, settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": ["email"]}
+    Category.objects.filter(slug="orders").update(digest="hourly")
+    assert make_caller(*SENDING, grant=TEST).notify(order(person())).status_code == 202
+    claim(Channel.EMAIL, tuple(Lane), "test")
+    Digest.objects.update(due_at=Now() - timedelta(seconds=1))
+    assert close_digests() == 1
+    assert list(Notification.objects.values_list("owner", flat=True)) == ["test:shop"] * 2
 
 
 def test_a_test_key_changes_only_tests(call: Caller, person: Any, settings: Any) -> None:
