@@ -10,6 +10,7 @@ from typing import Any, cast
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from .conf_api import ApiOptions, api_options, api_problems, sandbox_problems
 from .conf_parts import SettingProblem, did_you_mean, unknown_keys
 from .enums import Channel
 from .exceptions import ConfigurationError
@@ -37,6 +38,7 @@ KEYS = (
     "BROADCASTS",
     "ABUSE",
     "METRICS_TOKEN",
+    "API",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 #: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
@@ -118,6 +120,9 @@ class Settings:
     alerts: AlertLimits = field(default_factory=AlertLimits)
     #: Who may read the metrics over HTTP; nobody, without one.
     metrics_token: str = field(default="", repr=False)
+    #: Aliases of the providers that are sandboxes: what a test key sends goes to nobody else.
+    sandbox: frozenset[str] = frozenset()
+    api: ApiOptions = field(default_factory=ApiOptions)
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -163,6 +168,8 @@ def get() -> Settings:
         abuse=AbuseLimits.read(cast("dict[str, Any]", value.get("ABUSE") or {})),
         alerts=AlertLimits(**cast("dict[str, Any]", value.get("ALERTS") or {})),
         metrics_token=str(value.get("METRICS_TOKEN") or ""),
+        sandbox=frozenset(cast("list[str]", value.get("SANDBOX") or ())),
+        api=api_options(value.get("API")),
     )
 
 
@@ -184,6 +191,8 @@ def find_problems() -> list[SettingProblem]:
     token = value.get("METRICS_TOKEN")
     if token is not None and not isinstance(token, str):
         problems.append(SettingProblem('NOTIFICATIONS["METRICS_TOKEN"]', "is not a text", '"METRICS_TOKEN": "..."'))
+    problems += api_problems(value.get("API"))
+    problems += sandbox_problems(value.get("SANDBOX"), value.get("PROVIDERS", {}))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
         problems += unknown_keys('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)

@@ -8,7 +8,9 @@
     │  ├─ UnknownRecipient
     │  ├─ InvalidData
     │  ├─ IdempotencyConflict           same key, other request; or the first is still in flight
-    │  └─ WrongStatus                   a broadcast cannot go there from where it stands
+    │  ├─ WrongStatus                   a broadcast cannot go there from where it stands
+    │  ├─ NotAllowed                    the caller's key is for other templates
+    │  └─ SandboxOnly                   a test key, and something that may reach people
     ├─ ProviderError(alias, code, detail)
     │  ├─ TemporaryFailure              answered "later": counts in the breaker
     │  │  └─ RateLimited(retry_after)   answered "slower": does not count
@@ -99,6 +101,18 @@ class WrongStatus(RequestRejected):
     """What was asked of a broadcast cannot be done in the status that it has."""
 
     slug = "wrong-status"
+
+
+class NotAllowed(RequestRejected):
+    """The caller's key is for other templates or categories."""
+
+    slug = "not-allowed"
+
+
+class SandboxOnly(RequestRejected):
+    """The caller's key is a test key, and what it asked for may reach people."""
+
+    slug = "sandbox-only"
 
 
 @dataclass(eq=False)

@@ -239,6 +239,10 @@ NOTIFICATIONS: dict[str, Any] = {
     },
     # Unset: no metrics over HTTP.
     "METRICS_TOKEN": env.str("CARILLON_METRICS_TOKEN", "") or None,
+    # The providers, of those configured, that are sandboxes: what a test key sends goes to no others.
+    "SANDBOX": env.list("CARILLON_SANDBOX", []),
+    # Such as 600/minute; empty or unset: no limit.
+    "API": {"rate": env.str("CARILLON_API_RATE", "") or None},
 }
 if env.list("CARILLON_ENCRYPTION_KEYS", []):
     NOTIFICATIONS["ENCRYPTION_KEYS"] = env.list("CARILLON_ENCRYPTION_KEYS")

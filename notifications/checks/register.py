@@ -16,6 +16,7 @@ ALWAYS: tuple[Check, ...] = (
     configuration.check_routes,
     configuration.check_adapters,
     people.check_recipient,
+    people.check_me,
     queues.check_django_rq,
     queues.check_queues,
     queues.check_worker,

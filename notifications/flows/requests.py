@@ -10,6 +10,7 @@ from uuid import UUID
 from ..exceptions import InvalidData, Problem
 from ..models import Template
 from ..rules.data import pointer, problems_with
+from ..rules.grants import EVERYTHING, Grant
 from ..rules.link_hosts import foreign_in_value
 from .link_hosts import link_hosts
 
@@ -22,7 +23,7 @@ MOST_TAGS = 20
 class Request:
     """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key.
 
-    `version_id` is a version other than the published one: for trying a draft.
+    `version_id` is a version other than the published one: for trying a draft. `grant` is what the caller may send.
     """
 
     recipient: object
@@ -38,6 +39,7 @@ class Request:
     request_id: str = ""
     resend_of: UUID | None = None
     version_id: int | None = None
+    grant: Grant = EVERYTHING
 
 
 @dataclass(frozen=True)

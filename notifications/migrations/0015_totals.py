@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("carillon", "0012_broadcast_ledger"),
+        ("carillon", "0013_api_key_grants"),
     ]
 
     operations = [

@@ -107,6 +107,21 @@ def test_keys_are_listed_without_the_key_and_revoked_by_prefix() -> None:
     assert "was revoked before" in run("api-key", "revoke", key.prefix)[2]
 
 
+def test_a_key_is_rotated_and_the_old_one_goes_on_for_the_overlap() -> None:
+    old = run("api-key", "create", "Shop", "--scope", "send", "--category", "login", "--test")[1].strip()
+
+    status, out, err = run("api-key", "rotate", "Shop", "--overlap", "2h")
+
+    assert status == 0
+    first, second = ApiKey.objects.order_by("pk")
+    assert {key.pk for key in (find_key(old), find_key(out.strip())) if key} == {first.pk, second.pk}
+    assert first.expires_at is not None
+    assert timedelta(hours=1) < first.expires_at - timezone.now() < timedelta(hours=3)
+    assert "goes on until" in err
+    assert "send, for categories login only, in sandboxes only, until it is revoked" in err
+    assert run("api-key", "list")[1].count("send for categories login only, in sandboxes only") == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -117,6 +132,10 @@ def test_keys_are_listed_without_the_key_and_revoked_by_prefix() -> None:
         ["create", "Shop", "--scope", "send", "--expires", "0d"],
         ["revoke", "nobody"],
         ["revoke", ""],
+        ["create", "Shop", "--scope", "send", "--template", "login-cod"],
+        ["create", "Shop", "--scope", "erase", "--test"],
+        ["rotate", "nobody"],
+        ["rotate", "nobody", "--overlap", "0h"],
     ],
 )
 def test_a_wrong_key_command_makes_nothing(arguments: list[str]) -> None:
