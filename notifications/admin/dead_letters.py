@@ -194,7 +194,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             for group in found
         ]
         total = sum(group.count for group in found)
-        return {"causes": rows, "total": f"{MOST_COUNTED:,}+" if more else f"{total:,}", "runs": unfinished()}
+        shown = f"{MOST_COUNTED:,}+" if more else f"{total:,}"
+        return {"causes": rows, "total": shown, "number": total, "runs": unfinished()}
 
     def _letters(self, request: HttpRequest, wanted: LetterFilter) -> dict[str, Any]:
         plain = Notification.objects.only("pk", "template")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -28,20 +29,27 @@ def steer(entry: AuditEntry, act: str, by: By) -> str:
 
 
 def progress_of(entry: AuditEntry) -> dict[str, Any]:
-    """Return how far a run is: whether it goes on, the share that was looked at, and when it will be through."""
+    """Return how far a run is: whether it goes on, how many have had their turn, and when it will be through.
+
+    `live` says that it changes by itself: letters have turns ahead of them even after the last was looked at.
+    """
     kept = entry.detail
-    planned, seen = entry.planned or 0, kept.get("seen", 0)
+    planned, seen, rate = entry.planned or 0, kept.get("seen", 0), kept.get("rate", 0)
     under_way = any(other.pk == entry.pk for other in unfinished())
     paused = under_way and is_paused(entry.pk)
-    rate, left = kept.get("rate", 0), max(0, planned - seen)
     last = datetime.fromisoformat(kept["next_at"]) if "next_at" in kept else None
+    ahead = max(0.0, (last - datetime.now(UTC)).total_seconds()) if last is not None else 0.0
+    waiting = min(entry.done or 0, ceil(ahead * rate))
+    through = max(0, seen - waiting)
+    to_look_at = max(0, planned - seen) if under_way and not paused else 0
     return {
         "under_way": under_way,
         "paused": paused,
-        "seen": seen,
-        "percent": min(100, 100 * seen // planned) if planned else 100,
-        "seconds_left": left // rate if rate and under_way and not paused else 0,
-        "last_turn": moment(last) if last is not None and last > datetime.now(UTC) else "",
+        "live": under_way or waiting > 0,
+        "through": through,
+        "percent": min(100, 100 * through // planned) if planned else 100,
+        "seconds_left": ceil(ahead + to_look_at / rate) if rate and not paused else 0,
+        "last_turn": moment(last) if waiting and last is not None else "",
     }
 
 

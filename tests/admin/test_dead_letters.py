@@ -243,7 +243,7 @@ def test_a_run_is_followed_paused_resumed_and_stopped(
     page = browser.get(url)
     text = page.content.decode()
     assert "data-live" in text
-    assert "1 of 4 looked at" in text
+    assert "1 of 4 have had their turn" in text
     assert reverse("admin:carillon_deadletter_run", args=[entry.pk]) in browser.get(reverse(PAGE)).content.decode()
 
     looking = staff("view_delivery")
