@@ -15,7 +15,7 @@ from . import lines
 from .base import error, usable, warning
 from .shape import deeper_problems
 
-_WITHOUT_EFFECT = ("ALERTS", "SANDBOX")
+_WITHOUT_EFFECT = ("ALERTS",)
 
 
 def check_shape(**_: object) -> list[CheckMessage]:
