@@ -27,6 +27,7 @@ from notifications.flows.keys import find_key
 from notifications.flows.left_out import keep_left_out
 from notifications.flows.stopping import stopping
 from notifications.flows.sweep import continue_broadcasts, sweep
+from notifications.management.carillon.sandbox import is_allowed, run_sandbox
 from notifications.management.commands.carillon import mistyped
 from notifications.models import ApiKey, AuditEntry, Broadcast, Delivery, Notification, Suppression, Template
 from notifications.providers import registry
@@ -421,7 +422,7 @@ def test_the_sweeper_stops_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -
 def test_a_taken_port_is_one_line_from_either_door(tmp_path: Path, sandbox: SandboxProcess, entry: list[str]) -> None:
     port = sandbox.base_url.rpartition(":")[2]
     command = [sys.executable, *entry, "--port", port, "--file", str(tmp_path / "file")]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DJANGO_DEBUG": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 1
@@ -430,6 +431,7 @@ def test_a_taken_port_is_one_line_from_either_door(tmp_path: Path, sandbox: Sand
 
 def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing", "REDIS_URL": "redis://127.0.0.1:9/0"}
+    nowhere["DJANGO_DEBUG"] = "1"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **nowhere}
     command = [sys.executable, "-m", "django", "carillon", "sandbox", "--port", "0", "--file", str(tmp_path / "file")]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
@@ -439,6 +441,18 @@ def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
 
     assert b"sandbox listening on http://127.0.0.1:" in first
     assert process.returncode == 0
+
+
+def test_the_sandbox_runs_in_no_production_unless_it_is_allowed(settings: Any) -> None:
+    settings.DEBUG = False
+    assert not is_allowed()
+    with pytest.raises(CommandError, match="nobody will ever get"):
+        run_sandbox(["--port", "0"])
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": ["twilio"]}
+    assert is_allowed()
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": []}
+    settings.DEBUG = True
+    assert is_allowed()
 
 
 def test_explain_prints_a_table_and_writes_nothing(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
