@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from notifications import wakeups
+from notifications import jobs, wakeups, workers
 from notifications.enums import Channel
 from tests.fixtures import own_redis, patient_redis
 
@@ -117,3 +118,20 @@ def test_metrics_are_read_by_prometheus_and_without_redis_too(client: Client, se
     assert len(found["carillon_backlog_deliveries"]) == 12
     assert "carillon_workers" not in found
     assert "carillon_breaker_state" not in found
+
+
+def test_a_worker_tells_that_it_is_alive_and_is_forgotten_when_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "served", [Channel.SMS])
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(workers, "stopping", stopped)
+    sweeper = workers.Sweeper("host:1:abc")
+    sweeper._beat(0.0)
+    assert [wakeups.live_workers(channel) for channel in Channel] == [0, 1, 0]
+    wakeups.connection(Channel.SMS).flushdb()
+    sweeper._beat(5.0)
+    assert wakeups.live_workers(Channel.SMS) == 0, "it tells every ten seconds"
+    sweeper._beat(10.0)
+    assert wakeups.live_workers(Channel.SMS) == 1
+    sweeper.run()
+    assert wakeups.live_workers(Channel.SMS) == 0
