@@ -121,5 +121,4 @@ OPEN: Mapping[str, str] = {
     "api/v1/schema/": "a document to read",
     "api/v1/docs/": "a page to read",
     "api/v1/receipts/<str:token>/": "the token is signed",
-    "api/v1/^.*\\Z": "nothing is here",
 }
