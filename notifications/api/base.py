@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -13,7 +12,6 @@ from django.core.signals import request_finished, request_started
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.encoding import force_str
-from django.utils.http import parse_etags
 from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, BrowsableAPIRenderer, JSONRenderer
@@ -29,6 +27,7 @@ from ..quotas import Left
 from ..rules.grants import EVERYTHING, Grant
 from .authentication import ApiKeyAuthentication, HasScope
 from .errors import handle
+from .etags import tag
 from .limits import CallerQuota, headers_of
 from .parsing import MOST_VALUES, USUAL_LIMIT, StrictJSONParser
 from .problems import CONTENT_TYPE, MOST_LISTED
@@ -138,7 +137,7 @@ class ApiView(APIView):
         for name, value in headers_of(self.left).items():
             answer.headers[name] = value
         if self.has_etag and request.method in ("GET", "HEAD") and answer.status_code == 200:
-            _tag(request, answer)
+            tag(request, answer, PlainJSONRenderer().render(answer.data))
         if getattr(answer, "exception", False) and answer.accepted_renderer.format == "json":
             answer.content_type = CONTENT_TYPE
         return answer
@@ -162,16 +161,6 @@ class ApiView(APIView):
         """Who did it, for audit and history."""
         found = self.request.auth
         return f"key:{found.prefix}" if isinstance(found, ApiKey) else f"user:{force_str(self.request.user.pk)}"
-
-
-def _tag(request: Request, answer: Response) -> None:
-    """Give an answer its ETag; where the caller has that very answer, leave out what it says."""
-    digest = hashlib.sha256(PlainJSONRenderer().render(answer.data)).hexdigest()[:32]
-    answer.headers["ETag"] = f'"{digest}"'
-    answer.headers["Cache-Control"] = "private, no-cache"
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    if "*" in known or any(item.removeprefix("W/") == f'"{digest}"' for item in known):
-        answer.status_code, answer.data = 304, None
 
 
 class NothingHere(ApiView):

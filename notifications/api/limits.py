@@ -30,12 +30,12 @@ class CallerQuota(BaseThrottle):
         self._left: Left | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        """Count the request and return whether it may be answered."""
-        quota = conf.get().api.rate
-        if quota is None:
+        """Count the request and return whether it may be answered; where everybody may call, nobody is counted."""
+        quota, caller = conf.get().api.rate, _caller(request)
+        if quota is None or not caller:
             return True
         counted: ApiView = view  # type: ignore[assignment]
-        counted.left = self._left = counter().take(_caller(request), quota)
+        counted.left = self._left = counter().take(caller, quota)
         return self._left is None or self._left.allowed
 
     def wait(self) -> float | None:
@@ -64,5 +64,8 @@ def headers_of(left: Left | None) -> dict[str, str]:
 
 
 def _caller(request: Request) -> str:
+    """Return whose quota it is: a key's, or that of somebody signed in; empty for an address that asks nobody."""
     found = request.auth
-    return f"key:{found.prefix}" if isinstance(found, ApiKey) else f"user:{request.user.pk}"
+    if isinstance(found, ApiKey):
+        return f"key:{found.prefix}"
+    return "" if request.user.pk is None else f"user:{request.user.pk}"

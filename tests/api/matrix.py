@@ -118,5 +118,7 @@ OPEN: Mapping[str, str] = {
     "preferences/<str:token>/": "the token is signed",
     "problems/": "a page to read",
     "problems/<slug:slug>/": "a page to read",
-    "api/v1/^.*\\Z": "nothing is here",
+    "api/v1/schema/": "a document to read",
+    "api/v1/docs/": "a page to read",
+    "api/v1/receipts/<str:token>/": "the token is signed",
 }

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.test import Client
+from django.test import Client, RequestFactory
 from redis import Redis
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.response import Response
 
 from notifications import request_ids
 from notifications.api import limits, users
+from notifications.api.base import ApiView
 from notifications.models import Notification
 from notifications.quotas import Counter
 from tests.api.conftest import API, Caller, make_caller, order
@@ -62,6 +64,20 @@ def test_each_key_has_a_quota_of_its_own_and_so_has_who_is_signed_in(rate: Any, 
     for who in (call, make_caller("read"), lambda *_: signed_in.get(f"{API}/users/me/preferences/")):
         assert who("GET", "notifications/").status_code == 200
         assert who("GET", "notifications/").status_code == 429
+
+
+def test_an_address_that_asks_nobody_counts_nobody(rate: Any) -> None:
+    class Open(ApiView):
+        authentication_classes = ()
+        permission_classes = ()
+
+        def get(self, _: Any) -> Response:
+            return Response({})
+
+    rate("1/hour")
+    answers = [Open.as_view()(RequestFactory().get("/")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert "RateLimit" not in answers[0]
 
 
 def test_no_rate_no_headers(rate: Any, call: Caller) -> None:
