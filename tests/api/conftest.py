@@ -17,6 +17,7 @@ from notifications.enums import Scope
 from notifications.flows.declare import load_declarations
 from notifications.flows.keys import create_key
 from project.shop.models import Profile
+from tests.api.described import assert_described
 
 API = "/api/v1"
 _numbers = itertools.count(1)
@@ -24,7 +25,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Caller:
-    """A client with an API key."""
+    """A client with an API key; an answer that the document does not foresee fails its test."""
 
     plain: str
     client: Client
@@ -34,7 +35,9 @@ class Caller:
         sent = {"Authorization": f"Api-Key {self.plain}", **{name.replace("_", "-"): v for name, v in headers.items()}}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         url = path if path.startswith("http") else f"{API}/{path}"
-        return self.client.generic(method, url, data, content_type="application/json", headers=sent)
+        answer = self.client.generic(method, url, data, content_type="application/json", headers=sent)
+        assert_described(method, url, answer)
+        return answer
 
     def notify(self, body: Any, key: str = "k1") -> Any:
         """Send one notification."""
