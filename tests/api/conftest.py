@@ -18,6 +18,9 @@ from notifications.flows.declare import load_declarations
 from notifications.flows.keys import create_key
 from project.shop.models import Profile
 from tests.api.described import assert_described
+from tests.fixtures import own_redis, patient_redis
+
+__all__ = ["own_redis", "patient_redis"]  # pytest finds fixtures here by their names
 
 API = "/api/v1"
 _numbers = itertools.count(1)
