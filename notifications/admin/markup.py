@@ -27,7 +27,7 @@ from ..rules.quiet_hours import zone
 
 PII = "carillon.view_pii"
 EMPTY = "–"
-_ICONS = {
+ICONS = {
     Family.WAITING: "◷",
     Family.ON_ITS_WAY: "→",
     Family.REACHED: "✓",
@@ -55,7 +55,7 @@ def badge(state: str, *, duplicate: bool = False) -> SafeString:
         '<span class="visually-hidden">{}: </span>{}</span>{}',
         known.family.value,
         known.family.label,
-        _ICONS[known.family],
+        ICONS[known.family],
         known.family.label,
         known.label,
         mark,
