@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,14 +28,13 @@ from ..models import Broadcast, Notification, TemplateVersion
 from .base import actor_of
 from .broadcast_new import estimate_lines
 from .broadcast_shown import unplanned
-from .confirm import ReasonForm
+from .confirm import CountedForm
 
 if TYPE_CHECKING:
     from .base import ConsoleAdmin
 else:
     ConsoleAdmin = object
 
-TYPED_ABOVE = 1_000
 _VERSIONS = 10
 _RELATED = ("version", "version__template__current")
 
@@ -79,26 +79,19 @@ ACTS = {
 }  # fmt: skip
 
 
-class TypedForm(ReasonForm):
-    """Why somebody acts, and how many it is about where they are many."""
+class TypedForm(CountedForm):
+    """Why somebody acts; for a launch also the template's name and the count, however small that is."""
 
-    typed = forms.IntegerField(label=gettext_lazy("How many? Type the number"), min_value=0)
     name = forms.CharField(label=gettext_lazy("Which template? Type its name"), max_length=63)
     field_order = ("name", "typed", "version", "reason")
 
-    def __init__(self, *args: Any, counted: int, template: str, **kwargs: Any) -> None:
-        """Keep what has to be typed; without a template no name is asked for."""
-        super().__init__(*args, **kwargs)
-        self.counted, self.template = counted, template
-        for name in ("typed", "name"):
-            self.fields[name].widget.attrs["autocomplete"] = "off"
-
-    def clean_typed(self) -> int:
-        """Compare what was typed with what was shown."""
-        typed: int = self.cleaned_data["typed"]
-        if typed != self.counted:
-            raise ValidationError(_("There are %(count)d: type that number, or go back.") % {"count": self.counted})
-        return typed
+    def __init__(self, *args: Any, counted: int, template: str, always: bool, **kwargs: Any) -> None:
+        """Keep what has to be typed; the count `always` or where it is large."""
+        super().__init__(*args, counted=counted, **kwargs)
+        self.template = template
+        self.fields["name"].widget.attrs["autocomplete"] = "off"
+        if always:
+            self.fields["typed"] = copy(self.base_fields["typed"])
 
     def clean_name(self) -> str:
         """Compare the name with the template's."""
@@ -215,17 +208,17 @@ def _look(action: str, made: Broadcast) -> tuple[list[tuple[str, int]], int]:
 
 
 def _form(action: str, notification: Notification, counted: int, data: Any) -> TypedForm:
-    form = TypedForm(data, counted=counted, template=notification.template)
+    form = TypedForm(data, counted=counted, template=notification.template, always=action == "launch")
     if action != "launch":
         del form.fields["name"]
-    if action not in ("launch", "cancel") or (action == "cancel" and counted <= TYPED_ABOVE):
-        del form.fields["typed"]
+    if action not in ("launch", "cancel"):
+        form.fields.pop("typed", None)
     if action in ("take_back", "launch"):
         form.fields["reason"].required = False
         form.fields["reason"].help_text = _("For the audit; may be left empty.")
     if action in ("launch", "resume"):
         form.fields["version"] = _version_field(notification)
-        form.order_fields(form.field_order)
+    form.order_fields(form.field_order)
     return form
 
 

@@ -24,6 +24,7 @@ from ..models import Broadcast, Notification, Template
 from .audience_form import AudienceFields, topics
 from .base import actor_of, as_uuid, without_nul
 from .broadcast_form import BroadcastForm, TemplateChoice
+from .markup import sees_personal_data
 
 if TYPE_CHECKING:
     from .base import ConsoleAdmin
@@ -64,7 +65,7 @@ class NewBroadcastPages(ConsoleAdmin):
         self, request: HttpRequest, template: Template, earlier: tuple[Broadcast, Notification] | None
     ) -> tuple[HttpResponse | None, dict[str, Any]]:
         data = request.POST if request.method == "POST" else None
-        form = BroadcastForm(template, data, initial=_initial(template, earlier))
+        form = BroadcastForm(template, data, initial=_initial(request, template, earlier))
         whom = {"kind": "broadcast", "broadcast": str(earlier[0].pk)} if earlier else {}
         audience = AudienceFields(data, prefix="audience", initial=whom)
         exclude = AudienceFields(data, prefix="exclude", may_be_nobody=True)
@@ -156,12 +157,14 @@ def _broadcastable() -> Any:
     return found.select_related("category").order_by("slug")
 
 
-def _initial(template: Template, earlier: tuple[Broadcast, Notification] | None) -> dict[str, Any]:
+def _initial(
+    request: HttpRequest, template: Template, earlier: tuple[Broadcast, Notification] | None
+) -> dict[str, Any]:
     """Return what a correction begins with: what the one to correct was sent with, at its speed."""
     if earlier is None:
         return {}
     made, notification = earlier
     found: dict[str, Any] = {"rate": made.per_second, "ramp_up": made.ramp_minutes, "channels": notification.channels}
-    if notification.template == template.slug:
+    if notification.template == template.slug and sees_personal_data(request):
         found |= {f"var|{name}": value for name, value in notification.data.items()}
     return found
