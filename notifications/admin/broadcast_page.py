@@ -100,7 +100,7 @@ def _correct_url(page: BroadcastActs, request: HttpRequest, made: Broadcast, cou
 def _moments(made: Broadcast) -> list[tuple[str, Any]]:
     return [
         (_("drafted or launched"), made.created_at),
-        (_("begins at"), made.send_at),
+        (_("begins at"), None if made.started_at else made.send_at),
         (_("began"), made.started_at),
         (_("all planned"), made.planned_at),
         (_("over"), made.finished_at),

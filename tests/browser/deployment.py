@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from project.demo.stack import Stack
 
@@ -25,6 +25,7 @@ def chromium() -> Iterator[Browser]:
     """A browser of the system's; playwright's own are not downloaded."""
     if not CHROMIUM:
         pytest.fail("no chromium found: install one (Debian: apt install chromium) or name it in CHROMIUM")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
