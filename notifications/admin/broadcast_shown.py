@@ -23,7 +23,7 @@ from ..models import Broadcast
 from ..models.broken_queries import BrokenGroup
 from ..models.console_queries import TooSlow, deadline
 from .changelist import MILLISECONDS
-from .markup import EMPTY, ICONS, moment, reason_text
+from .markup import EMPTY, family_icon, moment, reason_text
 
 _FAMILIES: Mapping[str, Family] = {
     BroadcastStatus.DRAFT: Family.NOT_SENT,
@@ -86,7 +86,7 @@ def status_badge(status: str) -> SafeString:
     return format_html(
         '<span class="carillon-badge carillon-{}"><span class="carillon-icon" aria-hidden="true">{}</span>{}</span>',
         family.value,
-        ICONS[family],
+        family_icon(family),
         BroadcastStatus(status).label,
     )
 
@@ -158,7 +158,13 @@ def count_rows(made: Broadcast, counts: Counts, site: str) -> list[dict[str, Any
             asked = {"q": made.notification_id, "state__exact": name}
         url = f"{listed}?{urlencode(asked)}" if number and made.outcome is None else ""
         rows.append(
-            {"family": family.value, "icon": ICONS[family], "label": label, "number": f"{number:,}", "meaning": meaning}
+            {
+                "family": family.value,
+                "icon": family_icon(family),
+                "label": label,
+                "number": f"{number:,}",
+                "meaning": meaning,
+            }
             | {"url": url}
         )
     return rows

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ..enums import Channel, DeactivatedReason, Family, Platform, SuppressionCause
 from ..flows import census
-from .markup import EMPTY, ICONS, moment
+from .markup import EMPTY, family_icon, moment
 
 _COLUMNS = (
     ("active", gettext_lazy("active"), Family.REACHED, {"is_active__exact": "1"}),
@@ -27,7 +27,9 @@ _COLUMNS = (
 def device_board(site: str, *, may_prune: bool) -> dict[str, Any]:
     """Return how devices stand by channel and platform, and the newest prunings with the way back."""
     found, listed = census.devices(), reverse("admin:carillon_device_changelist", current_app=site)
-    columns = [{"label": label, "family": family.value, "icon": ICONS[family]} for _n, label, family, _f in _COLUMNS]
+    columns = [
+        {"label": label, "family": family.value, "icon": family_icon(family)} for _n, label, family, _f in _COLUMNS
+    ]
     rows = []
     for row in found.rows:
         cells = []

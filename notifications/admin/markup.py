@@ -27,13 +27,18 @@ from ..rules.quiet_hours import zone
 
 PII = "carillon.view_pii"
 EMPTY = "–"
-ICONS = {
+_ICONS = {
     Family.WAITING: "◷",
     Family.ON_ITS_WAY: "→",
     Family.REACHED: "✓",
     Family.NOT_SENT: "⊘",
     Family.FAILED: "✕",
 }
+
+
+def family_icon(family: Family) -> str:
+    """Return the sign of a family of states."""
+    return _ICONS[family]
 
 
 def sees_personal_data(request: HttpRequest) -> bool:
@@ -55,7 +60,7 @@ def badge(state: str, *, duplicate: bool = False) -> SafeString:
         '<span class="visually-hidden">{}: </span>{}</span>{}',
         known.family.value,
         known.family.label,
-        ICONS[known.family],
+        _ICONS[known.family],
         known.family.label,
         known.label,
         mark,
