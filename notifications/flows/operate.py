@@ -80,6 +80,8 @@ def undo_pruning(pruned: Pruned, by: By) -> int:
     """Bring back all that was pruned for a reason, in a time, by a provider; return how many came back."""
     planned, _ = would_restore(pruned)
     done = undo(pruned)
+    if not planned and not done:  # a second press, or somebody else was faster
+        return 0
     audit(
         by,
         "undo_pruning",
