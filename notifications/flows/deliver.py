@@ -19,6 +19,7 @@ from . import gate
 from .claim import Batch
 from .compose import compose, wants_links
 from .outcomes import Outcomes
+from .pausing import paused_until
 from .recheck import PAUSED_FOR
 from .turns import Turns, lease_seconds
 from .unsubscribe import headers_of, links_of
@@ -98,8 +99,13 @@ def _messages(
 
 
 def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
-    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away."""
+    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away.
+
+    None too where the channel was paused since: what was not started goes back to pending, as it was.
+    """
     try:
+        if paused_until(batch.channel) is not None:
+            return None
         stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, lease_seconds(batch.adapter))
     except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.

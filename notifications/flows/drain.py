@@ -12,6 +12,7 @@ from ..models import Delivery
 from ..wakeups import forget, other_work_waits, waiting, wake
 from .claim import claim
 from .deliver import deliver
+from .pausing import paused_until
 from .stopping import stopping
 
 _ALL_LANES = tuple(Lane)
@@ -32,7 +33,8 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     while not stopping.is_set():
         claimed = claim(channel, _ALL_LANES, worker, most=enough)
         if not claimed.due:
-            if enough and time.monotonic() - began < _LONGEST_SECONDS and _soon_due(channel, served):
+            may_wait = enough and not paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
+            if may_wait and _soon_due(channel, served):
                 continue
             return done
         done += claimed.due
