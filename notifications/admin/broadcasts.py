@@ -110,6 +110,7 @@ def _asking(name: str) -> Callable[[Any, HttpRequest, QuerySet[Broadcast]], Http
 class BroadcastAdmin(ReadOnlyAdmin):
     """Broadcasts with what became of them so far."""
 
+    bounded: ClassVar[bool] = False  # its counts come from tallies
     list_display = ("created", "status", "audience_text", "members", "planned", "problems", "finished", "identifier")
     list_filter = ("status",)
     search_fields = ("pk",)

@@ -44,7 +44,7 @@ class WaitingFilter:
     """Which of what waits on a channel; None stands for any. `older_than` is in minutes."""
 
     channel: Channel
-    reason: Reason | None = None
+    waits_for: Reason | None = None
     lane: Lane | None = None
     template: str | None = None
     about: UUID | None = None
@@ -77,8 +77,8 @@ class Chosen:
             # An id keeps the time at which its notification was asked for; what is planned later may keep an older one.
             pk__lt=first_id_at(before),
         )
-        if wanted.reason is not None:
-            found = found.filter(reason=wanted.reason)
+        if wanted.waits_for is not None:
+            found = found.filter(reason=wanted.waits_for)
         if wanted.template is not None:
             found = found.filter(notification__template=wanted.template)
         if wanted.about is not None:
@@ -151,7 +151,7 @@ def _read(name: str, text: str) -> object:
         if text not in Channel.values:
             raise ValueError(f"is no channel; one of {', '.join(Channel.values)}")
         return Channel(text)
-    if name == "reason":
+    if name == "waits_for":
         if text not in REASONS:
             raise ValueError(f"is nothing that messages wait for; one of {', '.join(REASONS)}")
         return Reason(text)

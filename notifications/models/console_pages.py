@@ -27,7 +27,7 @@ class ChannelPause(models.Model):
         verbose_name_plural = _("pauses of channels")
 
     def __str__(self) -> str:
-        return f"{self.channel}: {self.reason}"
+        return f"{self.channel} until {self.until:%Y-%m-%d %H:%M}"
 
 
 class Overview(Traffic):

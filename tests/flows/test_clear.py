@@ -75,7 +75,7 @@ def test_a_filter_bounds_the_run(sandbox: SandboxProcess, person: Callable[..., 
     other = notify(user, "new-follower", {"name": "about"})
     assert chosen(about=str(other.pk)).count() == 1
     assert chosen(template="new-follower").count() == 3
-    assert chosen(reason="retry").count() == chosen(lane="critical").count() == 0
+    assert chosen(waits_for="retry").count() == chosen(lane="critical").count() == 0
     assert chosen(older_than="5").count() == 0
     assert finish(clear.begin(clear.CANCEL, chosen(about=str(other.pk)), BY).pk).done == 1
     assert Delivery.objects.filter(state=State.CANCELLED).get().notification_id == other.pk
@@ -100,7 +100,7 @@ def test_what_a_worker_holds_is_left_to_it_and_a_stop_leaves_the_rest(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"channel": ""}, {"channel": "fax"}, {"reason": "sent"}, {"lane": "slow"}, {"about": "x"}, {"older_than": "-1"},
+    [{"channel": ""}, {"channel": "fax"}, {"waits_for": "sent"}, {"lane": "slow"}, {"about": "x"}, {"older_than": "-1"},
      {"template": "x" * 64}],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_meant_is_refused(wrong: dict[str, str]) -> None:
