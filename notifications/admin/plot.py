@@ -13,8 +13,7 @@ from ..enums import Channel
 from ..flows.overview import Seen, Step
 from ..rules.overview import duration
 
-WIDTH, HEIGHT = 720, 160
-_FLOOR, _LEFT = 136, 48
+WIDTH, HEIGHT = 720, 128
 _GAP = 0.2
 
 
@@ -65,14 +64,14 @@ def _description(seen: Seen, most: int) -> str:
 def _bars(steps: Sequence[Step], most: int) -> list[Bar]:
     if not most:
         return []
-    wide = (WIDTH - _LEFT) / len(steps)
+    wide = WIDTH / len(steps)
     bars = []
     for place, step in enumerate(steps):
-        x, floor = _LEFT + place * wide, float(_FLOOR)
+        x, floor = place * wide, float(HEIGHT)
         for kind in ("failed", "sent"):  # what has failed stands on the ground, where it is seen first
             count = _total(step, kind)
             if count:
-                height = max(1.5, (_FLOOR - 8) * count / most)
+                height = max(1.5, HEIGHT * count / most)
                 floor -= height
                 bars.append(Bar(f"{x:.1f}", f"{floor:.1f}", f"{wide * (1 - _GAP):.1f}", f"{height:.1f}", kind))
     return bars

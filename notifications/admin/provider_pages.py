@@ -84,7 +84,7 @@ class ProviderCardAdmin(OperatorPage):
             given = form.cleaned_data
             by = By(actor_of(request), given["reason"])
             operate.hold_provider(alias, timedelta(minutes=given["minutes"]), by, given["platform"])
-            self.message_user(request, _("%(alias)s is held.") % {"alias": alias}, messages.SUCCESS)
+            self.message_user(request, _("Held: %(alias)s.") % {"alias": alias}, messages.SUCCESS)
             return HttpResponseRedirect(self.home())
         effect = _(
             "Nothing more goes out through it within a second or so. What is due takes the next provider of the"

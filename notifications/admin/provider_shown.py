@@ -86,7 +86,9 @@ def shown(card: Card, *, full: bool) -> dict[str, Any]:
         "pace": _pace(card),
         "queue": f"{turn.queue:,}" if turn is not None and turn.queue else "",
         "receipt": moment(card.last_receipt) if card.last_receipt else _("none of late"),
-        "holds": [_hold(hold, full=full) for hold in card.holds],
+        # That of the whole provider is told by its state.
+        "holds": [_hold(hold, full=full) for hold in card.holds if hold.platform],
+        "may_end": bool(card.holds) or card.state == ProviderState.PAUSED,
         "transitions": [_transition(item, full=full) for item in card.transitions],
         "loads": card.state != ProviderState.BROKEN,
     }

@@ -133,13 +133,19 @@ class QueueAdmin(ClearPages):
         return {
             "channel": Channel(item.channel).label,
             "reason": reason_text(item.reason) or EMPTY,
-            "meaning": explain(State.PENDING, Reason(item.reason) if item.reason in Reason.values else Reason.NONE),
+            "meaning": _meaning(item, seen),
             "count": f"{item.count:,}{'+' if item.count >= MOST_READ else ''}",
             "first": _("due for %(time)s") % {"time": duration(late)} if late > 0 else moment(item.first_due),
             "last": moment(item.last_due),
             "oldest": id_moment(item.oldest),
             "url": f"{self.url('queue_clear')}?{query}",
         }
+
+
+def _meaning(item: Waiting, seen: Queues) -> str:
+    if item.channel in seen.pauses:
+        return _("Its channel is paused; it goes out when that ends.")
+    return explain(State.PENDING, Reason(item.reason) if item.reason in Reason.values else Reason.NONE)
 
 
 def _channel(channel: Channel, seen: Queues, *, full: bool) -> dict[str, Any]:

@@ -9,11 +9,10 @@
   let on = kept.get();
   const ROWS = "#result_list tbody tr, .carillon-table tbody tr, .carillon-entry, .carillon-card, .carillon-list li";
 
-  for (const node of document.querySelectorAll("[data-carillon-needs-script]")) node.hidden = false;
-
   /* Times: hovering tells the reader's own zone too, which only the browser knows. */
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const tell = (root) => {
+    for (const node of root.querySelectorAll("[data-carillon-needs-script]")) node.hidden = false;
     for (const time of root.querySelectorAll("time.carillon-time:not([data-told])")) {
       time.dataset.told = "";
       const at = new Date(time.dateTime);
@@ -21,8 +20,21 @@
     }
   };
   tell(document);
-  new MutationObserver((changes) => { for (const change of changes) for (const node of change.addedNodes) if (node.nodeType === 1) tell(node); })
-    .observe(document.body, { childList: true, subtree: true });
+  /* What took the place of a part that was read anew: what somebody had opened stays open. */
+  const keepOpen = (fresh, gone) => {
+    const old = [...gone].find((node) => node.nodeType === 1 && node.dataset.livePart && node.dataset.livePart === fresh.dataset.livePart);
+    const now = [...fresh.querySelectorAll("details")];
+    old?.querySelectorAll("details").forEach((details, place) => { if (details.open && now[place]) now[place].open = true; });
+  };
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      for (const node of change.addedNodes) {
+        if (node.nodeType !== 1) continue;
+        tell(node);
+        keepOpen(node, change.removedNodes);
+      }
+    }
+  }).observe(document.body, { childList: true, subtree: true });
 
   /* Copying: the text is on the page; this only saves the selecting. */
   document.addEventListener("click", async (event) => {
