@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from ..enums import Channel
 from ..models import ApiKey, Delivery, Receipt
@@ -63,9 +62,12 @@ def reprocess(keys: Sequence[Any], by: By) -> int:
     What one led to already is not done twice: a receipt that was applied says nothing new.
     """
     with transaction.atomic():
-        again = Receipt.objects.filter(pk__in=keys, due_at=None)
-        providers = set(again.values_list("provider", flat=True).distinct())
-        done = again.update(due_at=Now())
+        again = list(Receipt.objects.filter(pk__in=keys, due_at=None).order_by("pk").select_for_update())
+        now = Delivery.objects.database_now()
+        for row in again:
+            row.due_at = now
+        done = Receipt.objects.bulk_update(again, ["due_at"])
+        providers = {row.provider for row in again}
         audit(by, "reprocess_receipts", planned=len(keys), done=done, receipts=[str(key) for key in keys])
         wake_on_commit({gate.channel_of(alias) or Channel.PUSH for alias in providers}, RECONCILE_JOB)
     return done

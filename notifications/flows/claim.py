@@ -27,7 +27,6 @@ from . import gate
 from .behind import Behind, split, with_patience
 from .collapse import collapse
 from .newer_words import give_newer_words
-from .pausing import paused_until
 from .recheck import Facts, load_facts, recheck
 from .record import record
 from .throttle import throttle
@@ -77,7 +76,7 @@ def claim(
     `only` restricts the claim to some deliveries (`carillon trial`), `most` its size.
     """
     with transaction.atomic():
-        rows = [] if paused_until(channel) else _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
+        rows = [] if gate.paused_until(channel) else _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
         if not rows:
             return Claimed(0, None)
         now = Delivery.objects.database_now()

@@ -19,7 +19,6 @@ from . import gate
 from .claim import Batch
 from .compose import compose, wants_links
 from .outcomes import Outcomes
-from .pausing import paused_until
 from .recheck import PAUSED_FOR
 from .turns import Turns, lease_seconds
 from .unsubscribe import headers_of, links_of
@@ -104,7 +103,7 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
     None too where the channel was paused since: what was not started goes back to pending, as it was.
     """
     try:
-        if paused_until(batch.channel) is not None:
+        if gate.paused_until(batch.channel) is not None:
             return None
         stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, lease_seconds(batch.adapter))
     except Error:

@@ -10,9 +10,9 @@ from .. import conf
 from ..enums import Channel, Lane
 from ..models import Delivery
 from ..wakeups import forget, other_work_waits, waiting, wake
+from . import gate
 from .claim import claim
 from .deliver import deliver
-from .pausing import paused_until
 from .stopping import stopping
 
 _ALL_LANES = tuple(Lane)
@@ -33,7 +33,7 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     while not stopping.is_set():
         claimed = claim(channel, _ALL_LANES, worker, most=enough)
         if not claimed.due:
-            may_wait = enough and not paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
+            may_wait = enough and not gate.paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
             if may_wait and _soon_due(channel, served):
                 continue
             return done

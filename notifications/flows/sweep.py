@@ -29,7 +29,6 @@ from .fallback import fall_back
 from .guarded import guarded, tell
 from .hash_key import watch_hash_key
 from .outcomes import release_claim
-from .pausing import paused_until
 from .record import record
 from .replay import continue_replays
 from .tallies import add_up
@@ -166,7 +165,7 @@ def wake_due() -> None:
     A queue that has a wake-up waiting gets no second one; where nobody answers it for a minute, operators are told.
     """
     for channel in Channel:
-        if paused_until(channel) is not None:
+        if gate.paused_until(channel) is not None:
             continue
         if Delivery.objects.due_lane(channel, tuple(Lane)) is None or waiting(channel):
             _tell_if_unserved(channel)

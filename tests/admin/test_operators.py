@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifications.enums import BroadcastStatus, Channel, Lane, Reason, State
-from notifications.flows import clear
+from notifications.flows import clear, gate
 from notifications.flows.alerts import raise_alert
 from notifications.flows.gate import breaker, hold
 from notifications.flows.operate import By
-from notifications.flows.pausing import forget_pauses, pause_channel
+from notifications.flows.pausing import pause_channel
 from notifications.models import (
     AuditEntry,
     Broadcast,
@@ -41,9 +41,9 @@ MOST_STATEMENTS = 12
 @pytest.fixture(autouse=True)
 def no_pauses() -> Iterator[None]:
     """What a process knows of pauses outlives a test's transaction."""
-    forget_pauses()
+    gate.forget_holds()
     yield
-    forget_pauses()
+    gate.forget_holds()
 
 
 def url(name: str, *arguments: object) -> str:

@@ -10,11 +10,13 @@ from django.contrib.auth.models import User
 
 from notifications import conf, notify
 from notifications.enums import Channel, Lane, Reason, State
+from notifications.flows import gate
 from notifications.flows.claim import claim
 from notifications.flows.deliver import deliver
 from notifications.flows.drain import drain
+from notifications.flows.gate import paused_until
 from notifications.flows.operate import By
-from notifications.flows.pausing import LONGEST, forget_pauses, pause_channel, paused_until, resume_channel
+from notifications.flows.pausing import LONGEST, pause_channel, resume_channel
 from notifications.flows.sweep import wake_due
 from notifications.models import AuditEntry, ChannelPause, Delivery
 from notifications.sandbox.process import SandboxProcess
@@ -27,9 +29,9 @@ BY = By("root", "the operator's network is down")
 @pytest.fixture(autouse=True)
 def no_pauses() -> Iterator[None]:
     """What a process knows of pauses outlives a test's transaction."""
-    forget_pauses()
+    gate.forget_holds()
     yield
-    forget_pauses()
+    gate.forget_holds()
 
 
 def states() -> list[tuple[str, str]]:
@@ -77,7 +79,7 @@ def test_a_pause_ends_by_itself_and_is_bounded(sandbox: SandboxProcess, person: 
     pause_channel(Channel.PUSH, timedelta(minutes=50), BY)
     assert ChannelPause.objects.get().until > first
     ChannelPause.objects.update(until=ChannelPause.objects.get().created_at - timedelta(seconds=1))
-    forget_pauses()
+    gate.forget_holds()
     assert drain(Channel.PUSH, "w", [Channel.PUSH]) == 1
 
 
