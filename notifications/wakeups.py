@@ -10,6 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache, partial
 from uuid import uuid4
 
@@ -20,9 +22,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq.serializers import JSONSerializer
-from rq.utils import as_text
+from rq.utils import as_text, utcparse
 
 from . import conf
+from .enums import Channel
 
 logger = logging.getLogger("notifications.wakeups")
 
@@ -30,6 +33,7 @@ DRAIN_JOB = "notifications.jobs.drain"
 PLAN_JOB = "notifications.jobs.plan_broadcast"
 RECONCILE_JOB = "notifications.jobs.reconcile_receipts"
 REPLAY_JOB = "notifications.jobs.act_on_dead_letters"
+CLEAR_JOB = "notifications.jobs.clear_waiting"
 _JOB_TIMEOUT = 600
 _FAILURE_KEPT = 3_600
 _CONNECT_SECONDS = 0.25
@@ -47,8 +51,19 @@ if ARGV[1] ~= '' then redis.call('ZADD', KEYS[1], now, ARGV[1]); redis.call('EXP
 if ARGV[1] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2]) end
 return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
 """
+_WORKERS_SHOWN = 200
 _resting_until: dict[str, float] = {}
 _turn = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A worker's own word of itself: where it runs, what it serves, when it last gave a sign of life."""
+
+    host: str
+    pid: str
+    channels: tuple[str, ...]
+    seen_at: datetime | None
 
 
 def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool = False) -> bool:
@@ -129,6 +144,25 @@ def _count_alive(channel: str, worker: str = "") -> int | None:
         return int(connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, _ALIVE_SECONDS))
     except RedisError:
         return None
+
+
+def serving() -> list[Serving] | None:
+    """Return the workers that serve channels, as they told Redis themselves; None if it is away."""
+    found: dict[str, Serving] = {}
+    try:
+        for redis in {_where(channel): connection(channel) for channel in Channel}.values():
+            names = sorted(as_text(name) for name in redis.smembers("rq:workers"))[:_WORKERS_SHOWN]
+            pipeline = redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.hmget(name, "hostname", "pid", "queues", "last_heartbeat")
+            for name, kept in zip(names, pipeline.execute(), strict=True):
+                host, pid, queues, seen = (as_text(item) if item else "" for item in kept)
+                channels = tuple(queue for queue in queues.split(",") if queue in Channel.values)
+                if channels:
+                    found[name] = Serving(host, pid, channels, utcparse(seen) if seen else None)
+    except RedisError:
+        return None
+    return [found[name] for name in sorted(found)]
 
 
 def other_work_waits(channel: str) -> bool:

@@ -78,6 +78,7 @@ class BroadcastList(KeysetChangeList):
 class BroadcastAdmin(BroadcastActs, NewBroadcastPages, ReadOnlyAdmin):
     """Broadcasts with what became of them so far."""
 
+    bounded: ClassVar[bool] = False  # its counts come from tallies
     change_list_template = "admin/carillon/broadcast_list.html"
     list_display = ("status",)
     list_filter = ("status",)

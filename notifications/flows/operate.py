@@ -130,6 +130,11 @@ def release_providers(keys: Sequence[Any], by: By) -> int:
     return len(held)
 
 
+def release_alias(alias: str, by: By) -> None:
+    """End all that keeps a provider from being used: its hold, and a pause that it asked for."""
+    _release(alias, by)
+
+
 def providers_in(keys: Sequence[Any]) -> list[str]:
     """Return the providers that these alerts are about, each as "alias" or "alias platform platform"."""
     subjects = Alert.objects.filter(pk__in=keys).order_by("subject").values_list("subject", flat=True).distinct()

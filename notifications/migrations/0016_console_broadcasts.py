@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("carillon", "0018_people"),
+        ("carillon", "0015_people"),
     ]
 
     operations = [
