@@ -61,6 +61,7 @@ class AnymailAdapter(EmailAdapter):
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, options)
         self.esp = self.text("esp").lower()
+        self.known_answers = {**RECIPIENT_ANSWERS, **ANSWERS.get(self.esp, ("", {}))[1]}
         self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"))
         self._wire = OneRequestAdapter(self.timeout, self.send_window)
         self._open = threading.local()

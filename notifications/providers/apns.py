@@ -106,6 +106,7 @@ MAX_COLLAPSE_BYTES = 64
 class APNsAdapter(BackgroundAdapter, PushAdapter):
     """Sends push to the devices of one app (the topic) straight through Apple. APNs reports no delivery."""
 
+    known_answers = ANSWERS
     OPTIONS = (
         Option("key_file", required=True, help="path of the team's .p8 key file"),
         Option("key_id", required=True, help="the key's id, ten characters, as Apple's page of keys shows it"),

@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 from ..enums import Channel
 from ..exceptions import ConfigurationError, ProviderError, WebhookRejected
 from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
+from .answers import Answer
 from .window import SendWindow, unforeseen
 
 logger = logging.getLogger("notifications.providers")
@@ -75,6 +76,8 @@ class Adapter:
     OPTIONS: ClassVar[tuple[Option, ...]] = ()
     #: Whether the provider ever reports `delivered`; where it does not, `sent` counts as reached.
     reports_delivery: ClassVar[bool] = True
+    #: What its provider answers when it does not take a message, by code; `notifications.testing` lets it fail so.
+    known_answers: Mapping[str, Answer] = {}
     #: How long the provider honours an idempotency key; None where it honours none.
     idempotency_key_lifetime: timedelta | None = None
 

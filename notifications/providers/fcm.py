@@ -77,6 +77,7 @@ class FCMAdapter(PooledAdapter, PushAdapter):
     """Sends push through FCM; the device's own token names Android, iOS or web. FCM reports no delivery."""
 
     service = "FCM"
+    known_answers = ANSWERS
     OPTIONS = (Option("service_account_file", required=True, help="path of the service account's JSON key file"),)
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:

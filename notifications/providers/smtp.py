@@ -87,6 +87,7 @@ class SMTPAdapter(EmailAdapter):
         Option("ca_file", help="certificates to trust instead of the system's: for a server of your own"),
     )
     reports_delivery = False
+    known_answers = ANSWERS
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, {"send_window": SEND_WINDOW} | {k: v for k, v in options.items() if v is not None})

@@ -90,6 +90,7 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}")
 class TwilioAdapter(SMSAdapter):
     """Sends SMS through one Twilio account; its signed callbacks report delivery, STOP and START."""
 
+    known_answers = ANSWERS
     OPTIONS = (
         Option("account_sid", required=True, help='"AC..." from https://console.twilio.com'),
         Option("auth_token", required=True, secret=True, help="the account's auth token; it also signs callbacks"),

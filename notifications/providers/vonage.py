@@ -34,6 +34,7 @@ class VonageAdapter(PooledAdapter, SMSAdapter):
     """Sends SMS through one Vonage account; its signed callbacks report delivery, STOP and START."""
 
     service = "Vonage"
+    known_answers = ANSWERS
     OPTIONS = (
         Option("api_key", required=True, help="the account's key, from https://dashboard.vonage.com"),
         Option("api_secret", required=True, secret=True, help="the account's secret"),

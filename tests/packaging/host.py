@@ -6,8 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg2
+from django.db import connections
 
 from notifications.sandbox import credentials
 
@@ -139,3 +143,25 @@ def database_setting(parameters: Mapping[str, object], name: str) -> str:
     parts = {"USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     found = {key: str(parameters[part]) for key, part in parts.items() if parameters.get(part)}
     return json.dumps({"ENGINE": "django.db.backends.postgresql", "NAME": name, **found})
+
+
+@contextmanager
+def own_database(name: str) -> Iterator[str]:
+    """Make a database beside the suite's and yield it as a DATABASES entry; drop it, and what tests made of it."""
+    parameters = dict(connections["default"].get_connection_params())
+    for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"):
+        _on_server(parameters, statement)
+    yield database_setting(parameters, name)
+    for made in (name, f"test_{name}"):
+        _on_server(parameters, f"DROP DATABASE IF EXISTS {made} WITH (FORCE)")
+
+
+def _on_server(parameters: Mapping[str, object], statement: str) -> None:
+    reached = {name: parameters[name] for name in ("user", "password", "host", "port") if parameters.get(name)}
+    connection = psycopg2.connect(dbname="postgres", **reached)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
