@@ -98,6 +98,18 @@ def waiting(channel: str) -> int | None:
         return None
 
 
+def workers(channel: str) -> int | None:
+    """Return how many workers serve a channel's queue now, or None if Redis is away.
+
+    RQ keeps a set of them for each queue; a worker that died is in it until its own key has run out.
+    """
+    try:
+        redis = connection(channel)
+        return sum(redis.exists(as_text(key)) for key in redis.smembers(f"rq:workers:{channel}"))
+    except RedisError:
+        return None
+
+
 def other_work_waits(channel: str) -> bool:
     """Whether a channel's queue holds something else than drains, such as a page of a broadcast to plan."""
     try:

@@ -11,12 +11,12 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from ..enums import Platform, TokenType
+from ..enums import Channel, Platform, TokenType
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -27,11 +27,11 @@ from ..exceptions import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from ..messages import OutboundMessage, SendResult
+from ..messages import Content, OutboundMessage, SendResult
 from .answers import Answer, by_status, retry_after_seconds
 from .apns_token import ProviderToken, load_key
 from .background import Background, BackgroundAdapter
-from .base import Option, OptionProblem, PushAdapter, as_mapping
+from .base import GRACE_SECONDS, Option, OptionProblem, PushAdapter, as_mapping
 from .exchange import NoAnswer, NotSent, Response
 from .http2 import Http2Pool
 from .window import unforeseen
@@ -150,6 +150,17 @@ class APNsAdapter(BackgroundAdapter, PushAdapter):
             except OSError:
                 problems.append(OptionProblem("ca_file holds no certificates", "a PEM file, or leave the option out"))
         return problems
+
+    def check_credentials(self) -> str:
+        """Push to a token that no device can have: Apple looks at key, team and topic first.
+
+        https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
+        """
+        nobody = OutboundMessage(UUID(int=0), 1, 0, Channel.PUSH, "0" * 64, Content(title="carillon doctor"))
+        error = self.start(nobody).result(self.timeout + GRACE_SECONDS).error
+        if error is not None and not isinstance(error, InvalidRecipient):
+            raise error
+        return "Apple knows key, team and topic"
 
     async def _send(self, pool: Http2Pool, message: OutboundMessage) -> SendResult:
         error: ProviderError

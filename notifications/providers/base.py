@@ -205,6 +205,16 @@ class Adapter:
         """Return what is wrong with the configuration, without touching the network."""
         return self.option_problems(self.options)
 
+    def check_credentials(self) -> str | None:
+        """Ask the provider, in one request that sends nothing to anybody, whether it accepts our credentials.
+
+        Return a few words about the account; None where there is no such request. Override where there is one.
+
+        Raises:
+            ProviderError: it does not accept them, or cannot be asked; the class says which.
+        """
+        return None
+
     def describe(self) -> str:
         """Return one line for `carillon trial` and the console: which adapter, against which address; no secret."""
         return f"{self.alias} ({type(self).__name__}, {self.base_url or 'the provider itself'})"

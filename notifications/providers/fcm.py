@@ -104,6 +104,14 @@ class FCMAdapter(PooledAdapter, PushAdapter):
                 problems.append(OptionProblem("service_account_file is not a service account's key file", hint))
         return problems
 
+    def check_credentials(self) -> str:
+        """Fetch an access token for the service account.
+
+        https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests
+        """
+        self._token.fetch()
+        return "Google gives the service account access tokens"
+
     async def post_for(self, message: OutboundMessage) -> Post:
         """Return the request for one message.
 

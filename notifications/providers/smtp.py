@@ -166,6 +166,14 @@ class SMTPAdapter(EmailAdapter):
             return ProviderUnavailable(self.alias, code, "The server could not be reached, or hung up.")
         return PermanentFailure(self.alias, type(error).__name__, "The message cannot be put into SMTP's form.")
 
+    def check_credentials(self) -> str:
+        """Connect, encrypt and log in as for a message, and send none."""
+        try:
+            self._connections.give_back(self._connections.take(monotonic() + self.timeout))
+        except Exception as error:
+            raise self._refusal(error, in_doubt=False) from error
+        return "the server lets us in"
+
     def check(self) -> list[OptionProblem]:
         """Return what is wrong with the configuration, the URL's parts included."""
         problems = super().check()
