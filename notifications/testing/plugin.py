@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def carillon_outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
+def carillon_outbox(db: None) -> Iterator[Outbox]:
     """Everything that Carillon sends in a test, and assertions about it; see `notifications.testing.Outbox`.
 
-    It needs pytest-django, and asks for its `db` unless the test has asked for `transactional_db`.
+    It needs pytest-django, for a database: that of `db`, or of `transactional_db` where the test asks for it. (Asked
+    for here and not later: pytest-django makes test databases only for what it sees in the fixtures' arguments.)
     """
-    if "transactional_db" not in request.fixturenames:
-        request.getfixturevalue("db")
     # Only now: when pytest reads its plugins, Django has no settings yet.
     outbox: Outbox = import_module("notifications.testing.kit").outbox
     with outbox:
