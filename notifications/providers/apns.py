@@ -101,6 +101,8 @@ ANSWERS: Mapping[str, Answer] = {
 }
 
 MAX_COLLAPSE_BYTES = 64
+#: What Apple calls a BadDeviceToken, as the sandbox does.
+NOBODYS = "invalid-token-of-carillon-doctor"
 
 
 class APNsAdapter(BackgroundAdapter, PushAdapter):
@@ -152,11 +154,11 @@ class APNsAdapter(BackgroundAdapter, PushAdapter):
         return problems
 
     def check_credentials(self) -> str:
-        """Push to a token that no device can have: Apple looks at key, team and topic first.
+        """Push to a token that can be no device's: Apple answers that it is a bad one, or that we are not let in.
 
         https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
         """
-        nobody = OutboundMessage(UUID(int=0), 1, 0, Channel.PUSH, "0" * 64, Content(title="carillon doctor"))
+        nobody = OutboundMessage(UUID(int=0), 1, 0, Channel.PUSH, NOBODYS, Content(title="carillon doctor"))
         error = self.start(nobody).result(self.timeout + GRACE_SECONDS).error
         if error is not None and not isinstance(error, InvalidRecipient):
             raise error

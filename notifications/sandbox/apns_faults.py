@@ -30,7 +30,6 @@ APNS_FAULTS: tuple[ApnsFault, ...] = (
     ApnsFault("expired-", 410, "ExpiredToken", timestamp=1),
     ApnsFault("returned-", 410, "Unregistered", timestamp=0),
     ApnsFault("invalid-", 400, "BadDeviceToken"),
-    ApnsFault("0" * 64, 400, "BadDeviceToken"),  # no device has it: what `carillon doctor` asks with
     ApnsFault("mismatch-", 400, "DeviceTokenNotForTopic"),
     ApnsFault("topic-", 400, "TopicDisallowed"),
     ApnsFault("oversized-", 413, "PayloadTooLarge"),
