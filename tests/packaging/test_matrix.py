@@ -127,7 +127,7 @@ def test_it_runs_on_what_it_brings(newest: str) -> None:
 
     print({name: found.get(name) for name in ("python", "django", "rq", "django-rq", "psycopg", "redis")})
     assert found["psycopg"].startswith("3.")
-    assert not {"psycopg2-binary", "pyfcm", "aiohttp", "pytest", "gunicorn"} & set(found)
+    assert not {"psycopg2-binary", "pyfcm", "pytest", "gunicorn"} & set(found)
 
 
 def test_a_type_checker_sees_its_types(other: host.Host) -> None:
