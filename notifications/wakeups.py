@@ -53,6 +53,7 @@ return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
 """
 _WORKERS_SHOWN = 200
 _resting_until: dict[str, float] = {}
+_instead: Redis | None = None
 _turn = threading.Lock()
 
 
@@ -71,6 +72,8 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
 
     An unreachable Redis is not an error: what is due stays due in PostgreSQL, and the sweeper asks again.
     """
+    if _instead is not None:
+        return False
     where = _where(channel)
     if not force and _rests(where):
         return False
@@ -177,6 +180,8 @@ def other_work_waits(channel: str) -> bool:
 @lru_cache(maxsize=16)
 def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     """Return the channel's Redis with deadlines that an HTTP request can bear."""
+    if _instead is not None:
+        return _instead
     base = django_rq.get_connection(channel)
     pool = base.connection_pool
     options = {
@@ -190,6 +195,16 @@ def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     if "path" in options:
         options.pop("socket_connect_timeout")
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+
+
+def do_without_redis(instead: Redis | None) -> None:
+    """Wake nobody, and give this to whoever asks for a connection; None: let Redis be asked again.
+
+    For `notifications.testing`: what is due is found in PostgreSQL in any case.
+    """
+    global _instead  # noqa: PLW0603 - one for the process, as the connections are
+    _instead = instead
+    connection.cache_clear()
 
 
 def _rests(where: str) -> bool:

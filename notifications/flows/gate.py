@@ -91,6 +91,10 @@ class _Holds:
             self.read_at = time.monotonic()
         return self.known(alias, platform)
 
+    def forget(self) -> None:
+        """Forget what was read."""
+        self.until, self.read_at = {}, float("-inf")
+
     def known(self, alias: str, platform: str) -> datetime | None:
         """Return the same as it was read last: asks nothing."""
         if not self.until:
@@ -121,6 +125,13 @@ def pace(alias: str) -> Pace:
     """Return the pace of a provider's account, shared by all workers through the Redis of its channel."""
     used = adapter(alias)
     return Pace(alias, redis_of(used.channel), used.per_second, uuid4().hex, BREAKER_KEY % alias)
+
+
+def forget() -> None:
+    """Forget what this process knows of breakers, paces and holds: for tests, and when the clock was moved."""
+    breaker.cache_clear()
+    pace.cache_clear()
+    _holds.forget()
 
 
 def known_hold(alias: str, platform: str) -> datetime | None:
