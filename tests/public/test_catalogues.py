@@ -24,6 +24,7 @@ SOURCES = [
 ]
 LANGUAGES = ("de", "ar")
 NAMES = {"SMS", "Web"}  # the same in other languages too
+IN_WORDS = (0, 1, 2)  # Arabic has forms for none, one and two, which say the number in words
 Key = tuple[str | None, str | tuple[str, ...]]
 
 
@@ -58,6 +59,14 @@ def ids(message_id: str | tuple[str, ...]) -> str:
     return message_id if isinstance(message_id, str) else message_id[0]
 
 
+def plain(message: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return (message,) if isinstance(message, str) else tuple(message)
+
+
+def placeholders(text: str) -> set[str]:
+    return set(re.findall(r"%\(\w+\)\w|%s", text))
+
+
 def test_the_sources_do_mark_texts() -> None:
     texts = {text for _, text in wanted()}
     assert {"Unsubscribe", "Quiet hours", "This language is not known.", "Push"} <= texts
@@ -67,8 +76,8 @@ def test_the_sources_do_mark_texts() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_translated(language: str) -> None:
     messages = {(message.context, message.id): message for message in catalogue(language) if message.id}
-    assert wanted() == set(messages), "texts and catalogue differ"
-    for (_, key), message in messages.items():
+    assert wanted() <= set(messages), "texts and catalogue differ"
+    for (_, key), message in ((key, messages[key]) for key in wanted()):
         assert not message.fuzzy, key
         texts = [message.string] if isinstance(message.string, str) else list(message.string)
         assert all(texts), key
@@ -78,9 +87,11 @@ def test_every_text_is_translated(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_placeholders_are_the_same(language: str) -> None:
     for message in catalogue(language):
-        texts = [message.string] if isinstance(message.string, str) else list(message.string)
-        for text in texts if message.id else []:
-            assert set(re.findall(r"%\(\w+\)\w", text)) == set(re.findall(r"%\(\w+\)\w", ids(message.id))), message.id
+        wanted_ones = placeholders(ids(message.id))
+        for form, text in enumerate(plain(message.string)):
+            in_words = language == "ar" and not isinstance(message.id, str) and form in IN_WORDS
+            if message.id and text:
+                assert placeholders(text) <= wanted_ones if in_words else placeholders(text) == wanted_ones, message.id
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -91,15 +102,16 @@ def test_plurals_have_all_their_forms(language: str) -> None:
     for message in found:
         if not isinstance(message.id, str):
             assert len(message.string) == forms, message.id
-            assert all(message.string), message.id
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_compiled_catalogue_is_of_this_text(language: str) -> None:
     with (APP / "locale" / language / "LC_MESSAGES" / "django.mo").open("rb") as file:
-        compiled = {(text_of(message.context), message.id): message.string for message in read_mo(file) if message.id}
-    written = catalogue(language)
-    assert compiled == {(message.context, message.id): message.string for message in written if message.id}
+        compiled = {(text_of(message.context), ids(message.id)): plain(message.string) for message in read_mo(file)}
+    written = {(message.context, ids(message.id)): plain(message.string) for message in catalogue(language)}
+    assert {key: text for key, text in compiled.items() if key[1]} == {
+        key: text for key, text in written.items() if key[1] and all(text)
+    }
 
 
 def test_german_readers_are_addressed_with_sie() -> None:
