@@ -52,6 +52,15 @@ if ARGV[1] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV
 return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
 """
 _WORKERS_SHOWN = 200
+_GATHERING = "carillon:gather:%s"
+_GATHERED_MS = 300
+_GATHER = """
+local who = redis.call('GET', KEYS[1])
+if who and who ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+return 1
+"""
 _resting_until: dict[str, float] = {}
 _instead: Redis | None = None
 _turn = threading.Lock()
@@ -112,6 +121,19 @@ def forget(channel: str, job: str = DRAIN_JOB, argument: str = "") -> None:
         connection(channel).delete(_key(channel, job, argument or channel))
     except RedisError:
         logger.warning("Redis is away; the wake-up key of %s runs out by itself", channel)
+
+
+def gather(channel: str, worker: str) -> bool:
+    """Let one worker alone look again soon, and spare all others' wake-ups until then; return whether it is this one.
+
+    It lasts for 300 ms unless renewed, so that a worker that hangs or dies hardly delays anything. Without Redis
+    nobody is woken, and whoever looks again does no harm.
+    """
+    keys = (_GATHERING % channel, _key(channel, DRAIN_JOB, channel))
+    try:
+        return bool(connection(channel).eval(_GATHER, 2, *keys, worker, _GATHERED_MS))
+    except RedisError:
+        return True
 
 
 def waiting(channel: str) -> int | None:

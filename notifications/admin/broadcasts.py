@@ -85,11 +85,6 @@ class BroadcastAdmin(BroadcastActs, NewBroadcastPages, ReadOnlyAdmin):
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A broadcast's or its notification's id: exactly.")
 
-    class Media:
-        """The screens of what is sent to many have a style sheet of their own."""
-
-        css: ClassVar = {"all": ["carillon/board.css"]}
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         """List with progress."""
         return BroadcastList

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -70,11 +70,6 @@ class FilterForm(forms.Form):
 
 class DeadLetterAdmin(ReadOnlyAdmin):
     """Dead letters grouped by cause, with replay and discard for a selection, a cause or any filter."""
-
-    class Media:
-        """What these pages look like."""
-
-        css: ClassVar = {"all": ["carillon/people.css"]}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Shown to those who may look at deliveries."""

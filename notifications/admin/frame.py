@@ -35,9 +35,8 @@ class OperatorPage(ReadOnlyAdmin):
     looks: ClassVar[str] = ""
 
     class Media:
-        """The style sheet of operators' pages, and what keeps them up to date."""
+        """What keeps operators' pages up to date."""
 
-        css: ClassVar = {"all": ["carillon/operate.css"]}
         js: ClassVar = [Script("carillon/live.js", defer=True)]
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -36,11 +36,6 @@ _USUAL = "30"
 
 class PersonAdmin(ReadOnlyAdmin):
     """The home of support."""
-
-    class Media:
-        """What this page looks like."""
-
-        css: ClassVar = {"all": ["carillon/people.css"]}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Shown to those who may look at deliveries."""

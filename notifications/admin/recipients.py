@@ -50,11 +50,6 @@ class DeviceAdmin(TransferPages, UndoAdmin):
         *("deactivated_reason", "deactivated_by", "deactivated_at", "restored_at", "created_at", "last_seen_at"),
     )
 
-    class Media:
-        """The board above the list has a style sheet of its own."""
-
-        css: ClassVar = {"all": ["carillon/board.css"]}
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how devices stand above the list."""
         board = device_board(self.admin_site.name, may_prune=self.has_prune_permission(request))

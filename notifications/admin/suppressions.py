@@ -102,11 +102,6 @@ class SuppressionAdmin(TransferPages, ConsoleAdmin):
     ends = time_column("expires_at", gettext_lazy("runs out"))
     lifted = time_column("lifted_at", gettext_lazy("lifted"))
 
-    class Media:
-        """The board above the list has a style sheet of its own."""
-
-        css: ClassVar = {"all": ["carillon/board.css"]}
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show how many there are above the list."""
         context = {"title": _("Suppressions"), "board": suppression_board(self.admin_site.name)}

@@ -13,12 +13,12 @@ from ..wakeups import forget, other_work_waits, waiting, wake
 from . import gate
 from .claim import claim
 from .deliver import deliver
+from .gathering import Gathering, trickles
 from .stopping import stopping
 
 _ALL_LANES = tuple(Lane)
 _LONGEST_SECONDS = 30.0
 _MOMENT_SECONDS = 1.0
-_GATHER_SECONDS = 0.03
 
 
 def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
@@ -31,27 +31,29 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     forget(channel)
     began = time.monotonic()
     done = enough = 0
+    gathering = Gathering(channel, worker)
     while not stopping.is_set():
         claimed = claim(channel, _ALL_LANES, worker, most=enough)
         if not claimed.due:
             may_wait = enough and not gate.paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
-            if may_wait and _soon_due(channel, served):
+            if gathering.end() or (may_wait and _soon_due(channel, served)):
                 continue
             return done
         done += claimed.due
         enough = claimed.enough
         if claimed.due >= conf.CLAIM_SIZE:
+            gathering.end()
             wake(channel)  # there is more than one worker can hold: another may help
         if claimed.batch is not None:
             deliver(claimed.batch, partial(serve_urgent, claimed.batch.deliveries[0].lane, worker, served))
         passed = time.monotonic() - began
         if passed > _LONGEST_SECONDS or (passed > conf.DRAIN_SECONDS and _others_wait(channel, served)):
+            gathering.end()
             # One that waits already is enough: what this one makes way for must not wait behind more and more of them.
             wake(channel, force=passed > _LONGEST_SECONDS)
             return done
-        if claimed.due < conf.START_GROUP and not _others_wait(channel, served):
-            # Messages that come one by one are claimed by the handful: a claim costs as much as sending ten of them.
-            stopping.wait(_GATHER_SECONDS)
+        if trickles(claimed) and not _others_wait(channel, served) and not gathering.wait():
+            return done
     wake(channel, force=True)
     return done
 

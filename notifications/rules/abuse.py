@@ -19,7 +19,7 @@ def may_text(number: str, countries: Collection[str] | None) -> bool:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return False
-    return str(parsed.country_code) in countries or _region(parsed) in countries
+    return str(parsed.country_code) in countries or phonenumbers.region_code_for_number(parsed) in countries
 
 
 def block(number: str) -> str:
@@ -33,11 +33,3 @@ def calling_code(number: str) -> str:
         return f"+{phonenumbers.parse(number).country_code}"
     except phonenumbers.NumberParseException:
         return "+"
-
-
-def _region(parsed: phonenumbers.PhoneNumber) -> str:
-    """Return the region of a number; most calling codes have but one, and those are not looked into."""
-    regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-    if len(regions) == 1:
-        return str(regions[0])
-    return str(phonenumbers.region_code_for_number(parsed) or "")

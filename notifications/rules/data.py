@@ -54,11 +54,11 @@ def own_value(value: object, kind: str) -> object:
         return value if is_text(value) else None  # nearly always, and for each of a million
     if kind == "str" and isinstance(value, UUID | Decimal | date | time):
         value = str(value) if isinstance(value, UUID | Decimal) else value.isoformat()
-    elif kind in ("int", "float") and isinstance(value, Decimal) and value.is_finite():
+    elif isinstance(value, Decimal) and value.is_finite():
         value = int(value) if value == value.to_integral_value() else float(value)
-    elif kind == "list" and isinstance(value, tuple | set | frozenset):
+    elif isinstance(value, tuple | set | frozenset):
         value = list(value)
-    if value is None or not _fits(value, kind) or _size_problems({"": value}):
+    if not _fits(value, kind) or _size_problems({"": value}):
         return None
     return value
 

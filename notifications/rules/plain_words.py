@@ -56,6 +56,4 @@ def _bare_name(expression: FilterExpression) -> str:
     variable = expression.var
     if expression.filters or not isinstance(variable, Variable) or variable.lookups is None:
         return ""
-    if variable.translate or len(variable.lookups) != 1:
-        return ""
-    return str(variable.lookups[0])
+    return str(variable.lookups[0]) if len(variable.lookups) == 1 else ""

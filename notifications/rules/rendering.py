@@ -56,7 +56,7 @@ def render_part(part: BoundedTemplate, data: Mapping[str, object], locale: str, 
 
 def one_line(text: str) -> str:
     """Return a header-safe single line, without controls and without marks that turn round the words after them."""
-    if not (text.isascii() and text.isprintable()):
+    if not text.isprintable():  # none of what is taken out is
         text = plain(text).translate(_UNSEEN)
     return " ".join(text.split())
 

@@ -48,6 +48,7 @@ _BY_STATE: Mapping[State, Promise] = {
     State.DEAD: gettext_lazy("We could not send %(what)s to %(where)s so far; we are looking into it."),
     State.SKIPPED: gettext_lazy("We did not send %(what)s to %(where)s."),
 }
+# Each of these reasons belongs to one state alone.
 _BY_REASON: Mapping[Reason, Promise] = {
     Reason.QUIET_HOURS: gettext_lazy(
         "We have not sent %(what)s to %(where)s yet: your quiet hours hold it back until %(due)s."
@@ -129,9 +130,9 @@ def named(template: str) -> str:
 
 def clock(at: datetime, zone: ZoneInfo | None, now: datetime) -> str:
     """Return a time as the recipient's clock shows it, with its day unless that is today; UTC where none is known."""
-    theirs = at.astimezone(zone or UTC)
+    theirs, today = (moment.astimezone(zone or UTC) for moment in (at, now))
     time = f"{theirs:%H:%M:%S}" if zone else f"{theirs:%H:%M:%S} UTC"
-    if theirs.date() == now.astimezone(zone or UTC).date():
+    if theirs.date() == today.date():
         return time
     return _("%(time)s on %(day)s") % {"time": time, "day": date_format(theirs, "DATE_FORMAT")}
 
@@ -141,9 +142,7 @@ def _sentence(fate: Fate) -> Promise:
         return _TAKEN[fate.channel]
     if fate.state == State.DELIVERED:
         return _CONFIRMED[fate.channel]
-    if fate.state in (State.PENDING, State.SKIPPED, State.FAILED, State.CANCELLED) and fate.reason in _BY_REASON:
-        return _BY_REASON[fate.reason]
-    return _BY_STATE[fate.state]
+    return _BY_REASON.get(fate.reason, _BY_STATE[fate.state])
 
 
 def _where(channel: Channel, address: str) -> str:

@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 
 from notifications import notify
 from notifications.enums import Channel
-from notifications.flows.drain import _GATHER_SECONDS, drain
+from notifications.flows.drain import drain
+from notifications.flows.gathering import GATHER_SECONDS
 from notifications.flows.stopping import stopping
 from notifications.models import Claim
 from notifications.sandbox.process import SandboxProcess
@@ -20,14 +21,14 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nothing_asked_for(sandbox: SandboxProcess) -> Iterator[None]:
-    """No wake-up waits before or after."""
+    """No wake-up waits before or after, and nobody gathers."""
     for channel in Channel:
         forget(channel)
-        connection(channel).delete(f"rq:queue:{channel}")
+        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}")
     yield
     for channel in Channel:
         forget(channel)
-        connection(channel).delete(f"rq:queue:{channel}")
+        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def moments(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
     to_come: list[Callable[[], object]] = []
 
     def wait(seconds: float) -> bool:
-        assert seconds == _GATHER_SECONDS
+        assert seconds == GATHER_SECONDS
         if to_come:
             to_come.pop(0)()
         return False
@@ -69,4 +70,38 @@ def test_it_does_not_gather_while_another_channel_waits(
     wake(Channel.SMS)
     moments.append(lambda: notify(user, "new-follower", {"name": "B"}))
     assert drain(Channel.PUSH, "test", list(Channel)) == 1
+    assert len(moments) == 1
+
+
+def test_whoever_gathers_spares_all_others_their_wake_ups_and_looks_once_more(
+    person: Callable[..., User], moments: list[Callable[[], object]]
+) -> None:
+    user = person("token-gather-03")
+    notify(user, "new-follower", {"name": "A"})
+    woken: list[bool] = []
+
+    def another() -> None:
+        woken.append(wake(Channel.PUSH))
+        notify(user, "new-follower", {"name": "B"})
+
+    moments.append(another)
+    assert drain(Channel.PUSH, "test", list(Channel)) == 2
+    assert woken == [False]
+    assert wake(Channel.PUSH)  # it has let go
+
+
+def test_one_worker_of_a_channel_gathers(person: Callable[..., User], moments: list[Callable[[], object]]) -> None:
+    user = person("token-gather-04")
+    notify(user, "new-follower", {"name": "A"})
+    connection(Channel.PUSH).set(f"carillon:gather:{Channel.PUSH}", "another")  # for as long as a slow machine needs
+    moments.append(lambda: notify(user, "new-follower", {"name": "B"}))
+    assert drain(Channel.PUSH, "test", list(Channel)) == 1
+    assert len(moments) == 1
+
+
+def test_a_code_is_not_kept_waiting(person: Callable[..., User], moments: list[Callable[[], object]]) -> None:
+    user = person(phone="+4915112388001")
+    notify(user, "login-code", {"code": "1"})
+    moments.append(lambda: None)
+    assert drain(Channel.SMS, "test", list(Channel)) == 1
     assert len(moments) == 1

@@ -74,3 +74,8 @@ def test_a_limit_speaks_where_it_was_asked() -> None:
     claimed = dict(verdicts(State.SKIPPED, Reason.LIMIT, has_target=True, planned=PLANNED))
     assert (planned[Rule.COUNTRY], planned[Rule.SUPPRESSION]) == (Verdict.STOPS, Verdict.NOT_ASKED)
     assert (claimed[Rule.COUNTRY], claimed[Rule.LIMIT]) == (Verdict.PASSES, Verdict.STOPS)
+
+
+def test_whatever_else_planning_skips_for_passed_the_countries() -> None:
+    planned = dict(verdicts(State.SKIPPED, Reason.SUPPRESSION, has_target=True, planned=State.SKIPPED))
+    assert (planned[Rule.COUNTRY], planned[Rule.SUPPRESSION]) == (Verdict.PASSES, Verdict.STOPS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifications.messages import Content
-from notifications.rules.link_hosts import foreign, foreign_in_value, hosts_in, hosts_of
+from notifications.rules.link_hosts import UNREADABLE, foreign, foreign_in_value, hosts_in, hosts_of
 
 ALLOWED = frozenset({"shop.test", "cdn.example.com"})
 ELSEWHERE = [
@@ -27,6 +27,7 @@ ELSEWHERE = [
     "https://evil\u3002com/x",
     "https://\uff45vil.com/",
     "https://%65vil.com/",
+    "https://evil.com%2f.shop.test/",
     "https:///evil.com",
     "http://10.0.0.1/x",
     "http://[::1]/x",
@@ -75,11 +76,16 @@ def test_what_leads_nowhere_else_passes(text: str) -> None:
     assert not foreign_in_value(("x", 7, None, True, {text: text}), ALLOWED)
 
 
-def test_what_is_nested_too_deeply_is_not_trusted() -> None:
+@pytest.mark.parametrize(("lists", "trusted"), [(33, True), (34, False)])
+def test_what_is_nested_too_deeply_is_not_trusted(lists: int, trusted: bool) -> None:
     deep: object = "harmless"
-    for _ in range(40):
+    for _ in range(lists):
         deep = [deep]
-    assert foreign_in_value(deep, ALLOWED)
+    assert foreign_in_value(deep, ALLOWED) is not trusted
+
+
+def test_a_host_that_is_not_there_cannot_be_read() -> None:
+    assert list(hosts_in("https://:443/ https://?q")) == [UNREADABLE, UNREADABLE]
 
 
 def test_every_host_is_named_once_in_order() -> None:
@@ -104,7 +110,7 @@ def test_what_nobody_follows_in_a_document_passes() -> None:
     html = (
         '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1.dtd">'
         '<html xmlns="http://www.w3.org/1999/xhtml"><head><style>a{background:url(https://x.com/)}</style></head>'
-        '<body><a href="https://shop.test/x">https://shop.test/x</a><a href="#top">top</a></body></html>'
+        '<body><a href="https://shop.test/x">https://shop.test/x</a><a href="#top">top</a><a href>end</a></body></html>'
     )
     assert foreign(hosts_of(Content(html=html)), ALLOWED) == []
 

@@ -114,6 +114,13 @@ def test_whatever_is_no_plain_text_is_the_engines(value: object) -> None:
     assert put_together(pieces, {}, escaped=True) is None
 
 
+def test_the_longest_text_needs_no_engine() -> None:
+    pieces = compile_part("x{{ a }}", escape=True).pieces
+    assert pieces is not None
+    assert put_together(pieces, {"a": "x" * (LARGEST - 1)}, escaped=True) == "x" * LARGEST
+    assert put_together(pieces, {"a": "x" * LARGEST}, escaped=True) is None
+
+
 def test_neither_language_nor_zone_is_entered_for_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the larger part of what the engine costs."""
     monkeypatch.setattr(rendering, "translation", None)

@@ -42,10 +42,10 @@
     if (!button) return;
     const source = document.getElementById(button.dataset.carillonCopy);
     try {
-      await navigator.clipboard.writeText(source.textContent);
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
       button.textContent = button.dataset.carillonDone;
     } catch {
-      getSelection().selectAllChildren(source);
+      if (source.select) source.select(); else getSelection().selectAllChildren(source);
     }
   });
 

@@ -26,7 +26,10 @@
     try {
       const answer = await fetch(board.dataset.live + location.search, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patience) });
       if (!answer.ok || answer.redirected) throw new Error(answer.status);
-      replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // A whole page that is not live any more: what was under way is over, and other things can be done now.
+      if (board.dataset.live === location.pathname && !fresh.querySelector("[data-live]")) { location.reload(); return; }
+      replace(fresh);
       last = new Date();
       misses = 0;
       lost.hidden = true;

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
 
 from django.core.signing import Signer
 
-from notifications.rules.data import DEEPEST, MOST_BYTES, MOST_PROBLEMS, is_text, problems_with
+from notifications.rules.data import DEEPEST, MOST_BYTES, MOST_PROBLEMS, is_text, own_value, problems_with
 from notifications.rules.identity import first_id_at, time_of, user_key
 from notifications.rules.links import (
     Subscription,
@@ -113,6 +115,10 @@ def _typed(value: object, kind: str) -> str:
     return _problems({"v": value}, {"v": kind})
 
 
+def _own(value: object, kind: str) -> str:
+    return repr(own_value(value, kind))
+
+
 DATA = [
     *table("variables", _problems, [
         ("as declared", {"a": "x"}, {"a": "str"}, "fits"),
@@ -131,6 +137,19 @@ DATA = [
         ("True for a switch", True, "bool", "fits"), ("1 for a switch", 1, "bool", "/v wrong_type"),
         ("a whole number for a number", 1, "float", "fits"), ("a number for a whole one", 1.0, "int", "/v wrong_type"),
         ("a tuple for a list", (1,), "list", "/v wrong_type"),
+    ]),
+    *table("a value of the recipient's own", _own, [
+        ("a text for a whole number", "5", "int", "None"), ("a whole number for a text", 5, "str", "None"),
+        ("a whole number", 5, "int", "5"), ("a key for a text", UUID(int=7), "str", repr(str(UUID(int=7)))),
+        ("a moment for a text", datetime(2026, 11, 22, 13, 30, tzinfo=UTC), "str", "'2026-11-22T13:30:00+00:00'"),
+        ("an amount for a text", Decimal("1.50"), "str", "'1.50'"),
+        ("a whole amount for a whole number", Decimal("2.00"), "int", "2"),
+        ("a broken amount for a whole number", Decimal("1.5"), "int", "None"),
+        ("a broken amount for a number", Decimal("1.5"), "float", "1.5"),
+        ("an amount without end", Decimal("Infinity"), "float", "None"),
+        ("an amount for a switch", Decimal(1), "bool", "None"), ("an amount for a list", Decimal(1), "list", "None"),
+        ("a tuple for a list", (1, 2), "list", "[1, 2]"), ("a tuple for a text", ("x",), "str", "None"),
+        ("a set for an object", {1}, "dict", "None"), ("NULL", None, "str", "None"),
     ]),
     *table("depth of lists", _nested, [("the most", DEEPEST, "fits"), ("one more", DEEPEST + 1, " not_plain")]),
     *table("depth of objects", _nested_objects, [
