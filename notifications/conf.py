@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
+from .conf_api import ApiOptions, api_options, api_problems, sandbox_problems
+from .conf_parts import SettingProblem, did_you_mean, unknown_keys
 from .enums import Channel
 from .exceptions import ConfigurationError
+from .safeguards import (
+    AbuseLimits,
+    AlertLimits,
+    BroadcastLimits,
+    abuse_problems,
+    alert_problems,
+    broadcast_problems,
+)
+
+__all__ = ["SettingProblem", "did_you_mean"]
 
 KEYS = (
     "PROVIDERS",
@@ -25,6 +36,9 @@ KEYS = (
     "SANDBOX",
     "ENCRYPTION_KEYS",
     "BROADCASTS",
+    "ABUSE",
+    "METRICS_TOKEN",
+    "API",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 #: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
@@ -46,15 +60,6 @@ STATEMENT_SECONDS = 300
 PAGE_SIZE = 1_000
 BACKLOG_LIMIT = 20_000
 REFUSED_KEPT_DAYS = 30
-
-
-@dataclass(frozen=True)
-class SettingProblem:
-    """One thing wrong with the settings: where, what and the line that cures it."""
-
-    where: str
-    what: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -93,15 +98,6 @@ class RecipientPaths:
 
 
 @dataclass(frozen=True)
-class BroadcastLimits:
-    """What share of a broadcast may fail, or be complained of, before it stops; judged from so many tried ones on."""
-
-    most_failed: float | None = 0.2
-    most_complaints: float | None = 0.003
-    judged_from: int = 500
-
-
-@dataclass(frozen=True)
 class Settings:
     """`settings.NOTIFICATIONS`, checked and typed."""
 
@@ -119,7 +115,14 @@ class Settings:
     idempotency_keys_days: int | None = 30
     #: How long receipts are kept that belong to no delivery, or to one that is gone.
     unmatched_receipts_days: int | None = 30
-    broadcasts: BroadcastLimits = BroadcastLimits()
+    broadcasts: BroadcastLimits = field(default_factory=BroadcastLimits)
+    abuse: AbuseLimits = field(default_factory=AbuseLimits)
+    alerts: AlertLimits = field(default_factory=AlertLimits)
+    #: Who may read the metrics over HTTP; nobody, without one.
+    metrics_token: str = field(default="", repr=False)
+    #: Aliases of the providers that are sandboxes: what a test key sends goes to nobody else.
+    sandbox: frozenset[str] = frozenset()
+    api: ApiOptions = field(default_factory=ApiOptions)
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -162,6 +165,11 @@ def get() -> Settings:
         encryption_keys=tuple(cast("list[str]", value.get("ENCRYPTION_KEYS", ()))),
         **cast("dict[str, int | None]", value.get("RETENTION") or {}),
         broadcasts=BroadcastLimits(**cast("dict[str, Any]", value.get("BROADCASTS") or {})),
+        abuse=AbuseLimits.read(cast("dict[str, Any]", value.get("ABUSE") or {})),
+        alerts=AlertLimits(**cast("dict[str, Any]", value.get("ALERTS") or {})),
+        metrics_token=str(value.get("METRICS_TOKEN") or ""),
+        sandbox=frozenset(cast("list[str]", value.get("SANDBOX") or ())),
+        api=api_options(value.get("API")),
     )
 
 
@@ -174,14 +182,20 @@ def find_problems() -> list[SettingProblem]:
         ]
     if not isinstance(value, Mapping):
         return [SettingProblem("NOTIFICATIONS", "is not a dict", "write it as a dict")]
-    problems = _unknown("NOTIFICATIONS", value, KEYS)
+    problems = unknown_keys("NOTIFICATIONS", value, KEYS)
     problems += _provider_problems(value.get("PROVIDERS", {}))
     problems += _route_problems(value.get("ROUTES", {}), value.get("PROVIDERS", {}))
     problems += _retention_problems(value.get("RETENTION"))
-    problems += _broadcast_problems(value.get("BROADCASTS"))
+    problems += broadcast_problems(value.get("BROADCASTS"))
+    problems += abuse_problems(value.get("ABUSE")) + alert_problems(value.get("ALERTS"))
+    token = value.get("METRICS_TOKEN")
+    if token is not None and not isinstance(token, str):
+        problems.append(SettingProblem('NOTIFICATIONS["METRICS_TOKEN"]', "is not a text", '"METRICS_TOKEN": "..."'))
+    problems += api_problems(value.get("API"))
+    problems += sandbox_problems(value.get("SANDBOX"), value.get("PROVIDERS", {}))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):
-        problems += _unknown('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
+        problems += unknown_keys('NOTIFICATIONS["RECIPIENT"]', recipient, RECIPIENT_KEYS)
     else:
         hint = '{"lookup": "pk", "email": "email"}'
         problems.append(SettingProblem('NOTIFICATIONS["RECIPIENT"]', "is not a dict", hint))
@@ -196,21 +210,10 @@ def find_problems() -> list[SettingProblem]:
     return problems
 
 
-def did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    """Return "did you mean X?" or the list of what is known."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-
-
 def _without_scheme(url: object) -> str:
     """Return what may follow https:// of a value that is no URL."""
     rest = url.rpartition("//")[2].strip("/") if isinstance(url, str) else ""
     return rest or "example.com"
-
-
-def _unknown(where: str, value: Mapping[str, object], known: tuple[str, ...]) -> list[SettingProblem]:
-    strange = [key for key in value if key not in known]
-    return [SettingProblem(f"{where}[{key!r}]", "is not a known key", did_you_mean(str(key), known)) for key in strange]
 
 
 def _retention_problems(retention: object) -> list[SettingProblem]:
@@ -219,31 +222,12 @@ def _retention_problems(retention: object) -> list[SettingProblem]:
         return []
     if not isinstance(retention, Mapping):
         return [SettingProblem(where, "is not a dict", '{"stale_devices_days": 270}')]
-    problems = _unknown(where, retention, tuple(RETENTION_KEYS))
+    problems = unknown_keys(where, retention, tuple(RETENTION_KEYS))
     for key, least in RETENTION_KEYS.items():
         days = retention.get(key)
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or days < least):
             what = f"is not a whole number of days from {least}, nor None"
             problems.append(SettingProblem(f"{where}['{key}']", what, f'{{"{key}": 270}} or None'))
-    return problems
-
-
-def _broadcast_problems(limits: object) -> list[SettingProblem]:
-    where = 'NOTIFICATIONS["BROADCASTS"]'
-    if limits is None:
-        return []
-    if not isinstance(limits, Mapping):
-        return [SettingProblem(where, "is not a dict", '{"most_failed": 0.2}')]
-    problems = _unknown(where, limits, tuple(asdict(BroadcastLimits())))
-    for name, default in asdict(BroadcastLimits()).items():
-        given = limits.get(name, default)
-        if name == "judged_from":
-            fits, what = isinstance(given, int) and given >= 1, "is not a whole number from 1"
-        else:
-            fits = given is None or (isinstance(given, int | float) and 0 < given <= 1)
-            what = "is not a share above 0 and up to 1, nor None"
-        if not fits or isinstance(given, bool):
-            problems.append(SettingProblem(f"{where}['{name}']", what, f'"{name}": {default}'))
     return problems
 
 
@@ -257,7 +241,7 @@ def _provider_problems(providers: object) -> list[SettingProblem]:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("BACKEND"), str):
             problems.append(SettingProblem(f"{where}[{alias!r}]", "has no BACKEND", example))
             continue
-        problems += _unknown(f"{where}[{alias!r}]", entry, ("BACKEND", "OPTIONS"))
+        problems += unknown_keys(f"{where}[{alias!r}]", entry, ("BACKEND", "OPTIONS"))
         if not isinstance(entry.get("OPTIONS", {}), Mapping):
             problems.append(SettingProblem(f"{where}[{alias!r}]['OPTIONS']", "is not a dict", example))
     return problems
@@ -268,7 +252,7 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
     if not isinstance(routes, Mapping):
         return [SettingProblem(where, "is not a dict", '{"sms": ["twilio"]}')]
     channels = tuple(Channel.values)
-    problems = _unknown(where, routes, channels)
+    problems = unknown_keys(where, routes, channels)
     aliases = tuple(providers) if isinstance(providers, Mapping) else ()
     for channel, entries in routes.items():
         if not isinstance(entries, list | tuple):
@@ -278,7 +262,7 @@ def _route_problems(routes: object, providers: object) -> list[SettingProblem]:
         for entry in entries:
             alias = entry.get("provider") if isinstance(entry, Mapping) else entry
             if isinstance(entry, Mapping):
-                problems += _unknown(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
+                problems += unknown_keys(f"{where}[{channel!r}]", entry, ROUTE_KEYS)
             if alias not in aliases:
                 what = f"names provider {alias!r}, which PROVIDERS does not have"
                 hint = did_you_mean(str(alias), aliases) if aliases else "add it to PROVIDERS"

@@ -8,7 +8,9 @@
     │  ├─ UnknownRecipient
     │  ├─ InvalidData
     │  ├─ IdempotencyConflict           same key, other request; or the first is still in flight
-    │  └─ WrongStatus                   a broadcast cannot go there from where it stands
+    │  ├─ WrongStatus                   a broadcast cannot go there from where it stands
+    │  ├─ NotAllowed                    the caller's key is for other templates
+    │  └─ SandboxOnly                   a test key, and something that may reach people
     ├─ ProviderError(alias, code, detail)
     │  ├─ TemporaryFailure              answered "later": counts in the breaker
     │  │  └─ RateLimited(retry_after)   answered "slower": does not count
@@ -18,6 +20,7 @@
     │  │  └─ InvalidRecipient           also deactivate the device
     │  └─ UnknownOutcome                written, no answer that can be trusted: counts in the breaker
     └─ WebhookRejected                  nothing was stored
+       └─ WebhookUnverified             nobody could tell now whether it is genuine: it may come again
     ConfigurationError                  an ImproperlyConfigured, outside the tree so that nothing swallows it
 
 An error's text never carries message variables, tokens, addresses or credentials.
@@ -98,6 +101,18 @@ class WrongStatus(RequestRejected):
     """What was asked of a broadcast cannot be done in the status that it has."""
 
     slug = "wrong-status"
+
+
+class NotAllowed(RequestRejected):
+    """The caller's key is for other templates or categories."""
+
+    slug = "not-allowed"
+
+
+class SandboxOnly(RequestRejected):
+    """The caller's key is a test key, and what it asked for may reach people."""
+
+    slug = "sandbox-only"
 
 
 @dataclass(eq=False)
@@ -183,3 +198,7 @@ class UnknownOutcome(ProviderError):
 
 class WebhookRejected(NotificationError):
     """A callback is not the provider's; nothing was stored."""
+
+
+class WebhookUnverified(WebhookRejected):
+    """What tells a genuine callback cannot be had now; nothing was stored, and the provider may send it again."""

@@ -17,7 +17,8 @@ from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent
 from .flows.reconcile import reconcile
-from .flows.replay import unfinished, work_on
+from .flows.replay import work_on
+from .flows.replay_runs import unfinished
 from .flows.stopping import stopping
 from .models import Broadcast
 from .rules.masking import unquoted

@@ -55,6 +55,7 @@ class OutboundMessage:
     callback_url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     keyed: bool = False
+    receipt_token: str = field(default="", repr=False)
 
     @property
     def carillon_id(self) -> str:

@@ -38,6 +38,15 @@ _ANSWER_SECONDS = 0.5
 _WAKE_SECONDS = 0.2
 _REST_SECONDS = 2.0
 _LOOKED_AT = 100
+# RQ's own heartbeats pause for as long as a job takes, and a drain takes as long as there is work.
+_WORKERS = "carillon:workers:{%s}"
+_ALIVE_SECONDS = 60
+_BEAT = """
+local now = tonumber(redis.call('TIME')[1])
+if ARGV[1] ~= '' then redis.call('ZADD', KEYS[1], now, ARGV[1]); redis.call('EXPIRE', KEYS[1], 86400) end
+if ARGV[1] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2]) end
+return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
+"""
 _resting_until: dict[str, float] = {}
 _turn = threading.Lock()
 
@@ -91,6 +100,33 @@ def waiting(channel: str) -> int | None:
     """Return how many wake-ups wait on a channel's queue, or None if Redis is away."""
     try:
         return int(connection(channel).llen(f"rq:queue:{channel}"))
+    except RedisError:
+        return None
+
+
+def beat(channels: Iterable[str], worker: str) -> None:
+    """Note that a worker is alive and serves these channels; without Redis nobody is told."""
+    for channel in channels:
+        _count_alive(channel, worker)
+
+
+def leave(channels: Iterable[str], worker: str) -> None:
+    """Forget a worker that stops."""
+    for channel in channels:
+        try:
+            connection(channel).zrem(_WORKERS % channel, worker)
+        except RedisError:
+            return
+
+
+def live_workers(channel: str) -> int | None:
+    """Return how many workers serve a channel, or None if Redis is away; one that was killed counts for a minute."""
+    return _count_alive(channel)
+
+
+def _count_alive(channel: str, worker: str = "") -> int | None:
+    try:
+        return int(connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, _ALIVE_SECONDS))
     except RedisError:
         return None
 

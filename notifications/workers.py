@@ -26,10 +26,12 @@ from .flows.stopping import stopping
 from .flows.sweep import sweep
 from .models.deadlines import set_deadlines
 from .rules.masking import unquoted
+from .wakeups import beat, leave
 
 logger = logging.getLogger("notifications.workers")
 _POP_SECONDS = 5
 _REDIS_REST_SECONDS = 1.0
+_BEAT_SECONDS = 10.0
 # Queues in turn; and nothing that a user would miss is left to RQ's scheduler.
 _OURS = {"dequeue_strategy": DequeueStrategy.ROUND_ROBIN, "with_scheduler": False}
 
@@ -117,11 +119,13 @@ class Sweeper(threading.Thread):
     def __init__(self, holder: str) -> None:
         super().__init__(name="carillon-sweeper", daemon=True)
         self.holder = holder
+        self._told_at = float("-inf")
 
     def run(self) -> None:
         """Sweep until the process is asked to stop."""
         while not stopping.is_set():
             began = time.monotonic()
+            self._beat(began)
             try:
                 sweep(self.holder)
             except Error as error:
@@ -131,3 +135,10 @@ class Sweeper(threading.Thread):
                 logger.exception("sweep failed; it tries again", exc_info=unquoted(error))
             stopping.wait(max(0.1, conf.SWEEP_SECONDS - (time.monotonic() - began)))
         connection.close()
+        leave(jobs.served, self.holder)
+
+    def _beat(self, now: float) -> None:
+        """Let probes and metrics know now and then that this worker is there."""
+        if now - self._told_at >= _BEAT_SECONDS:
+            self._told_at = now
+            beat(jobs.served, self.holder)

@@ -30,7 +30,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SSL_REDIRECT", _https)
 # Probes come from inside, over plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("DJANGO_HSTS_SECONDS", 31_536_000 if _https else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("DJANGO_HSTS_SUBDOMAINS", _https)
 SECURE_REFERRER_POLICY = "same-origin"
@@ -230,6 +230,19 @@ NOTIFICATIONS: dict[str, Any] = {
     "PUBLIC_URL": PUBLIC_URL,
     # Empty or unset: everybody. Anything else: only these addresses and domains, as on a test server.
     "ONLY_TO": env.list("CARILLON_ONLY_TO", []) or None,
+    # Empty or unset: no limit.
+    "ABUSE": {
+        "sms_countries": env.list("CARILLON_SMS_COUNTRIES", []) or None,
+        "sms_per_prefix": env.str("CARILLON_SMS_PER_PREFIX", "") or None,
+        "codes_per_recipient": env.str("CARILLON_CODES_PER_RECIPIENT", "") or None,
+        "link_hosts": env.list("CARILLON_LINK_HOSTS", []) or None,
+    },
+    # Unset: no metrics over HTTP.
+    "METRICS_TOKEN": env.str("CARILLON_METRICS_TOKEN", "") or None,
+    # The providers, of those configured, that are sandboxes: what a test key sends goes to no others.
+    "SANDBOX": env.list("CARILLON_SANDBOX", []),
+    # Such as 600/minute; empty or unset: no limit.
+    "API": {"rate": env.str("CARILLON_API_RATE", "") or None},
 }
 if env.list("CARILLON_ENCRYPTION_KEYS", []):
     NOTIFICATIONS["ENCRYPTION_KEYS"] = env.list("CARILLON_ENCRYPTION_KEYS")
@@ -261,14 +274,23 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-# --- Logging: one line an event on stderr, for whoever collects it --------------------------------------------------
+# --- Logging: one line an event on stderr, for whoever collects it; addresses and tokens are masked in all of them ---
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s pid=%(process)d %(message)s"},
+        "line": {
+            "()": "notifications.logs.MaskingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s pid=%(process)d %(message)s",
+        },
+        "json": {"()": "notifications.logs.JSONFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": env.str("DJANGO_LOG_FORMAT", "line" if DEBUG else "json"),
+        },
+    },
     "root": {"handlers": ["stderr"], "level": env.str("DJANGO_LOG_LEVEL", "INFO")},
     "loggers": {"django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
 }

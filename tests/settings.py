@@ -24,10 +24,16 @@ os.environ |= {
     "TWILIO_FROM_NUMBER": "+15005550006",
     "TWILIO_BASE_URL": NOWHERE,
     "POSTMARK_SERVER_TOKEN": "00000000-0000-0000-0000-000000000000",
-    "POSTMARK_WEBHOOK_SECRET": "hook:secret",
+    "POSTMARK_WEBHOOK_SECRET": "hook:correct-horse-battery",
     "POSTMARK_BASE_URL": NOWHERE,
 }
-for name in ("CARILLON_ONLY_TO", "CARILLON_ENCRYPTION_KEYS", "DJANGO_SECRET_KEY_FALLBACKS"):
+for name in (
+    "CARILLON_ONLY_TO",
+    "CARILLON_SANDBOX",
+    "CARILLON_API_RATE",
+    "CARILLON_ENCRYPTION_KEYS",
+    "DJANGO_SECRET_KEY_FALLBACKS",
+):
     os.environ.pop(name, None)
 
 from project.settings import *  # noqa: E402, F403 - the environment has to be set first

@@ -40,7 +40,7 @@ POSTMARK = {
         "esp": "postmark",
         "from_email": "shop@example.com",
         "esp_options": {"server_token": "0"},
-        "webhook_secret": "user:password",
+        "webhook_secret": "user:a-long-random-password",
     },
 }
 NOTIFICATIONS: dict[str, Any] = {
@@ -49,6 +49,7 @@ NOTIFICATIONS: dict[str, Any] = {
     "RECIPIENT": {"email": "email", "sms": "profile__phone"},
     "PUBLIC_URL": "https://shop.test/notify",
     "ONLY_TO": None,
+    "ABUSE": {"sms_countries": None},
 }
 LOGIN = CategoryDeclaration("login", (SMS,), ttl=timedelta(minutes=10))
 CODE = TemplateDeclaration("code", LOGIN, {"code": "str"}, frozenset({"code"}), {"code": "1"})
@@ -186,7 +187,30 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ("E002", "['most_complaints'] is not a share", "0.003", put("BROADCASTS", {"most_complaints": "1%"})),
     ("E002", "['judged_from'] is not a whole number", '"judged_from": 500', put("BROADCASTS", {"judged_from": True})),
     ("E002", '["BROADCASTS"] is not a dict', '{"most_failed": 0.2}', put("BROADCASTS", 0.2)),
-    ("W003", '["ALERTS"] is accepted, but', 'remove "ALERTS"', put("ALERTS", {"mail": True})),
+    ("E002", '["ABUSE"] is not a dict', '{"sms_countries":', put("ABUSE", ["49"])),
+    (
+        "E002",
+        "['sms_countrys'] is not a known key",
+        "did you mean 'sms_countries'?",
+        put("ABUSE", {"sms_countrys": []}),
+    ),
+    ("E002", "has 'de', which is neither", '"sms_countries": ["49", "US"]', put("ABUSE", {"sms_countries": ["de"]})),
+    ("E002", "['sms_countries'] is not a list", '"sms_countries"', put("ABUSE", {"sms_countries": "49"})),
+    ("E002", "has 'https://a.b', which is no name", '["example.com"]', put("ABUSE", {"link_hosts": ["https://a.b"]})),
+    ("E002", "must be a number from 1 to 9999 per", '"30/hour"', put("ABUSE", {"sms_per_prefix": 30})),
+    ("E002", "must be a number from 1 to 9999 per", '"10/hour"', put("ABUSE", {"codes_per_recipient": ""})),
+    ("E002", '["ALERTS"] is not a dict', '{"dead_per_hour": 100}', put("ALERTS", 7)),
+    ("E002", "['bulk_second'] is not a known key", "did you mean 'bulk_seconds'?", put("ALERTS", {"bulk_second": 7})),
+    ("E002", "['bulk_seconds'] is not a whole", '"bulk_seconds": 3600', put("ALERTS", {"bulk_seconds": True})),
+    ("E002", '["METRICS_TOKEN"] is not a text', '"METRICS_TOKEN"', put("METRICS_TOKEN", 7)),
+    ("E002", "names provider 'twillio'", "did you mean 'twilio'?", put("SANDBOX", ["twillio"])),
+    ("E002", '["SANDBOX"] is not a list', '["twilio-sandbox"]', put("SANDBOX", True)),
+    ("E002", '["API"] is not a dict', '{"rate": "600/minute"}', put("API", "600/minute")),
+    ("E002", "['rates'] is not a known key", "did you mean 'rate'?", put("API", {"rates": "600/minute"})),
+    ("E002", "['rate'] is not a number of requests", '"600/minute" or None', put("API", {"rate": "600 per minute"})),
+    ("E002", "['me'] is not a list", "SessionAuthentication", put("API", {"me": "an.Authentication"})),
+    ("E014", "cannot be imported", "SessionAuthentication", put("API", {"me": ["no.such.Authentication"]})),
+    ("E014", "is no authentication class", "SessionAuthentication", put("API", {"me": ["pathlib.Path"]})),
     ("W004", "names no provider", '"ROUTES": {"sms": ["twilio"], "email": ["postmark"]},', drop("ROUTES")),
     ("E006", "which sends sms, not email", '"email": ["postmark"]', put("ROUTES", {"email": ["twilio"]})),
     ("E007", "cannot be imported", '"BACKEND": "notifications.', provider("twilio", BACKEND="no.such.Adapter")),
@@ -210,6 +234,7 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ),
     ("E008", "cannot use esp 'postmrak'", "did you mean 'postmark'?", option("postmark", "esp", "postmrak")),
     ("E008", "webhook_secret has no colon", "user:password", option("postmark", "webhook_secret", "secret")),
+    ("E008", "webhook_secret is too weak", "16 characters", option("postmark", "webhook_secret", "user:password")),
     ("W009", "webhook_secret is not set", '"webhook_secret": os.environ[', option("postmark", "webhook_secret", None)),
     ("E010", "has no field path 'emial'", "did you mean 'email'?", put("RECIPIENT", {"email": "emial"})),
     ("E010", "has no field path 'gsm'", '"sms": "profile__phone",', put("RECIPIENT", {"email": "email", "sms": "gsm"})),
@@ -285,11 +310,22 @@ TABLE: list[tuple[str, str, str, Change]] = [
         lambda host: host.declare(replace(LOGIN, fallback=(EMAIL,))),
     ),
     ("W049", "codes/ belongs to no declared", "did you mean 'code'?", lambda host: host.words.update(codes={})),
+    (
+        "W064",
+        "code/en/sms.txt links to evil.test, which",
+        'add them to "link_hosts"',
+        lambda host: (
+            host.words["code"].__setitem__((SMS, "en"), {"text": "{{ code }} https://evil.test/"}),
+            host.notifications.__setitem__("ABUSE", {"sms_countries": None, "link_hosts": ["shop.test"]}),
+        ),
+    ),
     ("E052", "USE_TZ is off", "USE_TZ = True", lambda host: setattr(host.settings, "USE_TZ", False)),
     ("W060", '["ONLY_TO"] is not set', '"ONLY_TO": [', drop("ONLY_TO")),
     ("W061", "which is a sandbox", 'remove "base_url"', option("twilio", "base_url", "http://127.0.0.1:9400/twilio")),
     ("W061", "which is a sandbox", 'remove "base_url"', option("twilio", "base_url", "http://sandbox:9400/twilio")),
     ("W062", "need https", '"PUBLIC_URL": "https://', put("PUBLIC_URL", "http://shop.test/notify")),
+    ("W063", "does not say to which countries", '"ABUSE": {"sms_countries"', drop("ABUSE")),
+    ("W063", "does not say to which countries", '"ABUSE": {"sms_countries"', put("ABUSE", {"link_hosts": None})),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -30,7 +30,8 @@ from ..flows.dead_letters import (
     newest,
 )
 from ..flows.operate import By
-from ..flows.replay import DISCARD, REPLAY, stop, unfinished, wanted_of
+from ..flows.replay import DISCARD, REPLAY, wanted_of
+from ..flows.replay_runs import unfinished
 from ..models import AuditEntry, Delivery, Notification
 from ..models.console_queries import DeadGroup, TooSlow, deadline
 from ..rules.dead_letters import HINTS, hint
@@ -39,7 +40,8 @@ from .base import ReadOnlyAdmin, actor_of, as_uuid, without_nul
 from .changelist import MILLISECONDS
 from .confirm import ReasonForm
 from .markup import address, explanation, id_moment, moment, person_link, reason_text, redacted, sees_personal_data
-from .replaying import act_on_letters, may_replay, refusal_lines, run_lines
+from .replay_runs import progress_of, run_lines, steer
+from .replaying import act_on_letters, may_replay, refusal_lines
 
 _SHOWN = 50
 _SPARK_HEIGHT = 20
@@ -68,6 +70,11 @@ class FilterForm(forms.Form):
 
 class DeadLetterAdmin(ReadOnlyAdmin):
     """Dead letters grouped by cause, with replay and discard for a selection, a cause or any filter."""
+
+    class Media:
+        """What these pages look like."""
+
+        css: ClassVar = {"all": ["carillon/people.css"]}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Shown to those who may look at deliveries."""
@@ -122,7 +129,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         return self._act(request, DISCARD)
 
     def run_view(self, request: HttpRequest, key: int) -> HttpResponse:
-        """Show how far a replay or discard is; a POST with a reason stops it."""
+        """Show how far a replay or discard is; a POST with a reason pauses it, lets it go on, or stops it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         entry = AuditEntry.objects.filter(pk=key, action__in=(REPLAY, DISCARD), detail__has_key="until").first()
@@ -133,20 +140,21 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             if not may_replay(request):
                 raise PermissionDenied
             if form.is_valid():
-                if stop(entry.pk, By(actor_of(request), form.cleaned_data["reason"])):
-                    self.message_user(request, _("It was stopped; what it has not come to is still here."))
+                by = By(actor_of(request), form.cleaned_data["reason"])
+                self.message_user(request, steer(entry, request.POST.get("act", ""), by))
                 return HttpResponseRedirect(request.path)
         wanted = wanted_of(entry)
         context = {
             **self._frame(request),
+            **progress_of(entry),
             "title": _("Replay of dead letters") if entry.action == REPLAY else _("Discard of dead letters"),
             "entry": entry,
             "facts": run_lines(entry),
-            "under_way": any(other.pk == entry.pk for other in unfinished()),
             "refused": refusal_lines(entry.detail.get("refused", {})),
             "left": wanted.choice.count(MOST_COUNTED),
             "most_counted": MOST_COUNTED,
             "values": wanted.choice.filter.values(),
+            "everything": wanted.choice.everything,
             "form": form,
         }
         return TemplateResponse(request, "carillon/console/dead_letters_run.html", context)
@@ -186,7 +194,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             for group in found
         ]
         total = sum(group.count for group in found)
-        return {"causes": rows, "total": f"{MOST_COUNTED:,}+" if more else f"{total:,}", "runs": unfinished()}
+        shown = f"{MOST_COUNTED:,}+" if more else f"{total:,}"
+        return {"causes": rows, "total": shown, "number": total, "runs": unfinished()}
 
     def _letters(self, request: HttpRequest, wanted: LetterFilter) -> dict[str, Any]:
         plain = Notification.objects.only("pk", "template")

@@ -106,7 +106,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
 class ApiKeyAdmin(ReadOnlyAdmin):
     """Keys for the HTTP API: made by command, shown once; here they are seen and revoked."""
 
-    list_display = ("prefix", "name", "owner", "scopes_text", "created", "used", "expires", "revoked")
+    list_display = ("prefix", "name", "owner", "scopes_text", "only_for", "created", "used", "expires", "revoked")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A key's prefix or owner: exactly.")
@@ -116,6 +116,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "name",
         "owner",
         "scopes_text",
+        "only_for",
         "created_at",
         "expires_at",
         "last_used_at",
@@ -147,6 +148,12 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def scopes_text(self, row: ApiKey) -> str:
         """What it may do."""
         return ", ".join(row.scopes) or EMPTY
+
+    @admin.display(description=gettext_lazy("only for"))
+    def only_for(self, row: ApiKey) -> str:
+        """Templates and categories that it is for, and whether it is for sandboxes."""
+        names = [*row.templates, *row.categories, *([_("sandboxes")] if row.grant.test else [])]
+        return ", ".join(names) or EMPTY
 
 
 class AuditEntryAdmin(ReadOnlyAdmin):

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from ..enums import Channel
-from ..flows.find import Somebody, find
+from ..flows.find import Found, find
+from ..flows.story import headline
 from ..flows.timeline import Entry, timeline
-from ..models import Delivery, Device, Suppression
-from ..models.console_queries import Line
-from ..rules.identity import user_key
 from .base import ReadOnlyAdmin
-from .markup import (
-    address,
-    badge,
-    explanation,
-    facts,
-    history_table,
-    moment,
-    person_url,
-    reason_text,
-    redacted,
-    sees_personal_data,
-)
+from .markup import person_url
+from .person_acts import lift_for, may_lift, may_resend, resend_to
+from .person_view import PersonView, preference_lines
 from .what_if import what_if
 
 _LONGEST_NUMBER = 18
+_EVER = "all"
+_WINDOWS = {
+    "1": gettext_lazy("the last 24 hours"),
+    "7": gettext_lazy("the last 7 days"),
+    "30": gettext_lazy("the last 30 days"),
+    _EVER: gettext_lazy("everything that is kept"),
+}
+_USUAL = "30"
 
 
 class PersonAdmin(ReadOnlyAdmin):
     """The home of support."""
+
+    class Media:
+        """What this page looks like."""
+
+        css: ClassVar = {"all": ["carillon/people.css"]}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Shown to those who may look at deliveries."""
@@ -47,26 +51,43 @@ class PersonAdmin(ReadOnlyAdmin):
         return bool(request.user.has_perm("carillon.view_delivery"))
 
     def get_urls(self) -> list[URLPattern]:
-        """There is one page."""
-        return [path("", self.admin_site.admin_view(self.changelist_view), name="carillon_person_changelist")]
+        """The page itself, and what can be done from it."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("", wrap(self.changelist_view), name="carillon_person_changelist"),
+            path("resend/", wrap(self.resend_view), name="carillon_person_resend"),
+            path("lift/", wrap(self.lift_view), name="carillon_person_lift"),
+        ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the search box and, for a search, the timeline of the best match."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         term = request.GET.get("q", "").strip()
+        window = request.GET.get("window", _USUAL)
+        window = window if window in _WINDOWS else _USUAL
         context = {
             **self.admin_site.each_context(request),
             "title": _("Find a person or message"),
             "opts": self.opts,
             "media": self.media,
             "term": term,
+            "window": window,
+            "windows": list(_WINDOWS.items()),
         }
         if term:
-            context |= self._found(request, term)
+            context |= self._found(request, term, window)
         return TemplateResponse(request, "carillon/console/person.html", context)
 
-    def _found(self, request: HttpRequest, term: str) -> dict[str, Any]:
+    def resend_view(self, request: HttpRequest) -> HttpResponse:
+        """Dry run, then send one message to one person again."""
+        return resend_to(self, request)
+
+    def lift_view(self, request: HttpRequest) -> HttpResponse:
+        """Dry run, then lift one suppression and come back."""
+        return lift_for(self, request)
+
+    def _found(self, request: HttpRequest, term: str, window: str) -> dict[str, Any]:
         found = find(term)
         site = self.admin_site.name
         if found.broadcast is not None:
@@ -75,12 +96,14 @@ class PersonAdmin(ReadOnlyAdmin):
         if not found.people:
             return {"nothing": True}
         person = found.people[0]
-        before = request.GET.get("before", "")
-        at = int(before) if before.isdecimal() and len(before) <= _LONGEST_NUMBER else None
-        page = timeline(person, before=at, message=found.message)
-        if not page.entries and not person.username and not before and not page.devices:
-            return {"nothing": True}
-        view = _View(request, person, found.message, site)
+        now = timezone.now()
+        before = _cursor(request.GET.get("before", ""))
+        page = timeline(person, before=before, message=found.message, since=_since(window, now))
+        view = PersonView(request, person, found.message, site)
+        home = person_url(person.recipient, site)
+        if not page.entries and not person.username and before is None and not page.devices:
+            # Whether nobody is so called, or only nothing happened of late, is found out where it was asked for.
+            return {"nothing": True, "ever_url": "" if window == _EVER else _with(request, window=_EVER)}
         return {
             "person": view.person(),
             "what_if": what_if(request, person.recipient, term, site),
@@ -88,124 +111,42 @@ class PersonAdmin(ReadOnlyAdmin):
             "entries": [view.entry(entry) for entry in page.entries],
             "devices": [view.device(row) for row in page.devices],
             "suppressions": [view.suppression(row) for row in page.suppressions],
-            "preference": _preference(person.wishes),
-            "newest_url": person_url(person.recipient, site) if before or found.message else "",
-            "older_url": f"{person_url(person.recipient, site)}&before={page.older}" if page.older else "",
+            "preference": preference_lines(person.wishes),
+            "newest_url": home if before is not None or found.message else "",
+            "older_url": f"{home}&{urlencode({'window': window, 'before': str(page.older)})}" if page.older else "",
+            "ever_url": "" if window == _EVER else f"{home}&window={_EVER}",
+            "window_text": _WINDOWS[window],
+            "may_resend": may_resend(request),
+            "may_lift": may_lift(request),
+            **_told(view, page.entries, found, now),
         }
 
 
-class _View:
-    """Turns what a timeline holds into what its template shows, masked where the reader may not see more."""
-
-    def __init__(self, request: HttpRequest, person: Somebody, message: Any, site: str) -> None:
-        self.full = sees_personal_data(request)
-        self.who, self.message, self.site = person, message, site
-        self.zone = (person.wishes or {}).get("time_zone") or person.facts.get("time_zone", "")
-
-    def person(self) -> dict[str, Any]:
-        """Who it is."""
-        key = user_key(self.who.recipient)
-        name = self.who.username if self.full else ""
-        if not name:
-            name = _("User %(key)s") % {"key": key} if key else _("Somebody without an account")
-        shown = {
-            str(channel.label): address(channel, self.who.facts[channel], full=self.full)
-            for channel in (Channel.EMAIL, Channel.SMS)
-            if self.who.facts.get(channel)
-        }
-        unknown = bool(key) and not self.who.username
-        return {"name": name, "recipient": self.who.recipient, "addresses": facts(shown), "unknown": unknown}
-
-    def entry(self, entry: Entry) -> dict[str, Any]:
-        """One notification with its deliveries, or one refused request."""
-        if entry.refused is not None:
-            line = entry.refused
-            return {
-                "at": moment(line.at, self.zone),
-                "refused": line.state,
-                "template": line.reason,
-                "detail": line.detail,
-            }
-        first = entry.deliveries[0][0]
-        notification = entry.notification
-        return {
-            "id": first.notification_id,
-            "at": moment(entry.at, self.zone or first.time_zone),
-            "template": notification.template if notification else _("(its notification is gone)"),
-            "category": notification.category if notification else "",
-            "url": reverse("admin:carillon_notification_change", args=[first.notification_id], current_app=self.site),
-            "data": facts(notification.data) if notification and self.full and notification.data else "",
-            "deliveries": [self.delivery(row, lines) for row, lines in entry.deliveries],
-            "is_sought": self.message in {first.notification_id, *(row.pk for row, _lines in entry.deliveries)},
-        }
-
-    def delivery(self, row: Delivery, lines: list[Line]) -> dict[str, Any]:
-        """One delivery with what happened to it."""
-        where = self.zone or row.time_zone
-        return {
-            "id": row.pk,
-            "url": reverse("admin:carillon_delivery_change", args=[row.pk], current_app=self.site),
-            "badge": badge(row.state, duplicate=row.possible_duplicate),
-            "reason": reason_text(row.reason),
-            "explanation": explanation(row),
-            "channel": row.get_channel_display(),
-            "is_fallback": row.step > 0,
-            "address": address(row.channel, row.address, full=self.full),
-            "provider": row.provider,
-            "attempt": row.attempt,
-            "error": f"{row.error_code} {row.error_detail if self.full else redacted(row.error_detail)}".strip(),
-            "due": moment(row.due_at, where) if row.state == "pending" else "",
-            "updated": moment(row.updated_at, where),
-            "history": history_table(lines, where, full=self.full) if lines else "",
-            "is_sought": row.pk == self.message,
-        }
-
-    def device(self, row: Device) -> dict[str, Any]:
-        """One device as it stands today."""
-        return {
-            "url": reverse("admin:carillon_device_change", args=[row.pk], current_app=self.site),
-            "channel": row.get_channel_display(),
-            "platform": row.get_platform_display(),
-            "address": address(row.channel, row.address, full=self.full),
-            "is_active": row.is_active,
-            "why": row.get_deactivated_reason_display(),
-            "seen": moment(row.last_seen_at, self.zone),
-        }
-
-    def suppression(self, row: Suppression) -> dict[str, Any]:
-        """One suppression in force."""
-        return {
-            "url": reverse("admin:carillon_suppression_change", args=[row.pk], current_app=self.site),
-            "channel": row.get_channel_display(),
-            "hint": row.hint,
-            "cause": row.get_cause_display(),
-            "since": moment(row.created_at, self.zone),
-        }
+def _told(view: PersonView, entries: tuple[Entry, ...], found: Found, now: datetime) -> dict[str, str]:
+    """Return the sentence for the customer about the message that was looked for, or the newest, and it as text."""
+    sought = (
+        entry
+        for entry in entries
+        if entry.deliveries
+        and found.message in {entry.deliveries[0][0].notification_id, *(row.pk for row, _lines in entry.deliveries)}
+    )
+    entry = next(sought, entries[0] if entries else None)
+    if entry is None:
+        return {}
+    sentence = headline(entry, view.zone, now)
+    return {"headline": sentence, "summary": view.summary(sentence, entry)}
 
 
-def _preference(wishes: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a stored preference as lines for people, or None if the recipient never changed anything."""
-    if wishes is None:
-        return None
-    lines = [_switch(channel, on) for channel, on in wishes["channels"].items()]
-    for category, switches in wishes["categories"].items():
-        lines += [_switch(f"{category} · {channel}", on) for channel, on in switches.items()]
-    return {
-        "switches": lines,
-        "quiet_hours": [
-            {**window, "days": ", ".join(_day(day) for day in window.get("days", []))}
-            for window in wishes["quiet_hours"]
-            if isinstance(window, dict)
-        ],
-        "locale": wishes["locale"],
-        "time_zone": wishes["time_zone"],
-    }
+def _since(window: str, now: datetime) -> datetime | None:
+    return None if window == _EVER else now - timedelta(days=int(window))
 
 
-def _switch(name: str, on: object) -> tuple[str, bool]:
-    return str(Channel(name).label) if name in Channel.values else name, bool(on)
+def _cursor(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None
 
 
-def _day(number: object) -> str:
-    names = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
-    return names[number] if isinstance(number, int) and 0 <= number < len(names) else str(number)
+def _with(request: HttpRequest, **changed: str) -> str:
+    query = request.GET.copy()
+    for name, value in changed.items():
+        query[name] = value
+    return f"?{query.urlencode()}"

@@ -27,9 +27,10 @@ from ..models.console_queries import TooSlow, deadline
 from ..rules.explanations import explain
 from .base import ConsoleAdmin, actor_of, as_uuid
 from .confirm import DryRun, ReasonForm, selected
-from .markup import moment
 
 TYPED_ABOVE = 1_000
+#: What the field `whole` says where it is not one cause or filter that is meant, but all there is.
+EVERYTHING = "all"
 _LOOK_MILLISECONDS = 10_000
 #: How long a press works itself before it leaves the rest to workers.
 _WORK_SECONDS = 2.0
@@ -132,6 +133,7 @@ def act_on_letters(page: ConsoleAdmin, request: HttpRequest, action: str, back: 
         "most": MOST_AT_ONCE,
         "keys": [str(key) for key in choice.ids],
         "values": choice.filter.values(),
+        "whole": EVERYTHING if choice.everything else "yes" if choice.filter else "",
         "until": choice.until.isoformat(),
         "url": reverse(f"admin:carillon_deadletter_{action}", current_app=page.admin_site.name),
         "form": form,
@@ -233,6 +235,8 @@ def _choice_in(request: HttpRequest) -> Choice:
     """
     now = Delivery.objects.database_now()
     until = min(_moment(request.POST.get("until", "")) or now, now)
+    if request.POST.get("whole") == EVERYTHING:
+        return Choice(until, everything=True)
     if request.POST.get("whole"):
         wanted = filter_from({name: request.POST.get(name, "") for name in NAMES})
         if not wanted:
@@ -253,15 +257,3 @@ def _moment(text: str) -> datetime | None:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def run_lines(entry: AuditEntry) -> list[tuple[str, str]]:
-    """Return who asked for a run, why, and for which letters, as (term, text)."""
-    kept = entry.detail
-    lines = [(_("Who"), entry.actor), (_("Why"), entry.reason), (_("Begun"), moment(entry.created_at))]
-    if entry.action == REPLAY:
-        lines.append((_("In a second"), f"{kept.get('rate', 0)}"))
-    asked = kept.get("filter") or {}
-    text = ", ".join(f"{name}: {value}" for name, value in asked.items())
-    lines.append((_("Which"), text or _("%(count)d by hand") % {"count": len(kept.get("ids", ()))}))
-    return lines

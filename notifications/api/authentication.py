@@ -1,16 +1,20 @@
-"""Authentication: an API key with scopes, or for one's own devices and preferences the session of who is signed in."""
+"""Authentication: an API key with scopes, or for one's own devices and preferences the host's way of signing in."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.utils.module_loading import import_string
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from .. import conf
 from ..flows.keys import find_key
 from ..models import ApiKey
 
@@ -63,7 +67,23 @@ class IsSelfOrHasScope(BasePermission):
                 raise PermissionDenied(f'"{ME}" is who is signed in; with an API key, name the user.')
             assert_scope(request, view)
             return True
-        return is_me and request.successful_authenticator is not None
+        return is_me and is_signed_in(request)
+
+
+def is_signed_in(request: Request) -> bool:
+    """Whether the caller is a user of the host's who may sign in; nobody else is `me`, whatever a class says."""
+    user: object = request.user
+    return isinstance(user, get_user_model()) and user.is_active and user.pk is not None
+
+
+def authenticators_of_me() -> list[BaseAuthentication]:
+    """Return what tells who is signed in, as `API["me"]` names it; a session unless it is set."""
+    return [found() for found in _loaded(conf.get().api.me)]
+
+
+@lru_cache(maxsize=4)
+def _loaded(paths: tuple[str, ...]) -> tuple[type[BaseAuthentication], ...]:
+    return tuple(import_string(path) for path in paths)
 
 
 def assert_scope(request: Request, view: APIView) -> None:

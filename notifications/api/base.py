@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.exceptions import SuspiciousOperation
+from django.core.signals import request_finished, request_started
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.encoding import force_str
@@ -20,16 +19,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from .. import request_ids
 from ..conf import did_you_mean
 from ..enums import Scope
 from ..models import ApiKey
+from ..quotas import Left
+from ..rules.grants import EVERYTHING, Grant
 from .authentication import ApiKeyAuthentication, HasScope
 from .errors import handle
+from .etags import tag
+from .limits import CallerQuota, headers_of
 from .parsing import MOST_VALUES, USUAL_LIMIT, StrictJSONParser
 from .problems import CONTENT_TYPE, MOST_LISTED
 
-REQUEST_ID = "X-Request-Id"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
+# Of the request before, nothing may be said of this one, whichever door it comes to; errors are logged after the view.
+for _signal in (request_started, request_finished):
+    _signal.connect(request_ids.forget, dispatch_uid="carillon.request_ids")
 
 
 class PlainJSONRenderer(JSONRenderer):
@@ -65,7 +70,8 @@ def _has_readable_query(request: Request) -> bool:
 class ApiView(APIView):
     """One address: `scopes` names what a key needs for each method.
 
-    `body_limit` is how many bytes it takes, `value_limit` how many JSON values there may be in them.
+    `body_limit` is how many bytes it takes, `value_limit` how many JSON values there may be in them. What is polled has
+    an ETag: a caller that names it is told that nothing has changed, without being told everything again.
     Each flow commits by itself, so that what was answered is stored: `ATOMIC_REQUESTS` does not apply here.
     """
 
@@ -73,15 +79,17 @@ class ApiView(APIView):
     query_fields: ClassVar[tuple[str, ...]] = ()
     body_limit: ClassVar[int] = USUAL_LIMIT
     value_limit: ClassVar[int] = MOST_VALUES
+    has_etag: ClassVar[bool] = False
     authentication_classes: Any = (ApiKeyAuthentication,)
     permission_classes: Any = (HasScope,)
     parser_classes: Any = (StrictJSONParser,)
     renderer_classes: Any = (PlainJSONRenderer,)
-    throttle_classes: Any = ()
+    throttle_classes: Any = (CallerQuota,)
     content_negotiation_class: Any = Negotiation
     metadata_class: Any = None
     versioning_class: Any = None
     request_id: str = ""
+    left: Left | None = None
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
@@ -101,8 +109,7 @@ class ApiView(APIView):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Take the caller's request id if it can be one, else make one."""
-        given = request.headers.get(REQUEST_ID, "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.request_id = request_ids.take(request.headers.get(request_ids.HEADER, ""))
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -123,10 +130,14 @@ class ApiView(APIView):
             )
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Give the answer its request id, and a problem its own content type."""
+        """Give the answer its request id and what is left of a quota, and a problem its own content type."""
         answer = super().finalize_response(request, response, *args, **kwargs)
-        answer.headers[REQUEST_ID] = self.request_id
+        answer.headers[request_ids.HEADER] = self.request_id
         answer.headers["Cache-Control"] = "no-store"
+        for name, value in headers_of(self.left).items():
+            answer.headers[name] = value
+        if self.has_etag and request.method in ("GET", "HEAD") and answer.status_code == 200:
+            tag(request, answer, PlainJSONRenderer().render(answer.data))
         if getattr(answer, "exception", False) and answer.accepted_renderer.format == "json":
             answer.content_type = CONTENT_TYPE
         return answer
@@ -138,6 +149,12 @@ class ApiView(APIView):
         if not isinstance(found, ApiKey):
             raise exceptions.NotAuthenticated
         return found
+
+    @property
+    def grant(self) -> Grant:
+        """What the caller's key may send, and see of what was sent; who is signed in does neither."""
+        found = self.request.auth
+        return found.grant if isinstance(found, ApiKey) else EVERYTHING
 
     @property
     def actor(self) -> str:

@@ -14,15 +14,13 @@ from rest_framework.response import Response
 from ..enums import Scope
 from ..exceptions import RequestRejected
 from ..flows.accept import accept_all
-from ..flows.recipients import find_user_keys
-from ..flows.refuse import Refusal, refuse_all
 from ..flows.requests import Accepted, Request
-from .base import ApiView
 from .errors import problems_in, slug_of
 from .fields import Hints, StrictSerializer, Text, checked
-from .notifications import NotificationFields, as_request, refusal_of, user_text
+from .notifications import NotificationFields, as_request
 from .presentation import present_notification
 from .problems import KINDS, problem
+from .refusals import RefusalKeepingView
 
 logger = logging.getLogger("notifications.api")
 
@@ -39,7 +37,7 @@ class ItemFields(NotificationFields):
     idempotency_key = Text(max_length=255)
 
 
-class NotificationBatch(ApiView):
+class NotificationBatch(RefusalKeepingView):
     """`POST notifications/batch/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"POST": Scope.SEND}
@@ -58,7 +56,8 @@ class NotificationBatch(ApiView):
         read = [self._read(item, hints) for item in items]
         accepted = iter(accept_each([item for item in read if isinstance(item, Request)]))
         outcomes = [next(accepted) if isinstance(item, Request) else item for item in read]
-        self._keep_refusals(items, outcomes)
+        bodies = (item if isinstance(item, dict) else {} for item in items)
+        self.keep(list(zip(outcomes, bodies, strict=True)))
         return [_answer(outcome) for outcome in outcomes]
 
     def _read(self, item: object, hints: Hints) -> Request | ValidationError:
@@ -67,23 +66,6 @@ class NotificationBatch(ApiView):
         except ValidationError as error:
             return error
         return as_request(values, values["idempotency_key"], self)
-
-    def _keep_refusals(self, items: Sequence[object], outcomes: Sequence[_Outcome]) -> None:
-        refused: list[tuple[RequestRejected, Mapping[str, object]]] = []
-        for item, outcome in zip(items, outcomes, strict=True):
-            error = refusal_of(outcome)
-            if error is not None:
-                refused.append((error, item if isinstance(item, dict) else {}))
-        if refused:
-            users = find_user_keys(text for _, body in refused if (text := user_text(body)) is not None)
-            refuse_all(
-                [
-                    Refusal(error, str(body.get("template") or ""), users.get(user_text(body) or ""))
-                    for error, body in refused
-                ],
-                owner=self.key.owner,
-                request_id=self.request_id,
-            )
 
 
 def accept_each(requests: Sequence[Request]) -> list[Accepted | RequestRejected]:

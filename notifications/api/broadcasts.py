@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
@@ -19,13 +20,15 @@ from ..flows.left_out import errors_of, plan_left_out
 from ..flows.newer_words import sent_with
 from ..flows.status import Counts, Progress, deliveries_of, progress_of
 from ..models import Broadcast, Notification
+from ..rules.grants import Grant
 from .base import ApiView
 from .fields import Flag, Moment, Object, Ramp, StrictSerializer, Text, Texts, Version, Whole, checked
 from .filters import deliveries_filtered
 from .finding import find_broadcast
-from .notifications import LONGEST_TTL, Refusals, accepted_response, idempotency_key
+from .notifications import LONGEST_TTL, accepted_response, idempotency_key, visible_to
 from .paging import PAGE_FIELDS, page
 from .presentation import present_broadcast, present_delivery, present_left_out
+from .refusals import RefusalKeepingView
 
 _FASTEST = 1_000_000
 LARGE_BODY = 5 * 1024 * 1024
@@ -46,7 +49,7 @@ class BroadcastFields(StrictSerializer):
     ramp_up = Ramp(required=False, allow_null=True)
 
 
-class Broadcasts(ApiView):
+class Broadcasts(RefusalKeepingView):
     """`POST broadcasts/` and `GET broadcasts/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.BROADCAST}
@@ -56,15 +59,14 @@ class Broadcasts(ApiView):
     def post(self, request: HttpCall) -> Response:
         """Accept a broadcast and answer at once; workers plan it page by page."""
         key = idempotency_key(request)
-        with Refusals(self, request.data):
-            values = checked(BroadcastFields, request.data)
-            template = values["template"]
-            accepted = launch(requested(self, values, key), lambda made: present_broadcast(made, template, _new(made)))
+        values = checked(BroadcastFields, request.data)
+        template = values["template"]
+        accepted = launch(requested(self, values, key), lambda made: present_broadcast(made, template, _new(made)))
         return accepted_response(request, accepted)
 
     def get(self, request: HttpCall) -> Response:
         """List broadcasts, newest first."""
-        rows, links = page(request, Broadcast.objects.all())
+        rows, links = page(request, _seen_by(self.grant))
         templates = dict(
             Notification.objects.filter(pk__in=[row.notification_id for row in rows]).values_list("pk", "template")
         )
@@ -77,10 +79,11 @@ class OneBroadcast(ApiView):
     """`GET broadcasts/{id}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    has_etag = True
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """Show a broadcast with its counts."""
-        return Response(_presented(find_broadcast(broadcast)))
+        return Response(_presented(find_broadcast(broadcast, self.grant)))
 
 
 class BroadcastDeliveries(ApiView):
@@ -91,7 +94,7 @@ class BroadcastDeliveries(ApiView):
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """List the deliveries of a broadcast."""
-        queryset = deliveries_of(find_broadcast(broadcast).notification_id)
+        queryset = deliveries_of(find_broadcast(broadcast, self.grant).notification_id)
         rows, links = page(request, deliveries_filtered(queryset, request.query_params), newest_first=False)
         return Response({**links, "results": [present_delivery(row) for row in rows]})
 
@@ -104,7 +107,7 @@ class BroadcastLeftOut(ApiView):
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """List who could not be planned, by key, with the kind of error."""
-        rows, links = page(request, find_broadcast(broadcast).left_out.all(), newest_first=False)
+        rows, links = page(request, find_broadcast(broadcast, self.grant).left_out.all(), newest_first=False)
         return Response({**links, "results": [present_left_out(row) for row in rows]})
 
 
@@ -115,7 +118,7 @@ class BroadcastPreview(ApiView):
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
         """Render the first of its recipients without sending, and show what is missing."""
-        return Response(asdict(preview_broadcast(find_broadcast(broadcast).pk)))
+        return Response(asdict(preview_broadcast(find_broadcast(broadcast, self.grant).pk)))
 
 
 class ResumeFields(StrictSerializer):
@@ -135,7 +138,7 @@ class ControlBroadcast(ApiView):
 
     def post(self, request: HttpCall, broadcast: UUID, action: str) -> Response:
         """Do it and show the broadcast."""
-        found = find_broadcast(broadcast)
+        found = find_broadcast(broadcast, self.grant, to_change=True)
         values = checked(ResumeFields if action == "resume" else NoFields, request.data or {})
         actions: Mapping[str, Callable[[], object]] = {
             "launch": lambda: launch_draft(found.pk),
@@ -145,7 +148,7 @@ class ControlBroadcast(ApiView):
             "retry": lambda: plan_left_out(found.pk),
         }
         actions[action]()
-        return Response(_presented(find_broadcast(broadcast)))
+        return Response(_presented(find_broadcast(broadcast, self.grant)))
 
 
 def requested(view: ApiView, values: Mapping[str, Any], key: str | None) -> BroadcastRequest:
@@ -165,6 +168,16 @@ def requested(view: ApiView, values: Mapping[str, Any], key: str | None) -> Broa
         ramp_up=values.get("ramp_up"),
         owner=view.key.owner,
         request_id=view.request_id,
+        grant=view.grant,
+    )
+
+
+def _seen_by(grant: Grant) -> QuerySet[Broadcast]:
+    """Return the broadcasts that a caller may see."""
+    if not grant.is_narrow:
+        return Broadcast.objects.all()
+    return Broadcast.objects.filter(
+        Exists(Notification.objects.filter(visible_to(grant), pk=OuterRef("notification_id")))
     )
 
 

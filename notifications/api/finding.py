@@ -8,32 +8,38 @@ from django.http import Http404
 
 from ..exceptions import UnknownRecipient
 from ..flows.belongings import known_recipient
+from ..flows.grants import assert_may_change, assert_may_read, notification_of
 from ..flows.recipients import find_user_key
 from ..models import Broadcast, Notification
+from ..rules.grants import Grant
 from ..rules.identity import UserKey
 
 
-def find_notification(key: UUID) -> Notification:
+def find_notification(key: UUID, grant: Grant, *, to_change: bool = False) -> Notification:
     """Return a notification to one recipient.
 
     Raises:
         Http404: there is none; a broadcast's is reached through its broadcast.
+        NotAllowed, SandboxOnly: it is not for this caller to see, or to change.
     """
     found = Notification.objects.exclude(recipient="").filter(pk=key).first()
     if found is None:
         raise Http404
+    (assert_may_change if to_change else assert_may_read)(grant, found)
     return found
 
 
-def find_broadcast(key: UUID) -> Broadcast:
+def find_broadcast(key: UUID, grant: Grant, *, to_change: bool = False) -> Broadcast:
     """Return a broadcast.
 
     Raises:
         Http404: there is none.
+        NotAllowed, SandboxOnly: it is not for this caller to see, or to change.
     """
     found = Broadcast.objects.filter(pk=key).first()
     if found is None:
         raise Http404
+    (assert_may_change if to_change else assert_may_read)(grant, notification_of(grant, found))
     return found
 
 

@@ -7,22 +7,21 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
 
 from ..enums import Scope, State
-from ..exceptions import RequestRejected
 from ..flows.accept import accept
 from ..flows.cancel import cancel
-from ..flows.recipients import find_user_key, find_user_keys
-from ..flows.refuse import refuse
+from ..flows.recipients import find_user_key
 from ..flows.requests import MOST_TAGS, Accepted, Request
 from ..flows.status import deliveries_of
 from ..messages import Address
 from ..models import Delivery, Notification
+from ..rules.grants import Grant
 from ..rules.identity import first_id_at, user_recipient
 from .base import ApiView
 from .errors import KeyMissing
@@ -31,6 +30,7 @@ from .filters import deliveries_filtered, state_filter
 from .finding import find_notification
 from .paging import PAGE_FIELDS, page
 from .presentation import by_notification, present_delivery, present_notification
+from .refusals import RefusalKeepingView
 
 LONGEST_TTL = 366 * 24 * 3_600
 _SLUG = 63
@@ -65,7 +65,7 @@ class NotificationFields(StrictSerializer):
         return attrs
 
 
-class Notifications(ApiView):
+class Notifications(RefusalKeepingView):
     """`POST notifications/` and `GET notifications/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ, "POST": Scope.SEND}
@@ -74,14 +74,13 @@ class Notifications(ApiView):
     def post(self, request: HttpCall) -> Response:
         """Accept a notification: once this answers, it is stored and will be acted upon."""
         key = idempotency_key(request)
-        with Refusals(self, request.data):
-            values = checked(NotificationFields, request.data)
-            accepted = accept(as_request(values, key, self), present_notification)
+        values = checked(NotificationFields, request.data)
+        accepted = accept(as_request(values, key, self), present_notification)
         return accepted_response(request, accepted)
 
     def get(self, request: HttpCall) -> Response:
         """List notifications, newest first; broadcasts have their own list."""
-        queryset = _filtered(request.query_params)
+        queryset = _filtered(request.query_params).filter(visible_to(self.grant))
         rows, links = page(request, queryset)
         deliveries = by_notification(
             list(Delivery.objects.filter(notification_id__in=[row.pk for row in rows]).order_by("pk"))
@@ -93,10 +92,11 @@ class OneNotification(ApiView):
     """`GET notifications/{id}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    has_etag = True
 
     def get(self, request: HttpCall, notification: UUID) -> Response:
         """Show a notification."""
-        return Response(_presented(find_notification(notification)))
+        return Response(_presented(find_notification(notification, self.grant)))
 
 
 class CancelNotification(ApiView):
@@ -106,8 +106,8 @@ class CancelNotification(ApiView):
 
     def post(self, request: HttpCall, notification: UUID) -> Response:
         """Cancel what waits and show what became of the rest."""
-        cancel(find_notification(notification).pk, actor=self.actor)
-        return Response(_presented(find_notification(notification)))
+        cancel(find_notification(notification, self.grant, to_change=True).pk, actor=self.actor)
+        return Response(_presented(find_notification(notification, self.grant)))
 
 
 class NotificationDeliveries(ApiView):
@@ -118,48 +118,9 @@ class NotificationDeliveries(ApiView):
 
     def get(self, request: HttpCall, notification: UUID) -> Response:
         """List all deliveries of a notification."""
-        queryset = deliveries_of(find_notification(notification).pk)
+        queryset = deliveries_of(find_notification(notification, self.grant).pk)
         rows, links = page(request, deliveries_filtered(queryset, request.query_params), newest_first=False)
         return Response({**links, "results": [present_delivery(row) for row in rows]})
-
-
-class Refusals:
-    """Keeps what is refused inside the block for the timeline: who and why, never the data."""
-
-    def __init__(self, view: ApiView, body: object) -> None:
-        self.view = view
-        self.body: Mapping[str, object] = body if isinstance(body, Mapping) else {}
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Keep a refusal; one that only has to be repeated is none."""
-        refusal = refusal_of(error)
-        if refusal is None:
-            return
-        refuse(
-            refusal,
-            template=str(self.body.get("template") or ""),
-            recipient=_known_user(user_text(self.body)),
-            owner=self.view.key.owner,
-            request_id=self.view.request_id,
-        )
-
-
-def refusal_of(outcome: object) -> RequestRejected | None:
-    """Return the refusal that the timeline should show, if something is one; what only has to be repeated is none."""
-    if isinstance(outcome, ValidationError):
-        return RequestRejected("The request cannot be accepted as it is.")
-    if not isinstance(outcome, RequestRejected) or getattr(outcome, "in_flight", False):
-        return None
-    return outcome
-
-
-def user_text(body: Mapping[str, object]) -> str | None:
-    """Return the look-up value in a body that may be anything, if it has one."""
-    value = body.get("user")
-    return str(value) if isinstance(value, str | int) else None
 
 
 def idempotency_key(request: HttpCall) -> str:
@@ -189,6 +150,7 @@ def as_request(values: Mapping[str, Any], key: str, view: ApiView) -> Request:
         tags=tuple(values.get("tags") or ()),
         owner=view.key.owner,
         request_id=view.request_id,
+        grant=view.grant,
     )
 
 
@@ -198,6 +160,12 @@ def accepted_response(request: HttpCall, accepted: Accepted) -> Response:
     if isinstance(accepted.response, Mapping):
         headers["Location"] = f"{request.path}{accepted.response['id']}/"
     return Response(accepted.response, status=202, headers=headers)
+
+
+def visible_to(grant: Grant) -> Q:
+    """Return the condition that a notification was sent with a template that the caller's key is for."""
+    narrow = Q(template__in=grant.templates) | Q(category__in=grant.categories)
+    return narrow if grant.is_narrow else Q()
 
 
 def _presented(notification: Notification) -> dict[str, object]:
@@ -217,11 +185,6 @@ def _filtered(given: Mapping[str, str]) -> Any:
         since = checked(_SinceField, {"since": given["since"].replace(" ", "+")})["since"]
         queryset = queryset.filter(pk__gte=first_id_at(since))
     return queryset
-
-
-def _known_user(value: str | None) -> object:
-    """Return the key of the user that was meant; a look-up value may be an address and is not kept."""
-    return None if value is None else find_user_keys([value]).get(value)
 
 
 class _TemplateField(StrictSerializer):

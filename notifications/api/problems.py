@@ -115,6 +115,21 @@ KINDS = {
             "Ask the key's owner for one with the scope named in detail.",
         ),
         Kind(
+            "not-allowed",
+            403,
+            "The key is for other templates",
+            "The key may be used for some templates or categories only, and this is none of them. Nothing was stored.",
+            "Look at errors for what the key is for, and ask its owner for another one if you need it.",
+        ),
+        Kind(
+            "sandbox-only",
+            403,
+            "A test key reaches sandboxes only",
+            "What was asked for may reach people: a channel leads to a provider that SANDBOX does not name, or it was "
+            "not sent by a test key.",
+            "Use an installation whose providers are sandboxes, or a key that is not for tests.",
+        ),
+        Kind(
             "not-found",
             404,
             "There is nothing at this address",
@@ -169,6 +184,13 @@ KINDS = {
             "The callback was refused",
             "The callback does not carry its provider's proof. Nothing was stored.",
             "Check the secret, and that PUBLIC_URL is the address that the provider calls.",
+        ),
+        Kind(
+            "callback-unverified",
+            503,
+            "The callback could not be checked",
+            "What tells a genuine callback, such as Amazon's certificate, cannot be had now. Nothing was stored.",
+            "Send the callback again after the seconds in Retry-After.",
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from . import batch, broadcasts, estimates, notifications, topics, users
+from . import batch, broadcasts, estimates, notifications, receipts, topics, users
 from .base import NothingHere
 
 urlpatterns = [
@@ -38,6 +38,7 @@ urlpatterns = [
         )
         for action in ("launch", "pause", "resume", "cancel", "retry")
     ),
+    path("receipts/<str:token>/", receipts.ClientReceipts.as_view(), name="client-receipt"),
     path("topics/", topics.Topics.as_view(), name="topics"),
     path("topics/<slug:slug>/", topics.OneTopic.as_view(), name="topic"),
     path("topics/<slug:slug>/subscribers/", topics.Subscribers.as_view(), name="subscribers"),

@@ -1,4 +1,4 @@
-"""Users over HTTP: their devices and preferences (their own too, by session, as `me`), export and erasure."""
+"""Users over HTTP: their devices and preferences (their own too, signed in, as `me`), export and erasure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http import Http404
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request as HttpCall
 from rest_framework.response import Response
@@ -21,7 +21,7 @@ from ..flows.preferences import change_preferences, read_preferences
 from ..models import Device
 from ..rules.identity import UserKey, user_recipient
 from ..rules.locales import usable_locale
-from .authentication import ME, ApiKeyAuthentication, IsSelfOrHasScope
+from .authentication import ME, ApiKeyAuthentication, IsSelfOrHasScope, authenticators_of_me
 from .base import ApiView
 from .fields import NO_LOCALE, Locale, StrictSerializer, Text, checked
 from .finding import find_person, find_user
@@ -49,10 +49,13 @@ class DeviceFields(StrictSerializer):
 
 
 class UserView(ApiView):
-    """An address of one user's: `me` by session, anybody by a key with the scope."""
+    """An address of one user's: `me` by whoever is signed in, anybody by a key with the scope."""
 
-    authentication_classes: Any = (ApiKeyAuthentication, SessionAuthentication)
     permission_classes: Any = (IsSelfOrHasScope,)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Return a key first; what else there is, is for `me`."""
+        return [ApiKeyAuthentication(), *authenticators_of_me()]
 
     def find_key(self, user: str) -> UserKey:
         """Return the primary key of the user that the address names."""

@@ -15,18 +15,12 @@ from . import lines
 from .base import error, usable, warning
 from .shape import deeper_problems
 
-_WITHOUT_EFFECT = ("ALERTS", "SANDBOX")
-
 
 def check_shape(**_: object) -> list[CheckMessage]:
-    """E002, W003: whatever is wrong with the setting before anything is loaded; keys that do nothing yet."""
+    """E002: whatever is wrong with the setting before anything is loaded."""
     messages = [error(2, f"{item.where} {item.what}.", _cure(item)) for item in conf.find_problems()]
     if not messages:
         messages = [error(2, f"{item.where} {item.what}.", item.hint) for item in deeper_problems(conf.raw())]
-    for name in _WITHOUT_EFFECT:
-        if conf.raw().get(name):
-            what = f'NOTIFICATIONS["{name}"] is accepted, but this version does not act on it yet.'
-            messages.append(warning(3, what, f'remove "{name}", or keep it and do not rely on it'))
     return messages
 
 

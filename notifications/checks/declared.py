@@ -15,6 +15,7 @@ from ..declarations.slugs import BUILT_IN
 from ..enums import Channel
 from ..flows.compose import compile_parts
 from ..flows.declare import FOLDER, Words, find_words
+from ..flows.link_hosts import strange_hosts
 from ..flows.words import LINKS
 from ..rules.data import problems_with
 from ..rules.email_safety import problem_in
@@ -120,12 +121,23 @@ def _render_problems(template: TemplateDeclaration, words: Words) -> Iterator[Ch
                 continue
             try:
                 if covered:
-                    render_part(compiled[name], {**LINKS, **template.sample}, locale, None)
+                    sample = {**LINKS, **template.sample}
+                    yield from _strange_links(file, name, render_part(compiled[name], sample, locale, None))
             except RenderError as problem:
                 yield _unfilled(template, file, str(problem))
             said = problem_in(source) if name == "html" else ""
             if said:
                 yield error(45, f"{file}: {said}.", CORRECT)
+
+
+def _strange_links(file: str, part: str, text: str) -> Iterator[CheckMessage]:
+    """Warn of words that no message can be made of: they link to where `ABUSE` allows no link."""
+    hosts = strange_hosts(part, text, LINKS) if usable() is not None else []
+    if hosts:
+        told = (
+            f'{file} links to {", ".join(hosts)}, which ABUSE["link_hosts"] does not name: its messages would be dead.'
+        )
+        yield warning(64, told, f'add them to "link_hosts", or {CORRECT}')
 
 
 def _unfilled(template: TemplateDeclaration, file: str, problem: str) -> CheckMessage:

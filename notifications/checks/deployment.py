@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage
 
+from ..enums import Channel
 from . import lines
 from .base import usable, warning
 
@@ -18,6 +19,17 @@ def check_guest_list(**_: object) -> list[CheckMessage]:
         return []
     what = 'NOTIFICATIONS["ONLY_TO"] is not set, so everybody is written to. If that is meant, set it to None.'
     return [warning(60, what, lines.ONLY_TO)]
+
+
+def check_countries(**_: object) -> list[CheckMessage]:
+    """W063: nobody said to which countries this installation may send SMS."""
+    settings = usable()
+    if settings is None or not settings.routes.get(Channel.SMS) or "sms_countries" in settings.abuse.declared:
+        return []
+    what = (
+        'NOTIFICATIONS["ABUSE"] does not say to which countries SMS may be sent: pumping costs most where it is dear.'
+    )
+    return [warning(63, what, lines.SMS_COUNTRIES)]
 
 
 def check_far_ends(**_: object) -> list[CheckMessage]:

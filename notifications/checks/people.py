@@ -1,4 +1,4 @@
-"""Checks of `RECIPIENT`: whether the user model has the fields, and whether a look-up names one user."""
+"""Checks of `RECIPIENT` and of who `me` is: the user model has the fields, a look-up names one user, classes load."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import models
+from django.utils.module_loading import import_string
+from rest_framework.authentication import BaseAuthentication
 
 from .. import conf
+from ..conf_api import ApiOptions
 from ..enums import Channel
 from . import lines
 from .base import error, usable, warning
@@ -51,6 +54,23 @@ def check_recipient(**_: object) -> list[CheckMessage]:
                 "only explicitly registered devices are reached."
             )
             messages.append(warning(13, what, lines.recipient(paths)))
+    return messages
+
+
+def check_me(**_: object) -> list[CheckMessage]:
+    """E014: a class of `API["me"]` that cannot be loaded, or does not authenticate."""
+    settings = usable()
+    messages = []
+    for path in settings.api.me if settings else ():
+        try:
+            found: object = import_string(path)
+        except ImportError as problem:
+            what = f"cannot be imported: {problem}"
+        else:
+            what = "is no authentication class of Django REST framework"
+            if isinstance(found, type) and issubclass(found, BaseAuthentication):
+                continue
+        messages.append(error(14, f'NOTIFICATIONS["API"]["me"]: {path!r} {what}.', f'"me": ["{ApiOptions.me[0]}"],'))
     return messages
 
 

@@ -16,6 +16,7 @@ ALWAYS: tuple[Check, ...] = (
     configuration.check_routes,
     configuration.check_adapters,
     people.check_recipient,
+    people.check_me,
     queues.check_django_rq,
     queues.check_queues,
     queues.check_worker,
@@ -31,7 +32,11 @@ ALWAYS: tuple[Check, ...] = (
     words.check_email_extra,
     database.check_engine,
 )
-ON_DEPLOY: tuple[Check, ...] = (deployment.check_guest_list, deployment.check_far_ends)
+ON_DEPLOY: tuple[Check, ...] = (
+    deployment.check_guest_list,
+    deployment.check_countries,
+    deployment.check_far_ends,
+)
 ON_DATABASE: tuple[Check, ...] = (database.check_version, database.check_hash_key)
 
 for _check in ALWAYS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ from .record import insert
 from .requests import Accepted, Request
 from .templates import published
 
+logger = logging.getLogger("notifications.accepted")
 Present: TypeAlias = Callable[[Notification, list[Delivery]], object]
 
 
@@ -80,6 +82,10 @@ def _make(asked: Asked, keys: Keys, present: Present) -> _Made:
     return _Made(asked, notification, rows, present(notification, [delivery_of(row) for row in rows]))
 
 
+def _ids(notification: Notification) -> dict[str, str]:
+    return {"notification": str(notification.pk), "request_id": notification.request_id}
+
+
 def _keyed(made: _Made) -> Keyed:
     key = made.asked.request.idempotency_key
     return Keyed(made.notification, key, made.asked.fingerprint, made.response)
@@ -97,6 +103,7 @@ def _outcome(asked: Asked | RequestRejected, new: dict[Asked, _Made], keys: Keys
     if isinstance(asked, RequestRejected):
         return asked
     if asked in new:
+        logger.debug("accepted", extra=_ids(new[asked].notification))
         return Accepted(new[asked].notification.pk, new[asked].response)
     try:
         earlier = keys.answer(asked.key, asked.fingerprint)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..exceptions import InvalidData, RequestRejected, UnknownRecipient
+from ..exceptions import InvalidData, NotAllowed, RequestRejected, SandboxOnly, UnknownRecipient
 from ..models import Template
 from ..rules.identity import user_key
 from ..rules.planning import Person
+from .grants import assert_may_send
 from .idempotency import KeyName, check_key, fingerprint_of
 from .recipients import find_recipients
 from .requests import Request, check_request
@@ -47,13 +48,14 @@ def check_requests(requests: Sequence[Request]) -> list[Asked | RequestRejected]
 
 
 def _check(request: Request, template: Template, person: Person | UnknownRecipient) -> Asked | RequestRejected:
-    if isinstance(person, UnknownRecipient):
-        return person
     try:
+        assert_may_send(request.grant, template)
+        if isinstance(person, UnknownRecipient):
+            return person
         public, secret = check_request(request, template)
         if request.idempotency_key is not None:
             check_key(request.idempotency_key)
-    except InvalidData as refusal:
+    except (InvalidData, NotAllowed, SandboxOnly) as refusal:
         return refusal
     return Asked(request, template, person, public, secret, fingerprint_of(_canonical(request, person)))
 

@@ -15,6 +15,7 @@ from ..models import Translation
 from ..rules.locales import choose_locale
 from ..rules.quiet_hours import zone
 from ..rules.rendering import BoundedTemplate, RenderError, compile_part, render_part
+from .link_hosts import leads_elsewhere
 
 #: The variables that every message has besides its template's own.
 LINK_NAMES = ("unsubscribe_url", "preferences_url")
@@ -55,9 +56,13 @@ def render(
     if missing:
         raise RenderError(f"{channel} in {locale} lacks {', '.join(missing)}")
     try:
-        return SPECS[channel].content(parts)
+        content = SPECS[channel].content(parts)
     except ValueError as error:
         raise RenderError(f"{channel} {error}") from None
+    if leads_elsewhere(content, data):
+        # The host itself is not told: it may be a value's.
+        raise RenderError(f'{channel} links to a host that ABUSE["link_hosts"] does not name')
+    return content
 
 
 def channels_with_words(version_id: int) -> frozenset[Channel]:

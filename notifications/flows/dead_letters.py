@@ -107,7 +107,7 @@ def filter_from(values: Mapping[str, str]) -> LetterFilter:
 
 @dataclass(frozen=True)
 class Choice:
-    """What somebody chose to act on: letters by id, or a filter; only what had died by `until`.
+    """What somebody chose to act on: letters by id, a filter, or `everything`; only what had died by `until`.
 
     A letter that was sent again and died anew is not in it, so acting on the same choice twice sends nothing twice.
     """
@@ -115,11 +115,12 @@ class Choice:
     until: datetime
     filter: LetterFilter = field(default_factory=LetterFilter)
     ids: tuple[UUID, ...] = ()
+    everything: bool = False
 
     def letters(self) -> QuerySet[Delivery]:
         """Return its letters, those that died first in front."""
         found = Delivery.objects.filter(self.filter.condition(), updated_at__lte=self.until)
-        if self.ids or not self.filter:
+        if self.ids or not (self.filter or self.everything):
             found = found.filter(pk__in=self.ids)
         return found.order_by("updated_at", "pk")
 

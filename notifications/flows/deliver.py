@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from django.db import Error, connection
 
@@ -11,8 +12,10 @@ from .. import conf
 from ..cipher import decrypt
 from ..enums import Channel, Reason, State
 from ..messages import Content, OutboundMessage
-from ..models import Delivery
+from ..models import Delivery, Notification
 from ..models.delivery_queries import standing_of
+from ..rules.identity import time_of
+from ..rules.receipt_tokens import receipt_token
 from ..rules.rendering import RenderError
 from ..rules.transitions import ended, parked
 from . import gate
@@ -88,6 +91,7 @@ def _messages(
     for row in group:
         message = None if late else _message(batch, row, stopped.get(row.pk), outcomes)
         if message is not None and turns.go():
+            outcomes.handed(row)
             yield message
         elif message is not None or late:
             # The send window was full for so long that the turn is over, or the account must pause: certainly not sent.
@@ -129,7 +133,8 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             outcomes.dead(row, str(error))
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            logger.error("composing %s failed with %s", row.pk, type(error).__name__)  # noqa: TRY400
+            told = {"delivery": str(row.pk), "notification": str(row.notification_id)}
+            logger.error("composing failed with %s", type(error).__name__, extra=told)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
 
@@ -156,7 +161,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     version = row.version_id or notification.version_id
     links = links_of(row, category) if wants_links(version, channel) else {}
     own = {**links, **secrets, **(row.data or {})}
-    alias = batch.adapter.alias
+    alias, keyed = batch.adapter.alias, batch.adapter.idempotency_key_lifetime is not None
     return OutboundMessage(
         delivery_id=row.pk,
         attempt=row.attempt + 1,
@@ -171,9 +176,18 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
         high_priority=category.priority in ("critical", "high"),
         tags=tuple(notification.tags),
         headers=headers_of(row, category, links.get("unsubscribe_url", "")),
-        keyed=batch.adapter.idempotency_key_lifetime is not None,
+        keyed=keyed,
+        receipt_token=_receipt_token(row, notification, keyed=keyed) if channel == Channel.PUSH else "",
         callback_url=f"{conf.get().public_url}/webhooks/{alias}/" if conf.get().public_url else "",
     )
+
+
+def _receipt_token(row: Delivery, notification: Notification, *, keyed: bool) -> str:
+    """Return what lets the phone report this attempt; under a provider's key it is the same for all of a generation."""
+    if not keyed:
+        return receipt_token(row.pk, row.attempt + 1, datetime.now(UTC))
+    asked_for = notification.send_at or time_of(row.pk)
+    return receipt_token(row.pk, row.generation, asked_for, is_generation=True)
 
 
 def _content(batch: Batch, row: Delivery, version: int, own: Mapping[str, object]) -> Content:

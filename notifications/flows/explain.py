@@ -28,7 +28,7 @@ from ..rules.pacing import Turn
 from ..rules.planning import Person
 from ..rules.standing import Standing
 from ..rules.transitions import claimed
-from . import gate, plan, throttle
+from . import abuse, gate, plan, throttle
 from .accept import draft
 from .claim import Routes
 from .collapse import collapse
@@ -197,7 +197,7 @@ class _DryRun:
                 due[row.channel].append(row)
         for channel, rows in due.items():
             settled = recheck(rows, self.facts)
-            for decide in (collapse, throttle.foresee):
+            for decide in (collapse, throttle.foresee, abuse.foresee):
                 settled |= decide([row for row in rows if row.pk not in settled], self.facts)
             for row in rows:
                 change = settled.get(row.pk)

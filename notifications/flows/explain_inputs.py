@@ -63,11 +63,13 @@ class Inputs:
             Rule.ADDRESS: self._address,
             Rule.DEVICE: self._device,
             Rule.GUEST_LIST: self._guest_list,
+            Rule.COUNTRY: self._country,
             Rule.SUPPRESSION: self._suppression,
             Rule.SCHEDULE: self._schedule,
             Rule.QUIET_HOURS: self._quiet_hours,
             Rule.COLLAPSE: self._collapse,
             Rule.THROTTLE: self._throttle,
+            Rule.LIMIT: self._limit,
             Rule.EXPIRY: self._expiry,
         }
 
@@ -132,6 +134,19 @@ class Inputs:
             if listed is None
             else _("%(count)d entries") % {"count": len(listed)}
         )
+
+    def _country(self, row: Delivery) -> str:
+        countries = conf.get().abuse.sms_countries
+        if row.channel != Channel.SMS or countries is None:
+            return _("no limit")
+        return ", ".join(sorted(countries))
+
+    def _limit(self, row: Delivery) -> str:
+        limits = conf.get().abuse
+        told = {"codes_per_recipient": limits.codes_per_recipient}
+        if row.channel == Channel.SMS:
+            told["sms_per_prefix"] = limits.sms_per_prefix
+        return "; ".join(f"{name}: {cap.most}/{cap.per}" for name, cap in told.items() if cap) or _("no limit")
 
     def _suppressed(self, row: Delivery) -> Suppression | None:
         return self.suppressions.get((row.channel, address_hash(row.channel, row.address))) if row.address else None

@@ -51,7 +51,7 @@ def find(term: str) -> Found:
 
     Two statements, however many meanings it may have; every look-up of ours is by an index.
     """
-    term = term.strip().replace("\x00", "")
+    term = term.strip().removeprefix("…").replace("\x00", "")
     if not term:
         return Found()
     traces = _traces(term)

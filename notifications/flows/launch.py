@@ -12,9 +12,11 @@ from django.db import transaction
 from ..enums import BroadcastStatus
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Category, Delivery, Notification, Template
+from ..rules.grants import EVERYTHING, Grant
 from ..rules.ramp import MOST_MINUTES, USUAL_MINUTES
 from ..wakeups import PLAN_JOB, wake_on_commit
 from .audiences import as_stored, members, own_variables
+from .grants import assert_may_send
 from .idempotency import fingerprint_of, hold_key, keep_key
 from .personal import annotation_problems
 from .plan import steps_of
@@ -39,6 +41,7 @@ class BroadcastRequest:
     ramp_up: bool | int | None = None
     owner: str = PYTHON
     request_id: str = ""
+    grant: Grant = EVERYTHING
 
 
 def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = lambda _: None) -> Accepted:
@@ -96,7 +99,9 @@ def check_broadcast(request: BroadcastRequest, template: Template) -> None:
 
     Raises:
         InvalidData: it cannot; every problem is listed.
+        NotAllowed, SandboxOnly: the caller's key is for something else.
     """
+    assert_may_send(request.grant, template)
     audience = members(request.audience)
     if request.exclude is not None:
         members(request.exclude, "/exclude")

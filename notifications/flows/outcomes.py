@@ -23,6 +23,7 @@ from ..rules.outcomes import after_send
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended, lost, returned
 from . import gate
+from .attempt_log import tell_attempt
 from .claim import Batch
 from .consequences import act_on
 from .degraded import count_sent
@@ -48,6 +49,8 @@ class Outcomes:
         self._rows = {row.pk: row for row in batch.deliveries}
         self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
+        self._handed: dict[UUID, float] = {}
+        self._took: list[float] = []
         self._changes: list[Change] = []
         self._oldest = 0.0
         self._reported = False
@@ -62,12 +65,21 @@ class Outcomes:
         """Return the database's clock: read when the batch was claimed, plus what has passed since."""
         return self._clock + timedelta(seconds=time.monotonic() - self._clock_read)
 
+    def handed(self, row: Delivery) -> None:
+        """Note that a message is handed to its adapter at this moment."""
+        self._handed[row.pk] = time.monotonic()
+
     def add(self, result: SendResult) -> None:
         """Take one result; a full or old group is recorded."""
+        began = self._handed.pop(result.message.delivery_id, None)
+        if began is not None:
+            self._took.append(time.monotonic() - began)
         heed(self.batch.adapter.alias, result.error)
         row = self._rows[result.message.delivery_id]
         before = standing_of(row)
         after = self._follow(row, self._after(before, result))
+        notification = self.batch.facts.notifications[row.notification_id]
+        tell_attempt(row, notification, self.batch.adapter.alias, result, after)
         self._results[row.pk] = result
         self._answers.count(result)
         self._append(Change(row.pk, before, after, keep=result.error is not None))
@@ -118,7 +130,8 @@ class Outcomes:
         self._rows.pop(change.delivery_id)
 
     def _report(self, results: Sequence[SendResult]) -> None:
-        report(self.batch.adapter.alias, self.batch.permit, results)
+        took, self._took = self._took, []
+        report(self.batch.adapter.alias, self.batch.permit, results, took)
         self._reported = True
 
     def _after(self, before: Standing, result: SendResult) -> Standing:

@@ -125,6 +125,7 @@ def _rules(notification: Notification, category: Category, channels: Sequence[Ch
         default_zone=ZoneInfo(settings.TIME_ZONE),
         send_at=notification.send_at,
         expires_at=notification.expires_at,
+        sms_countries=conf.get().abuse.sms_countries,
     )
 
 

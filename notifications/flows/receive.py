@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
 
 _LARGEST_RAW = 64 * 1024
+_LONGEST_KEY = 200
 _DEEPEST = 4  # of JSON within text within JSON; nobody sends more than two, and what is deeper is left out
 _CONTENT = frozenset(
     {"content", "subject", "body", "html", "text", "htmlbody", "textbody", "stripped-text", "body-plain"}
@@ -32,15 +34,26 @@ def receive(alias: str, request: WebhookRequest) -> int:
     adapter = gate.adapter(alias)
     adapter.verify(request)
     events = [_storable(event) for event in adapter.parse(request)]
+    if not events:
+        return 0
     raw = without_content(request.body)[:_LARGEST_RAW]
     with transaction.atomic():
-        now = Delivery.objects.database_now()
-        before = _stored(alias, events)
-        Receipt.objects.bulk_create(
-            [_receipt(alias, adapter.channel, event, raw, now) for event in events], ignore_conflicts=True
-        )
-        wake_on_commit([adapter.channel], RECONCILE_JOB)
+        return store(alias, adapter.channel, events, raw)
+
+
+def store(alias: str, channel: str, events: Sequence[ReceiptEvent], raw: str) -> int:
+    """Store what is known to be genuine and wake a worker with the commit; return how many events were new."""
+    now = Delivery.objects.database_now()
+    before = _stored(alias, events)
+    rows = [_receipt(alias, channel, event, raw, now) for event in events]
+    Receipt.objects.bulk_create(rows, ignore_conflicts=True)
+    wake_on_commit([channel], RECONCILE_JOB)
     return len({event.event_key for event in events} - before)
+
+
+def probes(alias: str) -> frozenset[str]:
+    """Return the methods by which the provider looks whether its callbacks are wanted; they bring nothing."""
+    return gate.adapter(alias).probed_by
 
 
 def without_content(body: bytes) -> str:
@@ -84,7 +97,7 @@ def _storable(event: ReceiptEvent) -> ReceiptEvent:
     """Return the event in text that PostgreSQL can store: a provider's JSON may hold anything, of any type."""
     return replace(
         event,
-        event_key=_text(event.event_key),
+        event_key=_key(_text(event.event_key)),
         provider_message_id=_text(event.provider_message_id),
         carillon_id=_text(event.carillon_id),
         address=_text(event.address),
@@ -96,6 +109,11 @@ def _storable(event: ReceiptEvent) -> ReceiptEvent:
 def _text(value: object) -> str:
     """Return text without NUL and lone surrogates; what is no text is not what the field means."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _key(text: str) -> str:
+    """Return an event's key, or a digest of one that is too long: two keys that begin alike are two."""
+    return text if len(text) <= _LONGEST_KEY else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _small(number: int) -> int:
@@ -111,7 +129,7 @@ def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datet
     ours = split_carillon_id(event.carillon_id)
     return Receipt(
         provider=alias,
-        event_key=event.event_key[:255],
+        event_key=event.event_key,
         kind=event.kind,
         delivery_id=ours.delivery_id if ours else None,
         attempt=ours.attempt if ours else None,

@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from django.db import DatabaseError, connection
 
 from ..declarations import SLUG
-from ..exceptions import RequestRejected
+from ..exceptions import RequestRejected, UnknownRecipient
 from ..messages import Address
 from ..models import RefusedRequest
 from ..rules.identity import user_recipient
+from .recipients import find_recipient
 
 _DETAIL = 2_000
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One refused request: why, and what it asked for."""
+    """One refused request: why, and what it asked for; `reason` is the kind of problem, if not the error's own."""
 
     error: RequestRejected
     template: str
     recipient: object = None
+    reason: str = ""
 
 
 def refuse(
@@ -51,15 +53,20 @@ def _row(refusal: Refusal, owner: str, request_id: str) -> RefusedRequest:
     return RefusedRequest(
         recipient=_recipient_text(refusal.recipient),
         template=slug,
-        reason=error.slug,
-        detail=f"{error.detail if slug else ''} {where}".strip()[:_DETAIL],
+        reason=refusal.reason or error.slug,
+        detail=f"{error.detail if slug or refusal.reason else ''} {where}".strip()[:_DETAIL],
         owner=owner,
         request_id=request_id,
     )
 
 
 def _recipient_text(recipient: object) -> str:
-    """Return who was meant, as far as it may be kept: a user's key, never an address."""
-    if recipient is None or isinstance(recipient, Address):
+    """Return who was meant, as far as it may be kept: a user's key or a keyed hash, never an address."""
+    if recipient is None:
         return ""
+    if isinstance(recipient, Address):
+        try:
+            return find_recipient(recipient).recipient
+        except UnknownRecipient:
+            return ""
     return user_recipient(getattr(recipient, "pk", recipient))[:80]

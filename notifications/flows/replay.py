@@ -2,7 +2,8 @@
 
 A run is a line in the audit that says who, why, which letters and at which rate; its counts and how far it has come
 are kept there too, and each page of letters commits together with them. As long as it is unfinished there is a mark,
-which the sweeper sees: whoever works on it holds the mark's row, so a page is never worked on twice.
+which the sweeper sees: whoever works on it holds the mark's row, so a page is never worked on twice. A run looks no
+further ahead than some seconds of its rate, so that pausing or stopping it holds back all but those.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,12 +26,13 @@ from ..rules.dead_letters import Pace
 from ..rules.masking import unquoted
 from ..rules.standing import Change
 from ..rules.transitions import ended
-from ..wakeups import REPLAY_JOB, wake, wake_on_commit
+from ..wakeups import REPLAY_JOB, wake_on_commit
 from .alerts import raise_alert
 from .dead_letters import MOST_AT_ONCE, Choice, filter_from
-from .operate import By, audit
+from .operate import By
 from .record import record
 from .replay_checks import Judged, judge, refusals
+from .replay_runs import MARK, PAUSED
 
 logger = logging.getLogger("notifications.replay")
 REPLAY, DISCARD = "replay", "discard"
@@ -41,7 +43,8 @@ _LOOK_PAGE = 1_000
 MOST_LOOKED_AT = 2_000
 _MOST_FAILURES = 5
 _AGAIN = "what was not reached is still among the dead letters; mend the cause, then replay them again"
-_MARK = "replay:"
+#: How far ahead of the clock letters get their turns.
+_AHEAD = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Wanted:
         """Return it as the audit keeps it."""
         kept: dict[str, Any] = {"until": self.choice.until.isoformat(), "rate": self.rate}
         kept["also_reached"] = self.also_reached
+        if self.choice.everything:
+            return {**kept, "everything": True}
         if self.choice.ids:
             return {**kept, "ids": [str(key) for key in self.choice.ids]}
         return {**kept, "filter": self.choice.filter.values()}
@@ -113,7 +118,7 @@ def begin(wanted: Wanted, by: By) -> AuditEntry:
             done=0,
             detail={**wanted.detail(), "channel": channel, "refused": {}, "seen": 0},
         )
-        Mark.objects.create(name=f"{_MARK}{entry.pk}", value="0")
+        Mark.objects.create(name=f"{MARK}{entry.pk}", value="0")
         wake_on_commit([channel], REPLAY_JOB, str(entry.pk))
     return entry
 
@@ -158,42 +163,24 @@ def replay(ids: Sequence[UUID], *, actor: str, reason: str, dry_run: bool = Fals
     return Replayed(will_send=entry.done or 0, refused=Counter(entry.detail["refused"]))
 
 
-def unfinished() -> list[AuditEntry]:
-    """Return the runs that are under way."""
-    keys = Mark.objects.filter(name__startswith=_MARK).values_list("name", flat=True)
-    return list(AuditEntry.objects.filter(pk__in=[int(name.removeprefix(_MARK)) for name in keys]).order_by("pk"))
-
-
-def continue_replays() -> None:
-    """Ask workers to go on with every run that is under way."""
-    for entry in unfinished():
-        wake(entry.detail["channel"], REPLAY_JOB, str(entry.pk))
-
-
-def stop(entry_id: int, by: By) -> bool:
-    """Stop a run after the page that is under way; return whether it was. What it has not come to is still dead."""
-    with transaction.atomic():
-        stopped = bool(Mark.objects.filter(name=f"{_MARK}{entry_id}").delete()[0])
-        if stopped:
-            audit(by, "stop_replay", subject=str(entry_id))
-    return stopped
-
-
 def wanted_of(entry: AuditEntry) -> Wanted:
     """Return what a run was asked to do."""
     kept: Mapping[str, Any] = entry.detail
     ids = tuple(UUID(key) for key in kept.get("ids", ()))
-    choice = Choice(datetime.fromisoformat(kept["until"]), filter_from(kept.get("filter", {})), ids)
+    chosen = filter_from(kept.get("filter", {}))
+    choice = Choice(datetime.fromisoformat(kept["until"]), chosen, ids, everything=kept.get("everything", False))
     return Wanted(entry.action, choice, kept["rate"], kept["also_reached"])
 
 
 def _work_on(entry_id: int) -> bool:
     with transaction.atomic():
-        mark = Mark.objects.select_for_update(skip_locked=True).filter(name=f"{_MARK}{entry_id}").first()
-        if mark is None:
+        mark = Mark.objects.select_for_update(skip_locked=True).filter(name=f"{MARK}{entry_id}").first()
+        if mark is None or mark.value == PAUSED:
             return False
         entry = AuditEntry.objects.get(pk=entry_id)
         wanted, kept = wanted_of(entry), entry.detail
+        if _is_ahead(kept):
+            return False  # the sweeper asks again
         cursor = kept.get("cursor")
         choice = wanted.choice
         letters = choice.after(datetime.fromisoformat(cursor[0]), UUID(cursor[1])) if cursor else choice.letters()
@@ -212,6 +199,11 @@ def _work_on(entry_id: int) -> bool:
         kept["refused"] = dict(+refused)
         entry.save(update_fields=["done", "detail"])
     return more
+
+
+def _is_ahead(kept: Mapping[str, Any]) -> bool:
+    """Whether the last turn that was given lies so far ahead that the next page can wait."""
+    return "next_at" in kept and datetime.fromisoformat(kept["next_at"]) > Delivery.objects.database_now() + _AHEAD
 
 
 def _is_meant(row: Delivery, choice: Choice) -> bool:
@@ -272,8 +264,8 @@ def _take_mended_words(rows: Sequence[Delivery]) -> None:
 
 def _note_failure(entry_id: int, error: str) -> None:
     with transaction.atomic():
-        mark = Mark.objects.select_for_update().filter(name=f"{_MARK}{entry_id}").first()
-        if mark is None:
+        mark = Mark.objects.select_for_update().filter(name=f"{MARK}{entry_id}").first()
+        if mark is None or mark.value == PAUSED:
             return
         mark.value = str(int(mark.value) + 1)
         mark.save(update_fields=["value"])

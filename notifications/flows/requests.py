@@ -9,7 +9,10 @@ from uuid import UUID
 
 from ..exceptions import InvalidData, Problem
 from ..models import Template
-from ..rules.data import problems_with
+from ..rules.data import pointer, problems_with
+from ..rules.grants import EVERYTHING, Grant
+from ..rules.link_hosts import foreign_in_value
+from .link_hosts import link_hosts
 
 PYTHON = "python"
 LONGEST_LABEL = 64
@@ -20,7 +23,7 @@ MOST_TAGS = 20
 class Request:
     """One call of `notify()` or `POST notifications/`, as the caller wrote it; `owner` owns the idempotency key.
 
-    `version_id` is a version other than the published one: for trying a draft.
+    `version_id` is a version other than the published one: for trying a draft. `grant` is what the caller may send.
     """
 
     recipient: object
@@ -36,6 +39,7 @@ class Request:
     request_id: str = ""
     resend_of: UUID | None = None
     version_id: int | None = None
+    grant: Grant = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def check_request(
         InvalidData: a variable or an option is wrong; every problem is listed.
     """
     problems = problems_with(request.data, template.variables, per_recipient)
-    problems += channel_problems(request, template)
+    problems += channel_problems(request, template) + link_problems(request.data)
     problems += _time_problems(request.send_at, request.ttl)
     key: object = request.idempotency_key
     if key is not None and not isinstance(key, str):
@@ -81,6 +85,16 @@ def channel_problems(request: Request, template: Template) -> list[Problem]:
         for channel in request.channels
         if channel not in known
     ]
+
+
+def link_problems(data: Mapping[str, object]) -> list[Problem]:
+    """Return which variables link to a host that is not allowed; the texts say which are, and never a value."""
+    allowed = link_hosts()
+    if allowed is None:
+        return []
+    told = f"may only link to {', '.join(sorted(allowed)) or 'nowhere'}"
+    named = [(pointer(name), value) for name, value in data.items()]
+    return [Problem(where, "foreign_link", told) for where, value in named if foreign_in_value(value, allowed)]
 
 
 def _time_problems(send_at: object, ttl: object) -> list[Problem]:

@@ -29,7 +29,7 @@ from .guarded import guarded, tell
 from .hash_key import watch_hash_key
 from .outcomes import release_claim
 from .record import record
-from .replay import continue_replays
+from .replay_runs import continue_replays
 from .tallies import add_up
 from .tend_broadcasts import continue_broadcasts
 from .time_box import in_time, turns
@@ -42,12 +42,14 @@ _TIDY_SECONDS = 60.0
 _AGAIN = timedelta(minutes=1)
 UNSERVED_SECONDS = 60
 _tidied_at = float("-inf")
+# The lease of before is the one that this statement's snapshot sees.
 _LEAD = """
+    WITH earlier AS (SELECT expires_at FROM carillon_lease WHERE name = 'sweeper')
     INSERT INTO carillon_lease (name, holder, expires_at)
     VALUES ('sweeper', %s, clock_timestamp() + make_interval(secs => %s))
     ON CONFLICT (name) DO UPDATE SET holder = EXCLUDED.holder, expires_at = EXCLUDED.expires_at
     WHERE carillon_lease.holder = EXCLUDED.holder OR carillon_lease.expires_at < clock_timestamp()
-    RETURNING name
+    RETURNING (SELECT extract(epoch FROM clock_timestamp() - expires_at)::float8 FROM earlier)
 """
 
 
@@ -59,12 +61,22 @@ def sweep(holder: str) -> bool:
     """
     with connection.cursor() as cursor:
         cursor.execute(_LEAD, [holder, conf.SWEEPER_LEASE_SECONDS])
-        if cursor.fetchone() is None:
-            return False
+        led = cursor.fetchone()
+    if led is None:
+        return False
+    _tell_if_stale(led[0] or 0.0)
     for repair in _REPAIRS:
         with guarded(repair.__name__):
             repair()
     return True
+
+
+def _tell_if_stale(seconds: float) -> None:
+    """Raise an alert where nobody led for so long that somebody waited: retries, leases and lost wake-ups did too."""
+    if seconds > UNSERVED_SECONDS and any(_due_since(channel, UNSERVED_SECONDS) for channel in Channel):
+        told = f"nothing was repaired or woken for {seconds:.0f} s: did no worker run?"
+        with guarded("the alert of a stale sweeper"):
+            raise_alert("sweeper_stale", "sweeper", told)
 
 
 def expire_leases() -> None:

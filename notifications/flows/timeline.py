@@ -15,7 +15,7 @@ from django.db.models import Prefetch, Q
 from ..cipher import address_hash
 from ..models import Delivery, Device, Notification, Suppression
 from ..models.console_queries import ALWAYS, Line, history
-from ..rules.identity import time_of, user_key
+from ..rules.identity import first_id_at, time_of, user_key
 from .find import Somebody, hashes_of
 
 MOST_NOTIFICATIONS = 50
@@ -45,18 +45,22 @@ class Timeline:
     older: int | None
 
 
-def timeline(person: Somebody, *, before: int | None = None, message: UUID | None = None) -> Timeline:
+def timeline(
+    person: Somebody, *, before: int | None = None, message: UUID | None = None, since: datetime | None = None
+) -> Timeline:
     """Return a page of what was asked for a recipient; it begins below `before`, or at the message that was looked for.
 
-    Six statements; `older` is where the next page begins.
+    Nothing older than `since` is on it, unless a message was looked for. Six statements; `older` is where the next page
+    begins.
     """
     if before is None and message is not None:
         before = (message.int >> _TIME_BITS) + 1
     if before is not None and not 0 < before < _END.timestamp() * 1000:
         before = None
-    rows, older = _page(person.recipient, before)
+    floor = since if since is not None and message is None else _BEGINNING
+    rows, older = _page(person.recipient, before, floor)
     entries = _entries(rows)
-    since = time_of(rows[-1].pk) if rows and older is not None else _BEGINNING
+    since = time_of(rows[-1].pk) if rows and older is not None else floor
     until = datetime.fromtimestamp(before / 1000, tz=UTC) if before else _END
     lines: dict[UUID | None, list[Line]] = defaultdict(list)
     for line in history([row.pk for row in rows], person.recipient, (since, until)):
@@ -76,11 +80,13 @@ def timeline(person: Somebody, *, before: int | None = None, message: UUID | Non
     )
 
 
-def _page(recipient: str, before: int | None) -> tuple[list[Delivery], int | None]:
+def _page(recipient: str, before: int | None, floor: datetime) -> tuple[list[Delivery], int | None]:
     """Return a page of deliveries that never parts those of one moment, and where the next one begins."""
-    below = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before else Q()
+    within = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before else Q()
+    if floor > _BEGINNING:
+        within &= Q(pk__gte=first_id_at(floor))
     plain = Notification.objects.defer("secrets")
-    found = Delivery.objects.filter(below, recipient=recipient).order_by("-pk")
+    found = Delivery.objects.filter(within, recipient=recipient).order_by("-pk")
     rows = list(found.prefetch_related(Prefetch("notification", plain))[: _MOST_DELIVERIES + 1])
     moments = list(dict.fromkeys(row.pk.int >> _TIME_BITS for row in rows))
     whole = moments[:-1] if len(rows) > _MOST_DELIVERIES and len(moments) > 1 else moments

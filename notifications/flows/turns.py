@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError, RedisError
 from .. import conf
 from ..enums import BreakerEffect, Lane
 from ..exceptions import ProviderError
+from ..latency import counting
 from ..messages import SendResult
 from ..providers.base import TIMEOUT_SECONDS, Adapter
 from ..rules.breaking import BreakerState, Permit
@@ -56,8 +57,8 @@ def leave(alias: str, *, urgent: bool) -> tuple[Permit, Turn]:
     return permit, turn
 
 
-def report(alias: str, permit: Permit, results: Sequence[SendResult]) -> None:
-    """Tell the breaker and the pace what became of sends; no results give an unused permit back."""
+def report(alias: str, permit: Permit, results: Sequence[SendResult], seconds: Sequence[float] = ()) -> None:
+    """Tell the breaker and the pace what became of sends, and how long they took; no results give a permit back."""
     errors = [result.error for result in results if result.error is not None]
     failures = sum(error.breaker is BreakerEffect.FAILURE for error in errors)
     successes = len(results) - len(errors)
@@ -70,7 +71,8 @@ def report(alias: str, permit: Permit, results: Sequence[SendResult]) -> None:
     )
     pace = gate.pace(alias)
     verdict = gate.breaker(alias).reporting(permit, successes, failures)
-    calls = [call for call in (verdict, pace.reporting(told) if results else None) if call is not None]
+    took = counting(redis_of(gate.adapter(alias).channel), alias, seconds)
+    calls = [call for call in (verdict, pace.reporting(told) if results else None, took) if call is not None]
     raw = _together(alias, calls)
     if verdict is not None:
         gate.breaker(alias).granted(verdict, raw[0])

@@ -17,6 +17,7 @@ from ..rules.email_safety import problem_in
 from ..rules.rendering import BoundedTemplate, RenderError, TooMuch, compile_part, render_part
 from .compose import LINK_NAMES, compile_parts, compile_words, render
 from .layout import Words, as_sent, layouts, required_parts
+from .link_hosts import strange_hosts
 
 Place = tuple[Channel, str, str]
 #: What every message has besides its template's own variables; empty where there is nothing to link to.
@@ -90,10 +91,13 @@ def _try_bounds(part: BoundedTemplate, sample: Mapping[str, object], locale: str
 
 
 def _problem(template: Template, name: str, source: str, *, escape: bool, locale: str) -> str:
+    sample = sample_of(template)
     try:
-        render_part(compile_part(source, escape=escape), sample_of(template), locale, None)
+        text = render_part(compile_part(source, escape=escape), sample, locale, None)
     except RenderError as error:
         return str(error)
+    if strange := strange_hosts(name, text, sample):
+        return _('Links to %(hosts)s, which ABUSE["link_hosts"] does not name.') % {"hosts": ", ".join(strange)}
     if name == "html" and template.slug == LAYOUT and not has_slot(source):
         return _("The layout must say where an email's words go: {{ content }}")
     return problem_in(source) if name == "html" else ""

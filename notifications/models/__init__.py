@@ -10,6 +10,7 @@ from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTal
 from .recipient import AddressTrouble, Device, Preference, Suppression, Topic, TopicSubscription
 from .tally import BroadcastTally, Tally, Traffic
 from .throttle import Digest, DigestItem, ThrottleWindow
+from .total import Total
 
 __all__ = [
     "AddressTrouble",
@@ -45,6 +46,7 @@ __all__ = [
     "ThrottleWindow",
     "Topic",
     "TopicSubscription",
+    "Total",
     "Traffic",
     "Translation",
 ]

@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from .log import Notification
 
 _USABLE_KEY = """
-    SELECT id, prefix, digest, name, owner, scopes::text, created_at, expires_at, revoked_at, last_used_at,
+    SELECT id, prefix, digest, name, owner, scopes::text, templates::text, categories::text, created_at, expires_at,
+           revoked_at, last_used_at,
            last_used_at IS NULL OR last_used_at < statement_timestamp() - make_interval(secs => %s)
     FROM carillon_apikey
     WHERE prefix = %s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > statement_timestamp())
+"""
+# Of many requests at the same moment one notes the use, and the others do not wait for it.
+_NOTE_USE = """
+    UPDATE carillon_apikey SET last_used_at = statement_timestamp() WHERE id = (
+        SELECT id FROM carillon_apikey
+        WHERE id = %s AND (last_used_at IS NULL OR last_used_at < statement_timestamp() - make_interval(secs => %s))
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
 """
 # A key that is there already is not locked: to be told its answer, nobody has to wait.
 _MOMENT = """
@@ -57,7 +66,8 @@ _STORE = """
     RETURNING id
 """
 _OF_A_KEY = (
-    *("id", "prefix", "digest", "name", "owner", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"),
+    *("id", "prefix", "digest", "name", "owner", "scopes", "templates", "categories"),
+    *("created_at", "expires_at", "revoked_at", "last_used_at"),
 )
 _COLUMNS = (
     *("id", "recipient", "template", "category", "version_id", "data", "channels", "tags", "addresses", "locale"),
@@ -141,8 +151,14 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
             return None
         *values, is_old = row
         key = self.model.from_db(self.db, _OF_A_KEY, values)
-        key.scopes = json.loads(key.scopes)
+        for name in ("scopes", "templates", "categories"):
+            setattr(key, name, json.loads(getattr(key, name)))
         return key, is_old
+
+    def note_use(self, key: int, kept_seconds: float) -> None:
+        """Note that a key was used just now, unless that was noted a moment ago."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_NOTE_USE, [key, kept_seconds])
 
 
 def store(using: str, rows: Sequence[Keyed]) -> set[UUID]:

@@ -7,17 +7,23 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..rules.grants import Grant, is_test
 from .accept_queries import ApiKeyQuerySet, IdempotencyKeyQuerySet
 
 
 class ApiKey(models.Model):
-    """A key for the HTTP API: only its digest is kept; `owner` survives rotation and owns idempotency keys."""
+    """A key for the HTTP API: only its digest is kept; `owner` survives rotation and owns idempotency keys.
+
+    `templates` and `categories` are what it is for, everything where both are empty.
+    """
 
     prefix = models.CharField(max_length=12, unique=True)
     digest = models.CharField(max_length=64)
     name = models.CharField(max_length=80)
     owner = models.CharField(max_length=80)
     scopes = models.JSONField(default=list)
+    templates = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), blank=True)
+    categories = models.JSONField(default=list, db_default=models.Value([], models.JSONField()), blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -31,6 +37,11 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def grant(self) -> Grant:
+        """What it may send."""
+        return Grant(frozenset(self.templates), frozenset(self.categories), is_test(self.owner))
 
 
 class IdempotencyKey(models.Model):

@@ -25,5 +25,6 @@ class Person(Delivery):
     class Meta:
         proxy = True
         default_permissions: ClassVar = ()
+        permissions: ClassVar = [("resend", _("Can send one person's message again"))]
         verbose_name = _("person or message")
         verbose_name_plural = _("find a person or message")

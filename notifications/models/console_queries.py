@@ -52,6 +52,10 @@ _FIND = """
     UNION ALL
     SELECT 'device', id, 'u:' || user_id FROM carillon_device WHERE address_hash = ANY(%(hashes)s::varchar[])
     UNION ALL
+    -- What the console shows of a token is its end.
+    SELECT 'device', id, 'u:' || user_id FROM carillon_device
+    WHERE channel = 'push' AND right(address, 6) = %(ending)s AND right(address, length(%(term)s)) = %(term)s
+    UNION ALL
     SELECT DISTINCT 'address', NULL::uuid, recipient FROM carillon_notification
     WHERE recipient = ANY(%(recipients)s::varchar[])
     LIMIT 50
@@ -154,6 +158,7 @@ def find_traces(
     """Return the rows that a term names, whatever it is, in one statement."""
     values = {
         "id": identifier,
+        "ending": term[-6:] if len(term) >= 6 else None,
         "term": term,
         "python": python_owner,
         "hashes": list(hashes),

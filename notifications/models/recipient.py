@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Right
 from django.utils.translation import gettext_lazy as _
 
 from ..enums import Channel, DeactivatedReason, Platform, SuppressionCause, TokenType
@@ -56,6 +56,7 @@ class Device(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["address_hash"], name="carillon_device_address"),
+            models.Index(Right("address", 6), condition=Q(channel=Channel.PUSH), name="carillon_device_ending"),
             models.Index(fields=["deactivated_at"], condition=Q(is_active=False), name="carillon_device_gone"),
             models.Index(
                 fields=["last_seen_at"],

@@ -59,6 +59,11 @@ ADD_UP = """
         FROM gone GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
         ON CONFLICT (begins, seconds, channel, provider, category, was, state, reason, lag)
         DO UPDATE SET moved = t.moved + EXCLUDED.moved
+    ), totals AS (
+        INSERT INTO carillon_total AS t (channel, provider, state, reason, lag, moved)
+        SELECT channel, provider, state, reason, lag, sum(moved)
+        FROM gone WHERE was <> state OR state = 'pending' GROUP BY 1, 2, 3, 4, 5
+        ON CONFLICT (channel, provider, state, reason, lag) DO UPDATE SET moved = t.moved + EXCLUDED.moved
     ), broadcasts AS (
         INSERT INTO carillon_broadcasttally AS t (notification_id, slot, state, held, sent, delivered)
         SELECT notification_id, slot, state, sum(moved), sum(sent), sum(delivered)

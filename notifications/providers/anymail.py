@@ -56,12 +56,16 @@ class AnymailAdapter(EmailAdapter):
         Option("from_email", required=True, help='"Ada <ada@example.com>", a sender that the ESP knows'),
         Option("esp_options", dict, secret=True, help='anymail\'s own options in lower case: {"server_token": "..."}'),
         Option("webhook_secret", secret=True, help='"user:password" of the webhook URL, or the ESP\'s signing key'),
+        Option("sns_topic_arn", help="for amazon_ses, in place of webhook_secret: the SNS topic of its events"),
     )
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, options)
         self.esp = self.text("esp").lower()
-        self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"))
+        self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"), self.text("sns_topic_arn"))
+        self.reports_delivery = self._receipts.are_there
+        # https://anymail.dev/en/stable/esps/unisender_go/ and https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
+        self.probed_by = frozenset({"GET", "HEAD"} if self.esp == "unisender_go" else {"HEAD"})
         self._wire = OneRequestAdapter(self.timeout, self.send_window)
         self._open = threading.local()
         self._key_header, self.idempotency_key_lifetime = KEYS.get(self.esp, ("", None))

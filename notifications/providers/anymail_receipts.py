@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from importlib import import_module
-from io import BytesIO
-from typing import Any
-from urllib.parse import urlsplit
+from functools import cached_property
 
-from anymail.exceptions import AnymailConfigurationError, AnymailError
+from anymail.exceptions import AnymailConfigurationError
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason
-from anymail.webhooks.base import AnymailCoreWebhookView
-from django.core.handlers.wsgi import WSGIRequest
+from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
 from django.http import QueryDict
 
 from ..enums import ReceiptKind, SuppressionCause
 from ..exceptions import WebhookRejected
 from ..messages import ReceiptEvent, WebhookRequest
-from . import svix
+from . import sns, svix
+from .anymail_webhooks import PROOFS, SHORTEST_PASSWORD, check_time, django_request, signs, view_of
 from .base import OptionProblem, as_mapping
 
-#: ESPs that sign what they send, and anymail's name of the key. The others are guarded by basic auth.
-SIGNING_KEYS: Mapping[str, str] = {
-    "mailersend": "signing_secret",
-    "mailgun": "webhook_signing_key",
-    "mailtrap": "signing_secret",
-    "postal": "webhook_key",
-    "resend": "signing_secret",
-    "sendgrid": "tracking_webhook_verification_key",
-}
+logger = logging.getLogger("notifications.providers")
+SES = "amazon_ses"
 
 #: https://anymail.dev/en/stable/sending/tracking/#anymail.signals.AnymailTrackingEvent.event_type
 KINDS: Mapping[str, tuple[ReceiptKind, SuppressionCause | None]] = {
@@ -64,6 +56,13 @@ SOFT_BOUNCES: Mapping[str, tuple[str, frozenset[str]]] = {
     "resend": ("data.bounce.type", frozenset({"Transient"})),
     # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
     "amazon_ses": ("bounce.bounceType", frozenset({"Transient", "Undetermined"})),
+    # "blocked": refused for now, say for the sender's name. https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
+    "sendgrid": ("type", frozenset({"blocked"})),
+    # https://godocs.unisender.ru/web-api-ref#callback-format
+    "unisender_go": (
+        "delivery_info.delivery_status",
+        frozenset({"err_mailbox_full", "err_too_large", "err_unreachable", "err_will_retry"}),
+    ),
     # https://dev.mailjet.com/email/guides/webhooks/#possible-values-for-errors
     "mailjet": ("hard_bounce", frozenset({"False"})),
     # "Soft" and "undetermined"; 30, no recipient, is hard, and a block (50 to 54) says nothing of the mailbox.
@@ -74,75 +73,153 @@ SOFT_BOUNCES: Mapping[str, tuple[str, frozenset[str]]] = {
     ),
 }
 #: What anymail does not know of: the field, and what its values mean.
-#: https://resend.com/docs/dashboard/webhooks/event-types
 NEWER: Mapping[str, tuple[str, Mapping[str, ReceiptKind]]] = {
+    # https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html#event-publishing-retrieving-sns-contents-delivery-delay-object
+    SES: ("eventType", {"DeliveryDelay": ReceiptKind.DEFERRED}),
+    # https://mailchimp.com/developer/transactional/docs/webhooks/
+    "mandrill": ("event", {"delivered": ReceiptKind.DELIVERED}),
+    # https://docs.postalserver.io/developer/webhooks#message-loaded-event
+    "postal": ("event", {"MessageLoaded": ReceiptKind.OPENED}),
+    # https://resend.com/docs/dashboard/webhooks/event-types
     "resend": ("type", {"email.failed": ReceiptKind.UNDELIVERED, "email.suppressed": ReceiptKind.UNDELIVERED}),
 }
+#: Of each message here only an ESP's token is signed, and so one token is good for one event.
+_ONE_USE = frozenset({"mailgun"})
 
 
 class Receipts:
     """Verifies and reads one provider's callbacks; without a secret it refuses all."""
 
-    def __init__(self, alias: str, esp: str, secret: str) -> None:
+    def __init__(self, alias: str, esp: str, secret: str, topic_arn: str = "") -> None:
         self._alias = alias
         self._esp = esp
         self._secret = secret
+        self._topic = sns.Topic(topic_arn)
+        self._topic_arn = topic_arn
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the ESP reports anything that can be read."""
+        return self._esp in PROOFS or self._esp == SES
+
+    @cached_property
+    def _cannot_tell(self) -> bool:
+        return bool(self.problems())
 
     def problems(self) -> list[OptionProblem]:
         """Return why callbacks cannot be taken."""
+        if not self.are_there:
+            return []
+        if self._esp == SES:
+            return self._topic_problems()
+        if self._topic_arn:
+            return [OptionProblem(f"sns_topic_arn is not for {self._esp}", "remove it")]
         if not self._secret:
             return [OptionProblem("webhook_secret is not set: every callback is refused", '"user:password" or a key')]
-        if self._esp not in SIGNING_KEYS and ":" not in self._secret:
-            return [OptionProblem("webhook_secret has no colon", f'{self._esp} signs nothing: "user:password"')]
-        if self._esp == "resend" and ":" not in self._secret and not svix.is_key(self._secret):
+        if not signs(self._esp, self._secret):
+            return self._password_problems()
+        if self._esp == "resend" and not svix.is_key(self._secret):
             return [
                 OptionProblem("webhook_secret is no signing key", 'copy the "whsec_..." of https://resend.com/webhooks')
             ]
+        try:
+            view_of(self._esp, self._secret)
+        except WebhookRejected:
+            return [OptionProblem("webhook_secret is no signing key", f"copy it from {self._esp}'s page of webhooks")]
+        return []
+
+    def _password_problems(self) -> list[OptionProblem]:
+        user, colon, password = self._secret.partition(":")
+        if not colon:
+            return [OptionProblem("webhook_secret has no colon", f'{self._esp} signs nothing: "user:password"')]
+        if not user or len(password) < SHORTEST_PASSWORD:
+            hint = f'"user:" and a random password of {SHORTEST_PASSWORD} characters or more'
+            return [OptionProblem("webhook_secret is too weak: every callback is refused", hint)]
+        return []
+
+    def _topic_problems(self) -> list[OptionProblem]:
+        hint = '"arn:aws:sns:eu-west-1:123456789012:receipts"'
+        if self._secret:
+            return [OptionProblem("webhook_secret is not for amazon_ses: SNS signs", f'"sns_topic_arn": {hint}')]
+        if not self._topic_arn:
+            return [OptionProblem("webhook_secret is not set, nor sns_topic_arn: every callback is refused", hint)]
+        if not self._topic.is_usable:
+            return [OptionProblem("sns_topic_arn is not the name of a topic", hint)]
         return []
 
     def verify(self, request: WebhookRequest) -> None:
-        """Return if anymail's view finds the callback genuine."""
-        if not self._secret:
-            raise WebhookRejected("No webhook_secret is set, so nothing can be told from a forgery.")
+        """Return if the callback carries the secret or the ESP's signature, and is not old where it tells its time.
+
+        Raises:
+            WebhookRejected: it does not, or nothing is set that could tell.
+        """
+        if not self.are_there:
+            raise WebhookRejected(f"anymail reads no callbacks of {self._esp!r}.")
         if request.method != "POST":
             raise WebhookRejected("A callback is a POST.")
-        if self.problems():
+        now = datetime.now(UTC)
+        if self._esp == SES:
+            self._topic.verify(request, now)
+            return
+        if not self._secret:
+            raise WebhookRejected("No webhook_secret is set, so nothing can be told from a forgery.")
+        if self._cannot_tell:
             raise WebhookRejected("The webhook_secret cannot tell a callback from a forgery.")
-        if self._esp == "resend" and ":" not in self._secret:
-            if not svix.is_genuine(request.body, request.headers, self._secret, datetime.now(UTC)):
+        if self._esp == "resend" and signs(self._esp, self._secret):
+            if not svix.is_genuine(request.body, request.headers, self._secret, now):
                 raise WebhookRejected("The callback's signature is missing, wrong or old.")
             return
+        self._ask_anymail(request, now)
+
+    def _ask_anymail(self, request: WebhookRequest, now: datetime) -> None:
         try:
-            self._view().run_validators(_django_request(request))
-        except AnymailError as error:
+            view_of(self._esp, self._secret, request.url).run_validators(django_request(request))
+            if signs(self._esp, self._secret):
+                check_time(self._esp, request, now)
+        except WebhookRejected:
+            raise
+        except Exception as error:  # whatever a stranger sends, no part of anymail that it breaks lets it in
             raise WebhookRejected("The callback's secret or signature is missing or wrong.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise WebhookRejected("The callback cannot be read.") from error
 
     def parse(self, request: WebhookRequest) -> list[ReceiptEvent]:
-        """Return the events of a verified callback."""
+        """Return the events of a verified callback.
+
+        Raises:
+            WebhookRejected: it cannot be read, or is no tracking event.
+        """
         try:
-            events = self._view().parse_events(_django_request(request))
-            return [self._receipt(event) for event in events]
+            if self._esp == SES:
+                return _each_with_a_key([self._receipt(event) for event in self._told_by_sns(request)])
+            return [self._receipt(event) for event in self._told(request)]
+        except WebhookRejected:
+            raise
         except AnymailConfigurationError as error:
             raise WebhookRejected("The callback is not a tracking event.") from error
-        except (AnymailError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except Exception as error:  # an ESP's JSON may hold anything, and anymail reads it as documented
             raise WebhookRejected("The callback cannot be read.") from error
 
-    def _view(self) -> AnymailCoreWebhookView:
-        try:
-            module = import_module(f"anymail.webhooks.{self._esp}")
-        except ImportError as error:
-            raise WebhookRejected(f"anymail reads no callbacks of {self._esp!r}.") from error
-        name = next(name for name in vars(module) if name.endswith("TrackingWebhookView"))
-        key = SIGNING_KEYS.get(self._esp)
-        options: dict[str, object] = {"webhook_secret": [self._secret]}
-        if key and self._esp != "resend" and ":" not in self._secret:
-            options = {"webhook_secret": [], key: self._secret}
-        try:
-            return getattr(module, name)(**options)
-        except AnymailConfigurationError as error:
-            raise WebhookRejected("The webhook's settings are incomplete.") from error
+    def _told(self, request: WebhookRequest) -> Sequence[AnymailTrackingEvent]:
+        view = view_of(self._esp, self._secret, request.url)
+        events: Sequence[AnymailTrackingEvent] = view.parse_events(django_request(request))
+        return events
+
+    def _told_by_sns(self, request: WebhookRequest) -> Sequence[AnymailTrackingEvent]:
+        """Return what SES says through SNS; confirm the subscription if that is what SNS asks for."""
+        message = sns.read(request)
+        if message.get("Type") == sns.SUBSCRIPTION:
+            self._topic.confirm(str(message.get("Token")))
+            logger.warning("%s: the subscription to %s is confirmed", self._alias, self._topic_arn)
+            return []
+        if message.get("Type") == sns.END:
+            logger.warning("%s: the subscription to %s has ended: no more receipts", self._alias, self._topic_arn)
+            return []
+        text = str(message.get("Message"))
+        if not text.lstrip().startswith("{"):
+            return []  # "Successfully validated SNS topic for Amazon SES event publishing."
+        # Made without its constructor, which asks for boto3: that is needed to send, and not to read.
+        view = AmazonSESTrackingWebhookView.__new__(AmazonSESTrackingWebhookView)
+        events: Sequence[AnymailTrackingEvent] = view.esp_to_anymail_events(json.loads(text), message)
+        return events
 
     def _receipt(self, event: AnymailTrackingEvent) -> ReceiptEvent:
         kind, cause = KINDS.get(event.event_type, (ReceiptKind.IGNORED, None))
@@ -161,7 +238,7 @@ class Receipts:
             kind = kinds.get(str(_at(raw, newer)), kind)
         return ReceiptEvent(
             kind=kind,
-            event_key=_event_key(event, raw),
+            event_key=_event_key(self._esp, event, raw),
             provider_message_id=str(event.message_id or ""),
             carillon_id=str(as_mapping(event.metadata).get("carillon_id", "")),
             address=event.recipient if isinstance(event.recipient, str) else "",
@@ -171,12 +248,23 @@ class Receipts:
         )
 
 
-def _event_key(event: AnymailTrackingEvent, raw: Mapping[str, object]) -> str:
+def _event_key(esp: str, event: AnymailTrackingEvent, raw: Mapping[str, object]) -> str:
     """Return the ESP's id of the event, or a digest of all that it says: the same callback has the same key."""
     if event.event_id:
-        return f"{event.event_type}:{event.event_id}"[:200]
+        return str(event.event_id) if esp in _ONE_USE else f"{event.event_type}:{event.event_id}"
     whole = json.dumps(raw, sort_keys=True, default=str).encode()
     return f"{event.event_type}:{hashlib.sha256(whole).hexdigest()}"
+
+
+def _each_with_a_key(events: list[ReceiptEvent]) -> list[ReceiptEvent]:
+    """Return the events of one message of SNS: where it tells of several people, all of them have its id."""
+    if len({event.address for event in events}) < 2:
+        return events
+    return [replace(event, event_key=f"{event.event_key}:{_short(event.address)}") for event in events]
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _raw(event: object) -> Mapping[str, object]:
@@ -191,23 +279,3 @@ def _at(raw: Mapping[str, object], path: str) -> object:
         found = raw.get(name)
         raw = as_mapping(found)
     return found
-
-
-def _django_request(request: WebhookRequest) -> WSGIRequest:
-    """Return the callback as the request that Django would have made of it."""
-    url = urlsplit(request.url)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "PATH_INFO": url.path,
-        "QUERY_STRING": url.query,
-        "SERVER_NAME": url.hostname or "",
-        "SERVER_PORT": str(url.port or (443 if url.scheme == "https" else 80)),
-        "wsgi.url_scheme": url.scheme or "https",
-        "wsgi.input": BytesIO(request.body),
-        "CONTENT_LENGTH": str(len(request.body)),
-    }
-    for name, value in request.headers.items():
-        key = name.upper().replace("-", "_")
-        if key != "CONTENT_LENGTH":
-            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    return WSGIRequest(environ)

@@ -223,6 +223,8 @@ def payload(message: OutboundMessage) -> bytes:
         aps["mutable-content"] = 1  # the app's notification service extension may fetch it
         beside.setdefault("image", content.image)
     whole = {**beside, "aps": aps, "carillon_id": message.carillon_id}
+    if message.receipt_token:
+        whole["carillon_receipt"] = message.receipt_token
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 

@@ -74,7 +74,9 @@ class Adapter:
     #: Its own options, beside the common ones.
     OPTIONS: ClassVar[tuple[Option, ...]] = ()
     #: Whether the provider ever reports `delivered`; where it does not, `sent` counts as reached.
-    reports_delivery: ClassVar[bool] = True
+    reports_delivery: bool = True
+    #: How it asks, beside POST, whether its callbacks are wanted; none by default.
+    probed_by: frozenset[str] = frozenset()
     #: How long the provider honours an idempotency key; None where it honours none.
     idempotency_key_lifetime: timedelta | None = None
 

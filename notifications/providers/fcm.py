@@ -129,6 +129,8 @@ class FCMAdapter(PooledAdapter, PushAdapter):
         if content.url:
             data.setdefault("url", content.url)
         data["carillon_id"] = message.carillon_id
+        if message.receipt_token:
+            data["carillon_receipt"] = message.receipt_token
         android: dict[str, object] = {"priority": "high" if message.high_priority else "normal"}
         apns: dict[str, str] = {"apns-priority": "10"} if message.high_priority else {}
         if message.collapse_key:

@@ -34,7 +34,7 @@ from ..exceptions import (
 from ..messages import OutboundMessage, ReceiptEvent, WebhookRequest
 from .answers import Answer, by_status, retry_after_seconds
 from .base import Option, OptionProblem, SMSAdapter, as_mapping
-from .sms_words import START_WORDS, STOP_WORDS
+from .sms_words import HELP_WORDS, START_WORDS, STOP_WORDS
 from .transport import begin_attempt, one_request_session, request_was_written
 
 TWILIO_URL = "https://api.twilio.com"
@@ -243,7 +243,7 @@ def _inbound(form: QueryDict, sid: str) -> ReceiptEvent:
     elif word in START_WORDS:
         kind, cause = ReceiptKind.RESUBSCRIBED, None
     else:
-        kind, cause, word = ReceiptKind.IGNORED, None, "HELP" if word in ("HELP", "INFO") else "inbound"
+        kind, cause, word = ReceiptKind.IGNORED, None, "HELP" if word in HELP_WORDS else "inbound"
     return ReceiptEvent(
         kind=kind, event_key=f"{sid}:inbound", provider_message_id="", address=sender, code=word, suppress=cause
     )

@@ -18,7 +18,7 @@ from ..enums import ReceiptKind, SuppressionCause
 from ..exceptions import WebhookRejected
 from ..messages import ReceiptEvent, WebhookRequest
 from .base import as_mapping
-from .sms_words import START_WORDS, STOP_WORDS
+from .sms_words import HELP_WORDS, START_WORDS, STOP_WORDS
 from .vonage_answers import CALLBACK_ANSWERS
 
 #: Vonage repeats a callback that was not answered for a day, and does not say whether it signs it anew each time.
@@ -108,7 +108,7 @@ def _inbound(fields: Mapping[str, str], identity: str, sender: str) -> ReceiptEv
     elif word in START_WORDS:
         kind, cause = ReceiptKind.RESUBSCRIBED, None
     else:
-        kind, cause, word = ReceiptKind.IGNORED, None, "inbound"
+        kind, cause, word = ReceiptKind.IGNORED, None, "HELP" if word in HELP_WORDS else "inbound"
     return ReceiptEvent(kind=kind, event_key=f"{identity}:inbound", address=sender, code=word, suppress=cause)
 
 

@@ -27,7 +27,7 @@ def problems_with(
     The texts name variables and types, never values.
     """
     problems = [
-        Problem(_pointer(name), "missing_variable", f"the template needs {name} ({kind})")
+        Problem(pointer(name), "missing_variable", f"the template needs {name} ({kind})")
         for name, kind in variables.items()
         if name not in data and name not in per_recipient
     ]
@@ -35,9 +35,9 @@ def problems_with(
         kind = variables.get(name)
         if kind is None:
             known = ", ".join(variables) or "none"
-            problems.append(Problem(_pointer(name), "unknown_variable", f"the template declares: {known}"))
+            problems.append(Problem(pointer(name), "unknown_variable", f"the template declares: {known}"))
         elif not _fits(value, kind):
-            problems.append(Problem(_pointer(name), "wrong_type", f"must be {kind}, not {type(value).__name__}"))
+            problems.append(Problem(pointer(name), "wrong_type", f"must be {kind}, not {type(value).__name__}"))
         if len(problems) >= MOST_PROBLEMS:
             break
     if not problems:
@@ -116,6 +116,6 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _pointer(name: object) -> str:
+def pointer(name: object) -> str:
     """Return where a variable is, as RFC 6901 writes it."""
     return "/data/" + str(name)[:LONGEST_NAME].replace("~", "~0").replace("/", "~1")

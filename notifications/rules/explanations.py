@@ -36,7 +36,9 @@ BY_REASON: dict[tuple[State, Reason], Promise] = {
     (State.SKIPPED, Reason.NO_VARIABLE): _("A variable of this recipient is missing, so it would have had a blank."),
     (State.SKIPPED, Reason.GUEST_LIST): _("This installation only writes to the addresses in ONLY_TO."),
     (State.SKIPPED, Reason.REPLACED): _("A newer message with the same collapse key replaced it."),
-    (State.SKIPPED, Reason.LIMIT): _("A limit on messages of this kind was reached."),
+    (State.SKIPPED, Reason.LIMIT): _(
+        "A limit against abuse: its country, or too many messages to such numbers or to this recipient."
+    ),
     (State.FAILED, Reason.INVALID_RECIPIENT): _("The provider says that this address does not exist any more."),
     (State.FAILED, Reason.REFUSED): _("The provider refused it for good."),
     (State.UNCERTAIN, Reason.LEASE_EXPIRED): _("The worker did not report back: it may or may not have gone out."),

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from ..enums import TAKEN_STATES, Channel, Reason, State
 from .standing import Standing
 
-_UNSENDABLE_SKIPS = frozenset({Reason.NO_ADDRESS, Reason.SUPPRESSION, Reason.DEVICE_GONE, Reason.NO_TEMPLATE})
+_UNSENDABLE_SKIPS = frozenset(
+    {Reason.NO_ADDRESS, Reason.SUPPRESSION, Reason.DEVICE_GONE, Reason.NO_TEMPLATE, Reason.LIMIT}
+)
 _FAILED = frozenset({State.FAILED, State.BOUNCED, State.DEAD})
 
 

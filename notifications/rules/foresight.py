@@ -18,11 +18,13 @@ class Rule(TextChoices):
     ADDRESS = "address", _("Address")
     DEVICE = "device", _("Switch of the device")
     GUEST_LIST = "guest_list", _("Guest list")
+    COUNTRY = "country", _("Country")
     SUPPRESSION = "suppression", _("Suppression")
     SCHEDULE = "schedule", _("Schedule")
     QUIET_HOURS = "quiet_hours", _("Quiet hours")
     COLLAPSE = "collapse", _("Replacement by a newer message")
     THROTTLE = "throttle", _("Throttle and digest")
+    LIMIT = "limit", _("Limit against abuse")
     EXPIRY = "expiry", _("Time to live")
     ROUTE = "route", _("Provider")
 
@@ -43,6 +45,7 @@ _SPEAKS: dict[Reason, Rule] = {
     Reason.NO_ADDRESS: Rule.ADDRESS,
     Reason.DEVICE_GONE: Rule.ADDRESS,
     Reason.GUEST_LIST: Rule.GUEST_LIST,
+    Reason.LIMIT: Rule.LIMIT,
     Reason.SUPPRESSION: Rule.SUPPRESSION,
     Reason.SCHEDULED: Rule.SCHEDULE,
     Reason.QUIET_HOURS: Rule.QUIET_HOURS,
@@ -59,11 +62,13 @@ _CURES: dict[Rule, Promise] = {
     Rule.ADDRESS: _("The user's own data, or a device that registers."),
     Rule.DEVICE: _("Only the recipient should change it, on their preference page."),
     Rule.GUEST_LIST: _('NOTIFICATIONS["ONLY_TO"]'),
+    Rule.COUNTRY: _('NOTIFICATIONS["ABUSE"]["sms_countries"]'),
     Rule.SUPPRESSION: _("Lift it, with a reason, if the person agrees."),
     Rule.SCHEDULE: _("The time that the caller asked for."),
     Rule.QUIET_HOURS: _("The recipient's quiet hours and time zone."),
     Rule.COLLAPSE: _("The caller's collapse key."),
     Rule.THROTTLE: _("The category's throttle and digest."),
+    Rule.LIMIT: _('NOTIFICATIONS["ABUSE"]'),
     Rule.EXPIRY: _("The category's or the caller's time to live."),
     Rule.ROUTE: _('NOTIFICATIONS["ROUTES"], the provider\'s hold or breaker.'),
 }
@@ -96,6 +101,8 @@ def verdicts(state: State, reason: Reason, *, has_target: bool, planned: State) 
         # Planning itself saw that it would be too late: what is asked at the claim never was.
         order.insert(order.index(Rule.COLLAPSE), order.pop(order.index(Rule.EXPIRY)))
     speaker = spoke(state, reason, has_target=has_target)
+    if speaker is Rule.LIMIT and planned == State.SKIPPED:
+        speaker = Rule.COUNTRY  # the only one of the limits that planning knows
     if speaker is None:
         return [(rule, Verdict.PASSES) for rule in order]
     at = order.index(speaker)

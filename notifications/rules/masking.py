@@ -6,12 +6,26 @@ import re
 
 #: What PostgreSQL says of an error that names things of ours and never quotes a value.
 _NAMES = ("sqlstate", "table_name", "column_name", "constraint_name")
+_TOKEN = r"[\w.:=+-]{60,}"
+_MASKED = re.compile(
+    # A mailbox, also as a URL spells it; an international number; a push token, a signed link, a key.
+    rf"[\w.!#$%*+~-]+(?:@|%40)[\w.-]+|(?:\+|%2B)\d[\d ()-]{{5,}}\d|{_TOKEN}",
+    re.IGNORECASE,
+)
 _PERSONAL = re.compile(r"\S+@\S+|\+?\d[\d ()-]{5,}\d|\S{32,}")
 
 
 def redacted(text: str) -> str:
     """Return what a provider or a person wrote without whatever looks like an address, a number or a token."""
     return _PERSONAL.sub("…", text)
+
+
+def masked(text: str) -> str:
+    """Return a log's text without mailboxes, numbers with a + and tokens; ids, paths and times stay readable.
+
+    A provider's or a person's own words need `redacted`, which takes away more.
+    """
+    return _MASKED.sub("…", text)
 
 
 class Unquoted(Exception):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from ..enums import Channel, Reason, State
+from .abuse import may_text
 from .preferences import NO_WISHES, Wishes, is_wanted, is_wanted_on
 from .quiet_hours import first_allowed
 
@@ -50,6 +51,7 @@ class Plan:
     default_zone: ZoneInfo
     send_at: datetime | None = None
     expires_at: datetime | None = None
+    sms_countries: Collection[str] | None = None
 
 
 class Planned(NamedTuple):
@@ -68,7 +70,8 @@ def decide(
 ) -> list[Planned]:
     """Return one decision per channel and target, in the order of the plan's channels.
 
-    Order of the rules: words, variables, preference, address, guest list, suppression, expiry, schedule, quiet hours.
+    Order of the rules: words, variables, preference, address, guest list, country, suppression, expiry, schedule,
+    quiet hours.
     """
     decided: list[Planned] = []
     for channel in plan.channels:
@@ -119,6 +122,8 @@ def _decide_target(person: Person, plan: Plan, target: Target, suppressed: bool,
         return Planned(target.channel, target, State.SKIPPED, Reason.PREFERENCE, plan.now, zone)
     if not guest:
         return Planned(target.channel, target, State.SKIPPED, Reason.GUEST_LIST, plan.now, zone)
+    if target.channel == Channel.SMS and not may_text(target.address, plan.sms_countries):
+        return Planned(target.channel, target, State.SKIPPED, Reason.LIMIT, plan.now, zone)
     if suppressed:
         return Planned(target.channel, target, State.SKIPPED, Reason.SUPPRESSION, plan.now, zone)
     state, reason, due = when(person, plan, zone)

@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 
 MOST_BYTES = 4_096
-#: For what adapters add: Carillon's id, the collapse key, and the words of the provider's own format.
-RESERVED = 296
+#: For what adapters add: Carillon's id, the receipt's token, the collapse key, and the words of the provider's format.
+RESERVED = 368
 ROOM = MOST_BYTES - RESERVED
 #: The most bytes that a letter takes in JSON (a control, as \\u0000), and more than names and marks take.
 _MOST_OF_A_LETTER, _FRAME = 6, 40

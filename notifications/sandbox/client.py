@@ -101,6 +101,12 @@ class SandboxClient:
         answer: dict[str, Any] = self._call("POST", "/sandbox/webhooks", targets)
         return answer
 
+    def people(self, people: Mapping[str, list[str]]) -> int:
+        """Say whose addresses are whose, by name, so that the inbox groups by person; return how many it knows."""
+        told = [{"name": name, "addresses": addresses} for name, addresses in people.items()]
+        answer: dict[str, int] = self._call("POST", "/sandbox/people", {"people": told})
+        return answer["addresses"]
+
     def event(
         self, provider: str, event: str, *, to: str | None = None, provider_message_id: str | None = None
     ) -> dict[str, Any]:

@@ -146,12 +146,13 @@ class ControlDoor:
     async def event(self, request: web.Request) -> web.Response:
         """Send one event back through the provider's real webhook; 202, for it travels after this answer."""
         try:
-            sent_to = self._send_event(await json_object(request))
+            sent_to = self.send_event(await json_object(request))
         except RefusedError as error:
             return json_answer({"detail": str(error)}, error.status)
         return json_answer({"queued": sent_to is not None, "url": sent_to}, 202)
 
-    def _send_event(self, wanted: Mapping[str, Any]) -> str | None:
+    def send_event(self, wanted: Mapping[str, Any]) -> str | None:
+        """Send one event back and return where to, or None where the next send finds it out; raises RefusedError."""
         provider, event = wanted.get("provider"), wanted.get("event")
         to, message_id = wanted.get("to"), wanted.get("provider_message_id")
         if provider not in CHANNELS:

@@ -34,7 +34,7 @@ SMTP_PASSWORD = "not-secret-smtp-sandbox"
 
 POSTMARK_SERVER_TOKEN = "5a4d0b0c-0000-4000-8000-not0secret00"
 
-WEBHOOK_SECRET = "sandbox:not-secret"
+WEBHOOK_SECRET = "sandbox:not-a-secret-at-all"
 """``user:password`` for the basic auth of ESP webhooks; put it in the webhook URL as ``http://user:password@...``."""
 
 FCM_PROJECT_ID = "carillon-sandbox"

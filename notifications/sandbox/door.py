@@ -51,6 +51,8 @@ class Desk:
     """Push tokens whose app was "uninstalled" by an event, and when, in milliseconds since 1970."""
     stopped: set[str] = field(default_factory=set)
     """Numbers that sent STOP: Twilio itself then refuses messages to them with 21610."""
+    changes: int = 0
+    """Raised by what the inbox shows and no message tells: an event sent by hand, a person's name."""
 
     def first_time(self, address: str) -> bool:
         """Say whether this address asks for the first time, and remember that it did."""

@@ -16,8 +16,10 @@ from .door import Desk, Targets
 from .fcm import FcmDoor
 from .guide import Guide, options_to_paste
 from .inbox import InboxDoor
+from .inbox_acts import InboxActs
 from .modes import Modes
 from .oauth import AccessTokens, TokenEndpoint
+from .people import People, PeopleDoor
 from .ports import BACKLOG, CannotListenError, Ports, cannot_listen
 from .postmark import PostmarkDoor
 from .resend import ResendDoor
@@ -71,9 +73,14 @@ def build_app(desk: Desk, ports: Ports) -> web.Application:
     VonageDoor(desk).add_routes(app)
     PostmarkDoor(desk).add_routes(app)
     ResendDoor(desk).add_routes(app)
-    ControlDoor(desk).add_routes(app)
+    control = ControlDoor(desk)
+    control.add_routes(app)
     TuningDoor(desk, ports).add_routes(app)
-    InboxDoor(desk).add_routes(app)
+    people = People(desk.store.file.with_suffix(".people.json"))
+    PeopleDoor(desk, people).add_routes(app)
+    acts = InboxActs(desk, control)
+    acts.add_routes(app)
+    InboxDoor(desk, people, acts).add_routes(app)
     Guide().add_routes(app)  # the last: it answers whatever nobody else does
     return app
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+_FIXTURES = Path(__file__).resolve().parent.parent.parent / "fixtures" / "demo"
+
 ADMIN_NAME, ADMIN_PASSWORD = "admin", "carillon"
 
 ADA, JONAS, TOM, EMIL, YUKI, BEATRIX, CLARA = "2", "3", "4", "5", "6", "7", "8"
@@ -43,3 +48,17 @@ def follower_email(number: int) -> str:
 def follower_token(number: int) -> str:
     """Return the push token of one of the crowd, from 1."""
     return f"8c1f2e7ab94d4f06a3c5-follower-{number:04}"
+
+
+def whose() -> dict[str, list[str]]:
+    """Return the addresses of those with a name, so that the sandbox's inbox can show each person's side by side."""
+    users = json.loads((_FIXTURES / "users.json").read_text("utf-8"))
+    profiles = json.loads((_FIXTURES / "profiles.json").read_text("utf-8"))
+    phones = {row["fields"]["user"]: row["fields"]["phone"] for row in profiles}
+    tokens = {EMIL: [EMIL_PHONE_TOKEN], TOM: [TOM_PHONE_TOKEN]}
+    found = {}
+    for row in users:
+        fields, key = row["fields"], row["pk"]
+        addresses = [fields["email"], phones.get(key, ""), *tokens.get(str(key), ())]
+        found[f"{fields['first_name']} {fields['last_name']}".strip()] = [item for item in addresses if item]
+    return found

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from project import embedded
 
+from . import people
 from .closing import Place
 from .stack import ROOT, Stack
 from .terminal import Terminal
@@ -50,6 +51,7 @@ def start(terminal: Terminal, folder: Path, environ: Mapping[str, str], running:
         terminal.progress("database", f"schema up to date, {seeded['people']:,} people{new}")
         place = Place(stack.url, stack.sandbox.base_url, seeded["key"])
         terminal.progress("API key", f"{place.key[:12]}…   carillon api-key create demo --expires 1d")
+        stack.sandbox.client.people(people.whose())
         stack.start_worker()
         terminal.progress("worker", "manage.py rqworker push sms email   the only one")
         web.result()

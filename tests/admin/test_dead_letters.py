@@ -13,7 +13,9 @@ from django.urls import reverse
 
 from notifications.enums import Reason, State, SuppressionCause
 from notifications.flows import replay as replaying
-from notifications.flows.dead_letters import cause_of, groups
+from notifications.flows.dead_letters import Choice, cause_of, groups
+from notifications.flows.operate import By
+from notifications.flows.replay import Wanted, begin, work_on
 from notifications.flows.suppress import suppress
 from notifications.models import AuditEntry, Delivery, Mark
 from project.demo.pages import forms_in
@@ -217,3 +219,48 @@ def test_a_provider_text_is_redacted_for_those_who_may_not_see_personal_data(
 
 def test_no_dead_letters_says_so(browser: Client) -> None:
     assert "nothing waits for you" in browser.get(reverse(PAGE)).content.decode()
+
+
+def test_all_of_them_can_be_replayed_at_once(letters: list[Delivery], browser: Client) -> None:
+    page = browser.get(reverse(PAGE)).content.decode()
+    form = next(form for form in forms_in(page) if form.fields.get("whole") == "all")
+    asked = browser.post(reverse(REPLAY), form.fields)
+    assert asked.context["dry_run"].will == 4
+    done = browser.post(reverse(REPLAY), {**fields_of(asked), "reason": "the outage is over"}, follow=True)
+    assert "4 dead letters go out again" in done.content.decode()
+    assert {state_of(row) for row in letters} == {State.PENDING}
+    assert AuditEntry.objects.get().detail["everything"] is True
+
+
+def test_a_run_is_followed_paused_resumed_and_stopped(
+    letters: list[Delivery], browser: Client, staff: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "PAGE", 1)
+    choice = Choice(Delivery.objects.database_now(), everything=True)
+    entry = begin(Wanted(replaying.REPLAY, choice), By("root", "mended"))
+    assert work_on(entry.pk)
+    url = reverse("admin:carillon_deadletter_run", args=[entry.pk])
+    page = browser.get(url)
+    text = page.content.decode()
+    assert "data-live" in text
+    assert "1 of 4 have had their turn" in text
+    assert reverse("admin:carillon_deadletter_run", args=[entry.pk]) in browser.get(reverse(PAGE)).content.decode()
+
+    looking = staff("view_delivery")
+    assert "Pause" not in looking.get(url).content.decode()
+    for act in ("pause", "resume", "stop"):
+        assert looking.post(url, {"act": act, "reason": "x"}).status_code == 403
+    assert browser.post(url, {"act": "pause", "reason": ""}).context["form"].errors
+
+    said = []
+    for act in ("pause", "pause", "resume", "resume", "stop", "stop"):
+        done = browser.post(url, {"act": act, "reason": "T-17"}, follow=True)
+        said.append(next(str(message) for message in done.context["messages"]))
+        if act == "pause":
+            assert "Go on" in done.content.decode()
+            assert not work_on(entry.pk)
+    assert [text.split()[0] for text in said] == ["It", "Nothing", "It", "Nothing", "It", "Nothing"]
+    assert "data-live" not in browser.get(url).content.decode()
+    assert sorted(state_of(row) for row in letters) == ["dead", "dead", "dead", "pending"]
+    actions = AuditEntry.objects.exclude(pk=entry.pk).order_by("pk").values_list("action", "reason")
+    assert list(actions) == [("pause_replay", "T-17"), ("resume_replay", "T-17"), ("stop_replay", "T-17")]

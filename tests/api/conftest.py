@@ -16,6 +16,7 @@ from django.test import Client
 from notifications.enums import Scope
 from notifications.flows.declare import load_declarations
 from notifications.flows.keys import create_key
+from notifications.rules.grants import EVERYTHING, Grant
 from project.shop.models import Profile
 
 API = "/api/v1"
@@ -41,9 +42,9 @@ class Caller:
         return self("POST", "notifications/", body, Idempotency_Key=key)
 
 
-def make_caller(*scopes: str, owner: str = "shop") -> Caller:
+def make_caller(*scopes: str, owner: str = "shop", grant: Grant = EVERYTHING) -> Caller:
     """Make a caller whose key has these scopes, or all."""
-    key, plain = create_key("test", scopes or Scope.values, owner=owner)
+    key, plain = create_key("test", scopes or Scope.values, owner=owner, grant=grant)
     # Its first use is noted beforehand, so that statements can be counted.
     type(key).objects.filter(pk=key.pk).update(last_used_at=key.created_at)
     return Caller(plain, Client())

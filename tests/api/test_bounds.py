@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from notifications.api import fields, parsing
 from notifications.api.problems import MOST_LISTED
 from notifications.models import Notification
 from tests.api.conftest import Caller, login_code
+from tests.api.matrix import BEHIND_A_KEY
 from tests.api.test_problems import assert_problem
 
 MANY = {f"unknown{number}": 1 for number in range(300)}
@@ -138,3 +140,16 @@ def test_more_parameters_than_django_takes(call: Caller, settings: Any, path: st
     else:
         assert_problem(answer, 400, "invalid-request")
     assert not Notification.objects.exists()
+
+
+@pytest.mark.parametrize("deep", [b'{"a":' * 40_000, b"[" * 200_000, b'{"items":' + b"[" * 33 + b"]" * 33 + b"}"])
+@pytest.mark.parametrize(
+    "route", [route for route, address in BEHIND_A_KEY.items() if {"POST", "PATCH"} & {*address.calls}]
+)
+def test_a_body_nested_too_deeply_is_a_problem_at_every_address(call: Caller, route: str, deep: bytes) -> None:
+    nobody = "00000000-0000-7000-8000-000000000000"
+    path = re.sub(r"<(\w+):\w+>", lambda found: nobody if found[1] == "uuid" else "42", route)
+    for method in {"POST", "PATCH"} & {*BEHIND_A_KEY[route].calls}:
+        answer = call(method, path, deep, Idempotency_Key="k")
+        assert answer.status_code in (400, 404, 413), answer.content
+        assert answer.headers["Content-Type"] == "application/problem+json"

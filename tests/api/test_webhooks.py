@@ -14,13 +14,16 @@ from django.test import Client
 from django.utils.http import urlencode
 from twilio.request_validator import RequestValidator
 
+from notifications.exceptions import WebhookUnverified
 from notifications.models import Receipt
+from notifications.providers import registry
 from notifications.webhooks import LARGEST_BODY
 
 pytestmark = pytest.mark.django_db
+SECRET = django_settings.NOTIFICATIONS["PROVIDERS"]["email"]["OPTIONS"]["webhook_secret"]
 
 
-def postmark(body: Any, secret: str = "hook:secret", **more: Any) -> Any:
+def postmark(body: Any, secret: str = SECRET, **more: Any) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
     return Client().generic("POST", "/webhooks/email/", raw, content_type="application/json", headers=headers, **more)
@@ -85,9 +88,33 @@ def test_a_callback_for_nobody() -> None:
 
 def test_only_post() -> None:
     for method in ("GET", "HEAD", "PUT", "DELETE"):
-        answer = Client().generic(method, "/webhooks/email/")
+        answer = Client().generic(method, "/webhooks/twilio/")
         assert answer.status_code == 405
         assert answer["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(("esp", "methods"), [("mandrill", ["HEAD"]), ("unisender_go", ["GET", "HEAD"])])
+def test_an_esp_may_look_whether_there_is_anything(settings: Any, esp: str, methods: list[str]) -> None:
+    email = settings.NOTIFICATIONS["PROVIDERS"]["email"]
+    changed = {**email, "OPTIONS": {**email["OPTIONS"], "esp": esp, "webhook_secret": "its-own-key"}}
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "PROVIDERS": {"email": changed}, "ROUTES": {"email": ["email"]}}
+    registry.reset()
+    for method in ("GET", "HEAD", "PUT"):
+        answer = Client().generic(method, "/webhooks/email/")
+        assert answer.status_code == (200 if method in methods else 405)
+        assert answer.content == b"" or answer.status_code == 405
+    assert answer["Allow"] == ", ".join(["POST", *methods])
+    registry.reset()
+
+
+def test_what_cannot_be_checked_now_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsure(*_: object) -> None:
+        raise WebhookUnverified("Amazon is away.")
+
+    monkeypatch.setattr("notifications.webhooks.receive", unsure)
+    answer = postmark(bounce())
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert b"Amazon" not in answer.content
 
 
 def test_a_callback_that_is_too_large() -> None:
@@ -98,7 +125,7 @@ def test_a_browser_session_and_its_csrf_token_are_not_asked_for() -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post("/webhooks/email/", b"{}", content_type="application/json").status_code == 403
     raw = json.dumps(bounce()).encode()
-    secret = base64.b64encode(b"hook:secret").decode()
+    secret = base64.b64encode(SECRET.encode()).decode()
     answer = client.post(
         "/webhooks/email/", raw, content_type="application/json", headers={"Authorization": f"Basic {secret}"}
     )

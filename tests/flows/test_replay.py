@@ -20,7 +20,8 @@ from notifications.flows import gate
 from notifications.flows import replay as replaying
 from notifications.flows.dead_letters import BadFilter, Choice, LetterFilter, cause_of, filter_from, groups
 from notifications.flows.operate import By
-from notifications.flows.replay import DISCARD, REPLAY, Wanted, begin, look, stop, unfinished, work_for, work_on
+from notifications.flows.replay import DISCARD, REPLAY, Wanted, begin, look, work_for, work_on
+from notifications.flows.replay_runs import continue_replays, is_paused, pause, resume, stop, unfinished
 from notifications.flows.suppress import suppress
 from notifications.models import (
     Alert,
@@ -304,12 +305,12 @@ def test_the_sweeper_asks_workers_to_go_on_with_what_is_unfinished(dead: Callabl
     entry = begin(Wanted(REPLAY, chosen()), BY)
     redis = wakeups.connection("email")
     redis.flushdb()  # the wake-up was lost
-    replaying.continue_replays()
+    continue_replays()
     assert [job.decode() if isinstance(job, bytes) else job for job in redis.lrange("rq:queue:email", 0, -1)]
     assert redis.exists(f"carillon:wake:email:act_on_dead_letters:{entry.pk}")
     assert work_for(entry.pk, 60).done == 1
     redis.flushdb()
-    replaying.continue_replays()
+    continue_replays()
     assert not wakeups.waiting("email")
 
 
@@ -326,6 +327,49 @@ def test_a_run_can_be_stopped_and_the_rest_is_still_dead(
     assert sorted(states()) == ["dead", "pending"]
     assert AuditEntry.objects.filter(action="stop_replay", subject=str(entry.pk)).count() == 1
     assert run().done == 1
+
+
+def test_a_paused_run_rests_until_it_is_resumed(dead: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaying, "PAGE", 1)
+    dead(), dead(), dead()
+    entry = begin(Wanted(REPLAY, chosen()), BY)
+    assert work_on(entry.pk)
+    assert [pause(entry.pk, BY), pause(entry.pk, BY)] == [True, False]  # two operators
+    assert not work_on(entry.pk)
+    wakeups.connection("email").flushdb()
+    continue_replays()
+    assert not wakeups.waiting("email")
+    assert (is_paused(entry.pk), [run.pk for run in unfinished()]) == (True, [entry.pk])
+    assert sorted(states()) == ["dead", "dead", "pending"]
+    assert [resume(entry.pk, BY), resume(entry.pk, BY)] == [True, False]
+    assert work_for(entry.pk, 60).done == 3
+    assert not pause(entry.pk, BY)
+    actions = AuditEntry.objects.order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["replay", "pause_replay", "resume_replay"]
+
+
+def test_a_run_gives_turns_only_some_seconds_ahead(
+    dead: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "PAGE", 12)
+    for _ in range(30):
+        dead()
+    entry = begin(Wanted(REPLAY, chosen(), rate=1), BY)
+    assert work_for(entry.pk, 60).done == 12  # the last of them has its turn in twelve seconds
+    assert not work_on(entry.pk)
+    monkeypatch.setattr(replaying, "_AHEAD", timedelta(hours=1))  # as if the time had come
+    assert work_for(entry.pk, 60).done == 30
+    due = sorted(Delivery.objects.values_list("due_at", flat=True))
+    assert all(later - earlier == timedelta(seconds=1) for earlier, later in pairwise(due))
+
+
+def test_all_there_is_can_be_chosen_and_only_when_it_is_said(dead: Callable[..., Delivery]) -> None:
+    dead(), dead(Reason.HELD, ""), dead(code="503", provider="spare")
+    now = Delivery.objects.database_now()
+    assert Choice(now).count() == 0
+    entry = work_for(begin(Wanted(REPLAY, Choice(now, everything=True)), BY).pk, 60)
+    assert (entry.planned, entry.done, states()) == (3, 3, ["pending"] * 3)
+    assert entry.detail["everything"] is True
 
 
 def test_a_page_that_fails_again_and_again_ends_the_run_with_an_alert(

@@ -27,6 +27,7 @@ from notifications.flows.keys import find_key
 from notifications.flows.left_out import keep_left_out
 from notifications.flows.stopping import stopping
 from notifications.flows.sweep import continue_broadcasts, sweep
+from notifications.management.carillon.sandbox import is_allowed, run_sandbox
 from notifications.management.commands.carillon import mistyped
 from notifications.models import ApiKey, AuditEntry, Broadcast, Delivery, Notification, Suppression, Template
 from notifications.providers import registry
@@ -107,6 +108,21 @@ def test_keys_are_listed_without_the_key_and_revoked_by_prefix() -> None:
     assert "was revoked before" in run("api-key", "revoke", key.prefix)[2]
 
 
+def test_a_key_is_rotated_and_the_old_one_goes_on_for_the_overlap() -> None:
+    old = run("api-key", "create", "Shop", "--scope", "send", "--category", "login", "--test")[1].strip()
+
+    status, out, err = run("api-key", "rotate", "Shop", "--overlap", "2h")
+
+    assert status == 0
+    first, second = ApiKey.objects.order_by("pk")
+    assert {key.pk for key in (find_key(old), find_key(out.strip())) if key} == {first.pk, second.pk}
+    assert first.expires_at is not None
+    assert timedelta(hours=1) < first.expires_at - timezone.now() < timedelta(hours=3)
+    assert "goes on until" in err
+    assert "send, for categories login only, in sandboxes only, until it is revoked" in err
+    assert run("api-key", "list")[1].count("send for categories login only, in sandboxes only") == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -117,6 +133,10 @@ def test_keys_are_listed_without_the_key_and_revoked_by_prefix() -> None:
         ["create", "Shop", "--scope", "send", "--expires", "0d"],
         ["revoke", "nobody"],
         ["revoke", ""],
+        ["create", "Shop", "--scope", "send", "--template", "login-cod"],
+        ["create", "Shop", "--scope", "erase", "--test"],
+        ["rotate", "nobody"],
+        ["rotate", "nobody", "--overlap", "0h"],
     ],
 )
 def test_a_wrong_key_command_makes_nothing(arguments: list[str]) -> None:
@@ -402,7 +422,7 @@ def test_the_sweeper_stops_when_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -
 def test_a_taken_port_is_one_line_from_either_door(tmp_path: Path, sandbox: SandboxProcess, entry: list[str]) -> None:
     port = sandbox.base_url.rpartition(":")[2]
     command = [sys.executable, *entry, "--port", port, "--file", str(tmp_path / "file")]
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", "DJANGO_DEBUG": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 1
@@ -411,6 +431,7 @@ def test_a_taken_port_is_one_line_from_either_door(tmp_path: Path, sandbox: Sand
 
 def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing", "REDIS_URL": "redis://127.0.0.1:9/0"}
+    nowhere["DJANGO_DEBUG"] = "1"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **nowhere}
     command = [sys.executable, "-m", "django", "carillon", "sandbox", "--port", "0", "--file", str(tmp_path / "file")]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
@@ -420,6 +441,18 @@ def test_the_sandbox_needs_no_database(tmp_path: Path) -> None:
 
     assert b"sandbox listening on http://127.0.0.1:" in first
     assert process.returncode == 0
+
+
+def test_the_sandbox_runs_in_no_production_unless_it_is_allowed(settings: Any) -> None:
+    settings.DEBUG = False
+    assert not is_allowed()
+    with pytest.raises(CommandError, match="nobody will ever get"):
+        run_sandbox(["--port", "0"])
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": ["twilio"]}
+    assert is_allowed()
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "SANDBOX": []}
+    settings.DEBUG = True
+    assert is_allowed()
 
 
 def test_explain_prints_a_table_and_writes_nothing(sandbox: SandboxProcess, person: Callable[..., User]) -> None:

@@ -106,7 +106,7 @@ def test_a_complete_environment_passes_the_deployment_checks(tmp_path: Path) -> 
         "TWILIO_AUTH_TOKEN": "t",
         "TWILIO_FROM_NUMBER": "+15005550006",
         "POSTMARK_SERVER_TOKEN": "t",
-        "POSTMARK_WEBHOOK_SECRET": "user:password",
+        "POSTMARK_WEBHOOK_SECRET": "user:a-long-random-password",
         "SMTP_URL": "smtp://ada:p%40ss@mail.example.com",
     }
     result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **accounts)

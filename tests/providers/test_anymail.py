@@ -25,7 +25,7 @@ from tests.contracts.adapter import AdapterContract, Make
 from tests.contracts.payloads import HOME, pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider, scripted
 
-SECRET = "hook:s3cret"
+SECRET = "hook:s3cret-of-some-length"
 COUNTER = itertools.count()
 
 

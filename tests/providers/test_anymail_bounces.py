@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from anymail.webhooks import amazon_ses
 
 from notifications.enums import ReceiptKind, SuppressionCause
 from notifications.messages import ReceiptEvent, WebhookRequest
@@ -16,12 +15,6 @@ SOFT = (ReceiptKind.SOFT_BOUNCED, None)
 HARD = (ReceiptKind.BOUNCED, SuppressionCause.HARD_BOUNCE)
 #: A bounce that says nothing against the mailbox: it was blocked, say.
 BLOCKED = (ReceiptKind.BOUNCED, None)
-
-
-@pytest.fixture(autouse=True)
-def _without_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading what SNS brings needs no boto3, which the suite does not install; the view asks for it all the same."""
-    monkeypatch.setattr(amazon_ses, "_get_anymail_boto3_params", lambda **_: ({}, {}))
 
 
 def read(esp: str, body: object) -> ReceiptEvent:

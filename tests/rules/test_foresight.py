@@ -66,3 +66,11 @@ def test_what_is_too_late_already_when_planned_never_met_the_throttle() -> None:
 
 def test_every_rule_says_what_to_change() -> None:
     assert all(cure(rule) for rule in Rule)
+
+
+def test_a_limit_speaks_where_it_was_asked() -> None:
+    """Planning knows countries alone; whoever is over another limit was let through by them."""
+    planned = dict(verdicts(State.SKIPPED, Reason.LIMIT, has_target=True, planned=State.SKIPPED))
+    claimed = dict(verdicts(State.SKIPPED, Reason.LIMIT, has_target=True, planned=PLANNED))
+    assert (planned[Rule.COUNTRY], planned[Rule.SUPPRESSION]) == (Verdict.STOPS, Verdict.NOT_ASKED)
+    assert (claimed[Rule.COUNTRY], claimed[Rule.LIMIT]) == (Verdict.PASSES, Verdict.STOPS)

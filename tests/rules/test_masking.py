@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from notifications.rules.masking import redacted, unquoted
+from notifications.rules.masking import masked, redacted, unquoted
 
 ROW = "Failing row contains (ada@example.com, +49 151 12345678)."
 
@@ -52,3 +52,25 @@ def test_where_it_was_raised_stays_and_what_caused_it_does_not() -> None:
     told = unquoted(caught.value)
     assert told.__traceback__ is caught.value.__traceback__
     assert told.__cause__ is told.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("to ada.b+c@mail.example.com: no", "to …: no"),
+        ("GET /person/?q=ada%40example.com", "GET /person/?q=…"),
+        ("Key (address)=(ada@example.com) exists", "Key (address)=(…) exists"),
+        ("to +49 151 12345678, no", "to …, no"),
+        ("GET /person/?q=%2B4915112345678: 404", "GET /person/?q=…: 404"),
+        ("token " + "a" * 60 + ".", "token …"),
+        ("Not Found: /unsubscribe/" + "a" * 30 + ":" + "b" * 43 + "/", "Not Found: /unsubscribe/…/"),
+        ("0192f2a0-7c1e-7abc-8def-0123456789ab " + "f" * 32, "0192f2a0-7c1e-7abc-8def-0123456789ab " + "f" * 32),
+        (
+            "2026-11-23 05:21:07 pid=4711 30006 worker-1:4711:abc",
+            "2026-11-23 05:21:07 pid=4711 30006 worker-1:4711:abc",
+        ),
+        ('File "/srv/app/notifications/flows/a_name/' + "x" * 30 + '.py", line 7', None),
+    ],
+)
+def test_a_log_names_messages_and_nobody(text: str, said: str | None) -> None:
+    assert masked(text) == (text if said is None else said)

@@ -168,3 +168,27 @@ def test_each_device_is_decided_by_itself_in_the_order_of_the_channels() -> None
 
 def test_no_channel_no_decision() -> None:
     assert decided(ADA, replace(PLAN, channels=[])) == []
+
+
+TEXTED = Target(SMS, "+4915112345678", "h4")
+
+
+@pytest.mark.parametrize(
+    ("countries", "channel", "facts", "reason"),
+    [
+        pytest.param(None, SMS, (False, True), Reason.NEW, id="anywhere"),
+        pytest.param({"49"}, SMS, (False, True), Reason.NEW, id="a country that is named"),
+        pytest.param({"43"}, SMS, (False, True), Reason.LIMIT, id="a country that is not"),
+        pytest.param({"43"}, SMS, (True, True), Reason.LIMIT, id="before suppression"),
+        pytest.param({"49"}, SMS, (True, True), Reason.SUPPRESSION, id="which is asked next"),
+        pytest.param({"43"}, SMS, (False, False), Reason.GUEST_LIST, id="after the guest list"),
+        pytest.param({"43"}, PUSH, (False, True), Reason.NEW, id="a push goes anywhere"),
+    ],
+)
+def test_sms_go_to_the_countries_that_are_named(
+    countries: set[str] | None, channel: Channel, facts: tuple[bool, bool], reason: Reason
+) -> None:
+    person = ADA._replace(targets=(TOKEN, TEXTED))
+    plan = replace(PLAN, channels=[channel], sms_countries=countries)
+    (only,) = decided(person, plan, suppressed=facts[0], guest=facts[1])
+    assert only.reason == reason

@@ -87,8 +87,8 @@ def test_an_empty_inbox_says_what_to_do(tmp_path):
 
 def test_everything_is_escaped(evil, page):
     answer, parsed = page()
-    assert "script" not in parsed.tags
-    assert "<script" not in answer.text
+    assert parsed.tags.count("script") == 1  # the page's own
+    assert answer.text.count("<script") == 1
     assert "${base}" in answer.text
     assert "".join(parsed.words).count(EVIL) >= 6
 
@@ -101,12 +101,12 @@ def test_an_email_is_rendered_in_a_frame_that_may_do_nothing(evil, page):
     assert frame["title"]
 
 
-def test_the_policy_forbids_script_and_remote_pictures(evil, page):
+def test_the_policy_allows_the_pages_own_script_and_no_remote_pictures(evil, page):
     answer, _ = page()
     policy = dict(part.strip().partition(" ")[::2] for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["img-src"] == "data:"
-    assert "script-src" not in policy
+    assert policy["script-src"] == "'self'"
 
 
 def test_it_filters_by_address_and_channel(evil, page):

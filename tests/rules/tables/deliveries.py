@@ -78,7 +78,7 @@ FALLBACK = [
         ("no words", S.SKIPPED, R.NO_TEMPLATE, "given up"),
         ("opted out", S.SKIPPED, R.PREFERENCE, "not given up"),
         ("replaced", S.SKIPPED, R.REPLACED, "not given up"),
-        ("over a limit", S.SKIPPED, R.LIMIT, "not given up"),
+        ("over a limit", S.SKIPPED, R.LIMIT, "given up"),
         ("only a skip's reason counts", S.CANCELLED, R.NO_ADDRESS, "not given up"),
         ("expired", S.EXPIRED, R.TTL, "not given up"),
         ("complained: it arrived", S.COMPLAINED, R.NONE, "not given up"),
