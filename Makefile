@@ -15,7 +15,7 @@ ARGS ?=
 FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 /usr/bin/python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
-.PHONY: help demo test verify chaos bench lint docs format install install-dev install-bench clean
+.PHONY: help demo test verify chaos bench lint docs format audit lock install install-dev install-bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,17 @@ format: install-dev ## put the code into its shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: install-dev ## ask the advisory database about every package of the lock (says so where it cannot be reached)
+	@$(PY) .ci/audit.py $(ARGS)
+
+# Every file of every pinned version, so that it installs on any machine; asks the package index, nothing else does.
+lock: $(PY) ## make requirements.lock anew from requirements.txt, with the hashes that the package index tells
+	@rm -rf build/lock && $(PY) -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	@build/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-annotate --no-header \
+		--output-file build/requirements.lock requirements.txt
+	@{ sed -n '1,/^$$/p' requirements.lock; sed -e '/^--/d' -e '/^$$/d' build/requirements.lock; } > build/lock/new
+	@mv build/lock/new requirements.lock
+
 install: $(VENV)/.installed ## install what the project runs on
 install-dev: $(VENV)/.installed-dev ## install what tests and lint need on top
 install-bench: $(VENV)/.installed-bench ## install the sink and the rivals of the benchmarks on top
@@ -70,9 +81,11 @@ $(PY):
 	echo "Making $(VENV) with $$python ..."; \
 	"$$python" -m venv --clear $(VENV)
 
-$(VENV)/.installed: requirements.txt | $(PY)
+# Exactly the files that were locked. A mirror that serves other files needs INSTALL='-r requirements.txt'.
+INSTALL ?= --require-hashes -r requirements.lock
+$(VENV)/.installed: requirements.lock | $(PY)
 	@echo "Installing what the project runs on into $(VENV) ..."
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(INSTALL)
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(VENV)/.installed | $(PY)

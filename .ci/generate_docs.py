@@ -1,6 +1,6 @@
-"""Writes docs/states.md and docs/providers.md from the rules and the adapters' tables, so that they cannot disagree.
+"""Writes docs/states.md, docs/providers.md and the OpenAPI document from the code, so that they cannot disagree.
 
-python .ci/generate_docs.py            writes both
+python .ci/generate_docs.py            writes them
 python .ci/generate_docs.py --check    exits 1 if one of them is stale
 """
 
@@ -21,6 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 import django  # noqa: E402 - it reads the settings named above
 from django.utils.translation import override  # noqa: E402
 
+from notifications.api.schema.text import as_json, as_yaml  # noqa: E402
 from notifications.enums import BreakerEffect, Family, Reason, State  # noqa: E402
 from notifications.exceptions import (  # noqa: E402
     InvalidRecipient,
@@ -105,9 +106,15 @@ class Table:
 
 
 def pages() -> dict[Path, str]:
-    """Return what the generated pages must say."""
+    """Return what the generated pages must say; the app serves the document in JSON, the YAML is for readers."""
     with override("en"):
-        return {ROOT / "docs/states.md": states_page(), ROOT / "docs/providers.md": providers_page()}
+        made = import_module("notifications.api.schema.build").document()  # which needs Django's apps
+        return {
+            ROOT / "docs/states.md": states_page(),
+            ROOT / "docs/providers.md": providers_page(),
+            ROOT / "docs/openapi.yaml": as_yaml(made),
+            ROOT / "notifications/api/schema/openapi.json": as_json(made),
+        }
 
 
 def states_page() -> str:

@@ -23,9 +23,10 @@ class NotificationsConfig(AppConfig):
         """Read declarations and keep the ORM in step with them after `migrate`.
 
         Raises:
-            ConfigurationError: a declaration cannot be used; under `manage.py check`, which reports it, nothing raises.
+            ConfigurationError: a declaration cannot be used; under `manage.py check` and `carillon doctor`, which
+                report it, nothing raises.
         """
-        registry.collecting = sys.argv[1:2] == ["check"]
+        registry.collecting = sys.argv[1:2] == ["check"] or sys.argv[1:3] == ["carillon", "doctor"]
         import_module("notifications.builtin")
         import_module("notifications.checks.register")  # reads models, which are loaded by now
         autodiscover_modules("notifications")

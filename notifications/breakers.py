@@ -30,13 +30,14 @@ from .rules.breaking import BreakerPolicy, BreakerState, Permit
 logger = logging.getLogger("notifications.breakers")
 
 KEY = "carillon:breaker:{%s}"
+LOG_KEY = "carillon:breaker:{%s}:log"
 Call = tuple[Script, list[str], list[str]]
 
 # One hash per provider: state, gen (the moment of the last transition: what started before it is stale), wait (ms that
 # it opens for), retry (ms), probe and lease (who probes, until when), and per bucket s<n> and f<n>.
 # Answers: state, gen, ms to wait, granted (0, 1, or 2 for a probe), changed (0 or 1), failures, successes, opened (ms).
 _SCRIPT = """
-local key, op, token = KEYS[1], ARGV[1], ARGV[2]
+local key, log, op, token = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local window, minimum, threshold = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local base, longest, lease = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local gen, good, bad = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -53,7 +54,15 @@ local failures, successes = 0, 0
 
 local function put(...) redis.call('HSET', key, ...) end
 local function enter(name)
-  if name ~= state then changed = 1 end
+  if name ~= state then
+    changed = 1
+    -- What it went through, newest first, for people to look at: ms and the state that it came into.
+    if state then
+      redis.call('LPUSH', log, string.format('%.0f %s', now, name))
+      redis.call('LTRIM', log, 0, 19)
+      redis.call('PEXPIRE', log, 604800000)
+    end
+  end
   redis.call('DEL', key)
   state, failures, successes = name, 0, 0
   local before = tonumber(row.gen or '0')
@@ -149,7 +158,7 @@ class RollingStorage(CircuitBreakerStorage):
 
     def call(self, op: str, token: str = "", *, gen: str = "", good: int = 0, bad: int = 0) -> Call:
         """Return one step of the script, to be run together with others."""
-        return self._script, [self._key], [op, token, *self._policy, gen, str(good), str(bad)]
+        return self._script, [self._key, LOG_KEY % self._alias], [op, token, *self._policy, gen, str(good), str(bad)]
 
     def answer(self, raw: object, token: str = "") -> Permit:
         """Return what a step said; without Redis, a permit."""

@@ -1,9 +1,9 @@
-"""What Carillon brings along: the trial message, the words of digests without any, and the layout around emails."""
+"""What Carillon brings along: the trial message, words for digests, the layout of emails, Django's own mail."""
 
 from datetime import timedelta
 
 from .declarations import category, template
-from .declarations.slugs import DIGEST, LAYOUT, TRIAL
+from .declarations.slugs import DIGEST, LAYOUT, MAIL, TRIAL
 
 # Mandatory, since somebody asked for it by hand: preferences and quiet hours do not keep it back, suppression does.
 trial = category(
@@ -48,4 +48,15 @@ email_layout = template(
     category=layout,
     variables={"content": str, "subject": str, "lang": str, "dir": str},
     sample={"content": "The words of an email.", "subject": "Its subject", "lang": "en", "dir": "ltr"},
+)
+
+# Django's own mail: somebody asked for it (a new password, say), and who reads it cannot switch it off.
+mail = category(MAIL, mandatory=True, priority="high", ttl=timedelta(days=1), channels=["email"])
+
+mail_message = template(
+    MAIL,
+    category=mail,
+    variables={"subject": str, "text": str},
+    sensitive={"text"},  # it may hold a link that sets a password
+    sample={"subject": "Password reset", "text": "Follow this link:"},
 )

@@ -153,6 +153,19 @@ class Hint(TextChoices):
     PERMANENT = "permanent", _("permanent")
 
 
+class ProviderState(TextChoices):
+    """How a provider stands for those who look: whether workers use it now, and if not, why."""
+
+    WORKING = "working", _("working")
+    PARTLY = "partly", _("held for some devices")
+    PAUSED = "paused", _("asked us to wait")
+    PROBING = "probing", _("being tried again")
+    OPEN = "open", _("breaker open")
+    HELD = "held", _("held")
+    UNKNOWN = "unknown", _("unknown: Redis is away")
+    BROKEN = "broken", _("cannot be loaded")
+
+
 class Refusal(TextChoices):
     """Why a replay does not send a letter, where its state does not say so afterwards."""
 

@@ -6,13 +6,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from uuid import UUID, uuid4
 
 from django.db import Error, close_old_connections
 
 from . import conf
 from .enums import Channel, Lane
+from .flows import clear
 from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent
@@ -22,7 +23,7 @@ from .flows.replay_runs import unfinished
 from .flows.stopping import stopping
 from .models import Broadcast
 from .rules.masking import unquoted
-from .wakeups import PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
+from .wakeups import CLEAR_JOB, PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
 
 served: list[Channel] = []
 """The channels that this process's worker serves; set when it starts."""
@@ -81,6 +82,14 @@ def act_on_dead_letters(entry_id: str) -> None:
     """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
     key = int(entry_id)
     _go_on(REPLAY_JOB, entry_id, lambda: work_on(key), lambda: any(entry.pk == key for entry in unfinished()))
+
+
+@_quoting_nobody
+def clear_waiting(entry_id: str) -> None:
+    """Expire or cancel what waits, as a line of the audit asks, for a second; then make way."""
+    key = int(entry_id)
+    page = partial(clear.work_on, key)
+    _go_on(CLEAR_JOB, entry_id, page, lambda: any(entry.pk == key for entry in clear.unfinished()))
 
 
 def _go_on(job: str, subject: str, page: Callable[[], bool], is_unfinished: Callable[[], bool]) -> None:

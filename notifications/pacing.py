@@ -233,6 +233,17 @@ class Pace:
             return False
         return self.report(Report(pause=seconds if seconds < 0 else seconds + _TOLD_TOGETHER_SECONDS))
 
+    def look(self) -> Turn:
+        """Return how the account stands, for pages; reserves nothing, changes nothing; without Redis, free."""
+        try:
+            kept = self._redis.hmget(self._keys[0], "until", "ramp", "base", "queue")
+        except RedisError:
+            return Turn(0, rate=self.limit)
+        until, ramp, base, queue = (float(item or 0) for item in cast("Sequence[bytes | None]", kept))
+        now = time.time() * 1000
+        rate = grown(base, max(0.0, now - ramp) / 1000, self.limit) if ramp else self.limit
+        return Turn(0, max(0.0, until - now) / 1000, paused=until > now, rate=rate, queue=int(queue))
+
     def paused_here(self) -> bool:
         """Whether this worker knows of a pause; asks nobody."""
         return time.monotonic() < self._paused_until

@@ -10,6 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache, partial
 from uuid import uuid4
 
@@ -20,9 +22,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq.serializers import JSONSerializer
-from rq.utils import as_text
+from rq.utils import as_text, utcparse
 
 from . import conf
+from .enums import Channel
 
 logger = logging.getLogger("notifications.wakeups")
 
@@ -30,6 +33,7 @@ DRAIN_JOB = "notifications.jobs.drain"
 PLAN_JOB = "notifications.jobs.plan_broadcast"
 RECONCILE_JOB = "notifications.jobs.reconcile_receipts"
 REPLAY_JOB = "notifications.jobs.act_on_dead_letters"
+CLEAR_JOB = "notifications.jobs.clear_waiting"
 _JOB_TIMEOUT = 600
 _FAILURE_KEPT = 3_600
 _CONNECT_SECONDS = 0.25
@@ -47,8 +51,20 @@ if ARGV[1] ~= '' then redis.call('ZADD', KEYS[1], now, ARGV[1]); redis.call('EXP
 if ARGV[1] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2]) end
 return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
 """
+_WORKERS_SHOWN = 200
 _resting_until: dict[str, float] = {}
+_instead: Redis | None = None
 _turn = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A worker's own word of itself: where it runs, what it serves, when it last gave a sign of life."""
+
+    host: str
+    pid: str
+    channels: tuple[str, ...]
+    seen_at: datetime | None
 
 
 def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool = False) -> bool:
@@ -56,6 +72,8 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
 
     An unreachable Redis is not an error: what is due stays due in PostgreSQL, and the sweeper asks again.
     """
+    if _instead is not None:
+        return False
     where = _where(channel)
     if not force and _rests(where):
         return False
@@ -131,6 +149,25 @@ def _count_alive(channel: str, worker: str = "") -> int | None:
         return None
 
 
+def serving() -> list[Serving] | None:
+    """Return the workers that serve channels, as they told Redis themselves; None if it is away."""
+    found: dict[str, Serving] = {}
+    try:
+        for redis in {_where(channel): connection(channel) for channel in Channel}.values():
+            names = sorted(as_text(name) for name in redis.smembers("rq:workers"))[:_WORKERS_SHOWN]
+            pipeline = redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.hmget(name, "hostname", "pid", "queues", "last_heartbeat")
+            for name, kept in zip(names, pipeline.execute(), strict=True):
+                host, pid, queues, seen = (as_text(item) if item else "" for item in kept)
+                channels = tuple(queue for queue in queues.split(",") if queue in Channel.values)
+                if channels:
+                    found[name] = Serving(host, pid, channels, utcparse(seen) if seen else None)
+    except RedisError:
+        return None
+    return [found[name] for name in sorted(found)]
+
+
 def other_work_waits(channel: str) -> bool:
     """Whether a channel's queue holds something else than drains, such as a page of a broadcast to plan."""
     try:
@@ -143,6 +180,8 @@ def other_work_waits(channel: str) -> bool:
 @lru_cache(maxsize=16)
 def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     """Return the channel's Redis with deadlines that an HTTP request can bear."""
+    if _instead is not None:
+        return _instead
     base = django_rq.get_connection(channel)
     pool = base.connection_pool
     options = {
@@ -156,6 +195,16 @@ def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     if "path" in options:
         options.pop("socket_connect_timeout")
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+
+
+def do_without_redis(instead: Redis | None) -> None:
+    """Wake nobody, and give this to whoever asks for a connection; None: let Redis be asked again.
+
+    For `notifications.testing`: what is due is found in PostgreSQL in any case.
+    """
+    global _instead  # noqa: PLW0603 - one for the process, as the connections are
+    _instead = instead
+    connection.cache_clear()
 
 
 def _rests(where: str) -> bool:

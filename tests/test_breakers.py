@@ -18,7 +18,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from notifications.breakers import ProviderBreaker
+from notifications.breakers import LOG_KEY, ProviderBreaker
 from notifications.rules.breaking import BreakerPolicy, Permit
 
 FAST = BreakerPolicy(window=30.0, minimum_volume=10, threshold=0.5, reset_timeout=0.2, longest_timeout=0.8)
@@ -334,3 +334,19 @@ def test_eight_processes_one_probe_at_a_time(redis: Redis, alias: str) -> None:
     redis.delete(seen)
     assert counts["probes"] >= 60
     assert {name for name in counts if name.startswith("most:")} == {"most:1"}
+
+
+def test_transitions_are_kept_newest_first_and_few(make: Make, redis: Redis, alias: str) -> None:
+    breaker = make()
+    assert breaker.check().allowed
+    assert not redis.exists(LOG_KEY % alias), "what was always closed went through nothing"
+    for _ in range(9):
+        breaker._storage.step("force", "open")
+        breaker._storage.step("force", "half-open")
+        breaker._storage.step("force", "closed")
+    kept = [item.decode().split() for item in redis.lrange(LOG_KEY % alias, 0, -1)]  # type: ignore[union-attr]
+    assert [state for _, state in kept][:4] == ["closed", "half-open", "open", "closed"]
+    assert len(kept) == 20
+    moments = [int(at) for at, _ in kept]
+    assert moments == sorted(moments, reverse=True)
+    assert redis.ttl(LOG_KEY % alias) > 0

@@ -347,7 +347,7 @@ def test_the_urls_say_that_the_app_is_not_installed() -> None:
     (found,) = MissingApp().check()
 
     assert found.id == "carillon.E001"
-    assert found.hint == 'INSTALLED_APPS += ["django_rq", "notifications"]'
+    assert found.hint == 'INSTALLED_APPS += ["django.contrib.postgres", "django_rq", "notifications"]'
 
 
 def test_unset_settings_are_reported_and_do_not_crash(settings: Any) -> None:
@@ -363,7 +363,7 @@ def test_django_rq_is_missed(host: Host, settings: Any) -> None:
 
     (found,) = [item for item in host.check() if item.id == "carillon.E020"]
 
-    assert found.hint == 'INSTALLED_APPS += ["django_rq", "notifications"]'
+    assert found.hint == 'INSTALLED_APPS += ["django.contrib.postgres", "django_rq", "notifications"]'
 
 
 def test_django_rqs_pages_in_the_admin_are_seen(host: Host) -> None:

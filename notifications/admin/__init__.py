@@ -21,9 +21,12 @@ from ..models import (
     Lease,
     LeftOut,
     Notification,
+    Overview,
     Person,
     Preference,
+    ProviderCard,
     ProviderHold,
+    Queue,
     Receipt,
     RefusedRequest,
     Suppression,
@@ -43,7 +46,10 @@ from .operations import (
     LeaseAdmin,
     ProviderHoldAdmin,
 )
+from .overview import OverviewAdmin
 from .person import PersonAdmin
+from .provider_pages import ProviderCardAdmin
+from .queue_pages import QueueAdmin
 from .recipients import (
     DeviceAdmin,
     PreferenceAdmin,
@@ -60,6 +66,7 @@ from .traffic import (
 from .words import CategoryAdmin, TemplateAdmin, TemplateVersionAdmin, TranslationAdmin
 
 PAGES: dict[type[Model], type[ModelAdmin]] = {  # type: ignore[type-arg]
+    Overview: OverviewAdmin,
     Person: PersonAdmin,
     DeadLetter: DeadLetterAdmin,
     Notification: NotificationAdmin,
@@ -79,6 +86,8 @@ PAGES: dict[type[Model], type[ModelAdmin]] = {  # type: ignore[type-arg]
     Topic: TopicAdmin,
     TopicSubscription: TopicSubscriptionAdmin,
     Alert: AlertAdmin,
+    ProviderCard: ProviderCardAdmin,
+    Queue: QueueAdmin,
     ProviderHold: ProviderHoldAdmin,
     ApiKey: ApiKeyAdmin,
     IdempotencyKey: IdempotencyKeyAdmin,

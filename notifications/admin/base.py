@@ -15,9 +15,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 
 from ..flows.operate import By, audit
-from .changelist import KeysetChangeList, NothingCounted
+from ..models import Delivery
+from ..models.console_queries import TooSlow, deadline
+from .changelist import MILLISECONDS, KeysetChangeList, NothingCounted
 from .markup import moment, sees_personal_data
 
 NUL = "\x00"
@@ -43,11 +46,35 @@ def without_nul(
     return cleaned
 
 
+def narrowed(
+    view: Callable[Concatenate[_Page, HttpRequest, _Rest], HttpResponse],
+) -> Callable[Concatenate[_Page, HttpRequest, _Rest], HttpResponse]:
+    """Give what a page reads a deadline; past it, say how to narrow the question instead of failing."""
+
+    @wraps(view)
+    def answered(page: _Page, request: HttpRequest, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> HttpResponse:
+        if request.method not in ("GET", "HEAD") or not page.bounded:
+            return view(page, request, *args, **kwargs)
+        try:
+            with deadline(Delivery.objects.db, MILLISECONDS):
+                response = view(page, request, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()  # what is shown may be read only then
+        except TooSlow:
+            context = {**page.admin_site.each_context(request), "opts": page.opts, "media": page.media}
+            whole = {**context, "title": page.opts.verbose_name_plural}
+            return TemplateResponse(request, "carillon/console/narrow.html", whole)
+        return response
+
+    return answered
+
+
 class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A page of the console: lists by key, searches exactly, counts nothing.
 
     A subclass says in `find` what a search term may be; `keyset` is the unique column that its list is ordered by;
-    `personal` names, for each masked column, the one that those see who may see personal data.
+    `personal` names, for each masked column, the one that those see who may see personal data. `bounded` gives all that
+    a row's own page reads a deadline; a page without it sees to that itself.
     """
 
     keyset = "-pk"
@@ -60,12 +87,14 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     sortable_by: ClassVar[tuple[str, ...]] = ()
     actions_selection_counter = True
     hidden: ClassVar[tuple[str, ...]] = ()
+    bounded: ClassVar[bool] = True
     personal: ClassVar[dict[str, str]] = {}
 
     class Media:
-        """The console's one style sheet."""
+        """The console's style sheet, and keys, times and copying for those who have JavaScript."""
 
         css: ClassVar = {"all": ["carillon/console.css"]}
+        js: ClassVar = [forms.Script("carillon/console.js", defer=True)]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         """Use lists by key."""
@@ -119,6 +148,7 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().response_action(request, queryset, *args)
 
     @without_nul
+    @narrowed
     def changeform_view(
         self,
         request: HttpRequest,

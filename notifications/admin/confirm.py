@@ -9,15 +9,19 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..flows.operate import By
 from .base import ConsoleAdmin, actor_of
 
 _Text = str | Promise
+#: Whoever acts on more than this types how many there are.
+TYPED_ABOVE = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,36 @@ class ReasonForm(forms.Form):
     )
 
 
+class CountedForm(ReasonForm):
+    """Why somebody does it, and to how many where they are many."""
+
+    typed = forms.IntegerField(label=gettext_lazy("How many? Type the number"), min_value=0)
+    field_order: tuple[str, ...] = ("typed", "reason")
+
+    def __init__(self, *args: Any, counted: int, **kwargs: Any) -> None:
+        """Ask for the count only where it is large."""
+        super().__init__(*args, **kwargs)
+        self.counted = counted
+        self.fields["typed"].widget.attrs["autocomplete"] = "off"
+        if counted <= TYPED_ABOVE:
+            del self.fields["typed"]
+
+    def clean_typed(self) -> int:
+        """Compare what was typed with what was shown."""
+        typed: int = self.cleaned_data["typed"]
+        if typed != self.counted:
+            raise ValidationError(_("There are %(count)d: type that number, or go back.") % {"count": self.counted})
+        return typed
+
+
 def ask_or_do(
     page: ConsoleAdmin, request: HttpRequest, operation: Operation, keys: Sequence[Any], back: str
 ) -> HttpResponse:
     """Show what an operation would do; once it is confirmed with a reason, do it and go back."""
     confirmed = request.POST.get("confirm") == "yes"
-    form = ReasonForm(request.POST if confirmed else None)
+    shown = request.POST.get("counted", "") if confirmed else ""
+    dry_run = None if shown.isascii() and shown.isdigit() and len(shown) < 10 else operation.look(keys)
+    form = CountedForm(request.POST if confirmed else None, counted=dry_run.will if dry_run else int(shown))
     if confirmed and form.is_valid():
         told = operation.run(keys, By(actor_of(request), form.cleaned_data["reason"]))
         page.message_user(request, told, messages.SUCCESS)
@@ -68,7 +96,8 @@ def ask_or_do(
         "opts": page.opts,
         "media": page.media,
         "operation": operation,
-        "dry_run": operation.look(keys),
+        "dry_run": dry_run or operation.look(keys),
+        "counted": form.counted,
         "action": request.POST.get("action", ""),
         "keys": [str(key) for key in keys],
         "checkbox_name": ACTION_CHECKBOX_NAME,

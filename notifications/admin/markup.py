@@ -36,6 +36,11 @@ _ICONS = {
 }
 
 
+def family_icon(family: Family) -> str:
+    """Return the sign of a family of states."""
+    return _ICONS[family]
+
+
 def sees_personal_data(request: HttpRequest) -> bool:
     """Whether this user may see addresses, names and variables."""
     return bool(request.user.has_perm(PII))

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -18,9 +19,10 @@ from ..flows import operate
 from ..flows.degraded import HELD_BY
 from ..flows.operate import By
 from ..models import ApiKey, ProviderHold
+from .access_pages import export_view, rotate_view
 from .base import ConsoleAdmin, ReadOnlyAdmin, actor_of, time_column
 from .confirm import DryRun, Operation, ask_or_do, selected
-from .markup import EMPTY, facts
+from .markup import EMPTY, facts, redacted
 
 _LONGEST_HOLD = 7 * 24 * 60
 
@@ -110,7 +112,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A key's prefix or owner: exactly.")
-    actions = ("revoke",)
+    actions = ("revoke", "rotate")
     fields: ClassVar = (
         "prefix",
         "name",
@@ -144,6 +146,33 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         """Ask why, then revoke."""
         return ask_or_do(self, request, REVOKE, numbers(request), request.get_full_path())
 
+    def get_urls(self) -> list[URLPattern]:
+        """Rotation has a page of its own, since it shows the new key."""
+        wrap = self.admin_site.admin_view
+        own = path("<int:key>/rotate/", wrap(self.rotate_view), name="carillon_apikey_rotate")
+        return [own, *super().get_urls()]
+
+    def has_rotate_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered: to whom may make keys."""
+        return bool(request.user.has_perm("carillon.add_apikey"))
+
+    @admin.action(description=gettext_lazy("Rotate (one at a time)"), permissions=["rotate"])
+    def rotate(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        """Lead to the page that asks for the overlap."""
+        keys = numbers(request)
+        if len(keys) != 1:
+            self.message_user(request, _("Choose one key: each new one is shown once."), messages.WARNING)
+            return HttpResponseRedirect(request.get_full_path())
+        return HttpResponseRedirect(
+            reverse("admin:carillon_apikey_rotate", args=keys, current_app=self.admin_site.name)
+        )
+
+    def rotate_view(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Ask for the overlap and why, then show the new key once."""
+        return rotate_view(
+            self, request, key, reverse("admin:carillon_apikey_changelist", current_app=self.admin_site.name)
+        )
+
     @admin.display(description=gettext_lazy("scopes"))
     def scopes_text(self, row: ApiKey) -> str:
         """What it may do."""
@@ -159,15 +188,50 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what, and why."""
 
-    list_display = ("at", "actor", "action", "subject", "reason", "planned", "done")
+    list_display = ("at", "actor", "action", "subject_masked", "reason_masked", "planned", "done")
     search_fields = ("pk",)
     search_help_text = gettext_lazy("An actor or an action: exactly.")
     at = time_column("created_at", gettext_lazy("at"))
-    fields: ClassVar = ("at", "actor", "action", "subject", "reason", "planned", "done", "detail_text")
+    personal: ClassVar = {"subject_masked": "subject", "reason_masked": "reason", "detail_masked": "detail_text"}
+    fields: ClassVar = ("at", "actor", "action", "subject_masked", "reason_masked", "planned", "done", "detail_masked")
 
     def find(self, term: str) -> Q:
         """Find by actor or action."""
         return Q(actor=term) | Q(action=term)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The audit can be taken along."""
+        wrap = self.admin_site.admin_view
+        return [path("export/", wrap(self.export_view), name="carillon_auditentry_export"), *super().get_urls()]
+
+    def tools(self, request: HttpRequest) -> list[tuple[str, str]]:
+        """Keys, receipts and the file are close at hand."""
+        site, found = self.admin_site.name, [("auditentry_export", _("Download as CSV"))]
+        if request.user.has_perm("carillon.view_apikey"):
+            found.append(("apikey_changelist", _("API keys")))
+        if request.user.has_perm("carillon.view_receipt"):
+            found.append(("receipt_changelist", _("Receipts")))
+        return [(reverse(f"admin:carillon_{name}", current_app=site), text) for name, text in found]
+
+    def export_view(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+        """Ask which part and why, then stream it."""
+        back = reverse("admin:carillon_auditentry_changelist", current_app=self.admin_site.name)
+        return export_view(self, request, back)
+
+    @admin.display(description=gettext_lazy("subject"))
+    def subject_masked(self, row: Any) -> str:
+        """What it was about, without what may be personal."""
+        return redacted(row.subject) or EMPTY
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason_masked(self, row: Any) -> str:
+        """Why, without what may be personal."""
+        return redacted(row.reason) or EMPTY
+
+    @admin.display(description=gettext_lazy("detail"))
+    def detail_masked(self, row: Any) -> str:
+        """The rest, without what may be personal."""
+        return facts({name: redacted(f"{value}") for name, value in row.detail.items()})
 
     @admin.display(description=gettext_lazy("detail"))
     def detail_text(self, row: Any) -> str:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..flows.recipient_files import DEVICE_COLUMNS, Taken, device_lines, take_devices
 from ..models import Device, Preference
 from ..rules.identity import user_recipient
 from .base import ReadOnlyAdmin, as_uuid, time_column
+from .census_shown import device_board
 from .confirm import Operation, ask_or_do, selected
 from .markup import address, person_link
 from .pruning import PRUNE, RESTORE, UndoAdmin
 from .suppressions import hashes_of
+from .transfers import TransferPages
 
 
-class DeviceAdmin(UndoAdmin):
+class DeviceAdmin(TransferPages, UndoAdmin):
     """Users' devices; registering is the app's, pruning and its undo are ours."""
 
+    change_list_template = "admin/carillon/device_list.html"
+    columns: ClassVar = DEVICE_COLUMNS
     list_display = (
         "address_masked",
         "channel",
@@ -42,6 +49,25 @@ class DeviceAdmin(UndoAdmin):
         *("id", "who", "channel", "platform", "token_type", "address_masked", "locale", "time_zone", "is_active"),
         *("deactivated_reason", "deactivated_by", "deactivated_at", "restored_at", "created_at", "last_seen_at"),
     )
+
+    class Media:
+        """The board above the list has a style sheet of its own."""
+
+        css: ClassVar = {"all": ["carillon/board.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show how devices stand above the list."""
+        board = device_board(self.admin_site.name, may_prune=self.has_prune_permission(request))
+        context = {"title": _("Devices"), "board": board}
+        return super().changelist_view(request, {**(extra_context or {}), **context})
+
+    def lines_out(self, request: HttpRequest, rows: Any, *, full: bool) -> Iterator[list[str]]:
+        """Yield devices as lines."""
+        return device_lines(rows, full=full)
+
+    def take_in(self, request: HttpRequest) -> Callable[..., Taken]:
+        """Register the devices of a file."""
+        return take_devices
 
     def find(self, term: str) -> Q:
         """Find by id, address or owner."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from django import forms
@@ -20,10 +21,13 @@ from ..enums import Channel, SuppressionCause
 from ..flows import operate
 from ..flows.operate import By
 from ..flows.people import address_target
+from ..flows.recipient_files import SUPPRESSION_COLUMNS, Taken, suppression_lines, take_suppressions
 from ..flows.suppress import lasts_longer
 from ..models import Suppression
 from .base import ConsoleAdmin, actor_of, time_column
+from .census_shown import suppression_board
 from .confirm import DryRun, Operation, ask_or_do, selected
+from .transfers import TransferPages
 
 
 def hashes_of(term: str) -> list[str]:
@@ -82,9 +86,11 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("days", _("This address is suppressed already, and for longer: leave this empty."))
 
 
-class SuppressionAdmin(ConsoleAdmin):
+class SuppressionAdmin(TransferPages, ConsoleAdmin):
     """Addresses that must not be written to."""
 
+    change_list_template = "admin/carillon/suppression_list.html"
+    columns: ClassVar = SUPPRESSION_COLUMNS
     list_display = ("created", "channel", "hint", "cause", "source", "ends", "lifted", "lifted_reason")
     list_filter = ("cause", "channel", ("lifted_at", admin.EmptyFieldListFilter))
     search_fields = ("pk",)
@@ -95,6 +101,24 @@ class SuppressionAdmin(ConsoleAdmin):
     created = time_column("created_at", gettext_lazy("since"))
     ends = time_column("expires_at", gettext_lazy("runs out"))
     lifted = time_column("lifted_at", gettext_lazy("lifted"))
+
+    class Media:
+        """The board above the list has a style sheet of its own."""
+
+        css: ClassVar = {"all": ["carillon/board.css"]}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show how many there are above the list."""
+        context = {"title": _("Suppressions"), "board": suppression_board(self.admin_site.name)}
+        return super().changelist_view(request, {**(extra_context or {}), **context})
+
+    def lines_out(self, request: HttpRequest, rows: Any, *, full: bool) -> Iterator[list[str]]:
+        """Yield suppressions as lines; of an address only its hint is known."""
+        return suppression_lines(rows)
+
+    def take_in(self, request: HttpRequest) -> Callable[..., Taken]:
+        """Suppress the addresses of a file."""
+        return partial(take_suppressions, source=actor_of(request))
 
     def find(self, term: str) -> Q:
         """Find by address, through its hash."""

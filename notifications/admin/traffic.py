@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Q
-from django.http import HttpRequest
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy
 
@@ -14,9 +14,12 @@ from ..channels import SPECS
 from ..flows.people import address_target
 from ..flows.requests import PYTHON
 from ..models import ApiKey, DeliveryEvent, IdempotencyKey, Receipt, RefusedRequest
+from .access_pages import REPROCESS
 from .base import ReadOnlyAdmin, as_uuid, time_column
+from .confirm import ask_or_do
 from .filters import ProviderFilter, WindowFilter
 from .markup import EMPTY, badge, id_moment, person_link, person_url, reason_text, redacted, short_id
+from .operations import numbers
 
 
 class DeliveryEventAdmin(ReadOnlyAdmin):
@@ -83,6 +86,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
     list_filter = (ProviderFilter, "kind")
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A delivery's id: exactly.")
+    actions = ("reprocess",)
     received = time_column("received_at", gettext_lazy("received"))
     due = time_column("due_at", gettext_lazy("to be reconciled"))
     personal: ClassVar = {"address_masked": "address", "raw_hidden": "raw", "detail_hidden": "detail"}
@@ -95,6 +99,15 @@ class ReceiptAdmin(ReadOnlyAdmin):
         """Find by delivery."""
         identifier = as_uuid(term.partition(".")[0])
         return Q(delivery_id=identifier) if identifier else Q(pk__in=[])
+
+    def has_reprocess_permission(self, request: HttpRequest) -> bool:
+        """Whether the action is offered."""
+        return bool(request.user.has_perm("carillon.change_receipt"))
+
+    @admin.action(description=gettext_lazy("Read again"), permissions=["reprocess"])
+    def reprocess(self, request: HttpRequest, queryset: QuerySet[Receipt]) -> HttpResponse:
+        """Ask why, then let them be matched again."""
+        return ask_or_do(self, request, REPROCESS, numbers(request), request.get_full_path())
 
     @admin.display(description=gettext_lazy("delivery"))
     def delivery_link(self, row: Receipt) -> str:
@@ -124,15 +137,21 @@ class ReceiptAdmin(ReadOnlyAdmin):
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     """Callers' keys and what they led to."""
 
-    list_display = ("created", "owner", "key", "notification_link")
+    list_display = ("created", "owner", "key_masked", "notification_link")
+    personal: ClassVar = {"key_masked": "key"}
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A key: exactly.")
     created = time_column("created_at", gettext_lazy("created"))
-    fields: ClassVar = ("owner", "key", "notification_link", "created_at")
+    fields: ClassVar = ("owner", "key_masked", "notification_link", "created_at")
 
     def find(self, term: str) -> Q:
         """Find by key; the index begins with the owner, of whom there are few."""
         return Q(owner__in=[PYTHON, *ApiKey.objects.values_list("owner", flat=True).distinct()], key=term)
+
+    @admin.display(description=gettext_lazy("key"))
+    def key_masked(self, row: IdempotencyKey) -> str:
+        """The caller's key, without what may be personal."""
+        return redacted(row.key) or EMPTY
 
     @admin.display(description=gettext_lazy("notification"))
     def notification_link(self, row: IdempotencyKey) -> str:
@@ -144,7 +163,9 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 class RefusedRequestAdmin(ReadOnlyAdmin):
     """Requests that were refused, and why."""
 
-    list_display = ("created", "reason", "template", "who", "owner", "detail")
+    list_display = ("created", "reason", "template", "who", "owner", "detail_masked")
+    personal: ClassVar = {"detail_masked": "detail"}
+    fields: ClassVar = ("created", "reason", "template", "who", "owner", "request_id", "detail_masked")
     list_filter = ("reason",)
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A recipient key such as u:42: exactly.")
@@ -162,3 +183,8 @@ class RefusedRequestAdmin(ReadOnlyAdmin):
     def who(self, row: RefusedRequest) -> str:
         """Whom it was meant for."""
         return person_link(row.recipient, self.admin_site.name)
+
+    @admin.display(description=gettext_lazy("detail"))
+    def detail_masked(self, row: RefusedRequest) -> str:
+        """What was wrong, without what may be personal."""
+        return redacted(row.detail) or EMPTY

@@ -6,17 +6,19 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..enums import Source
-from ..models import Category, Template, TemplateVersion
+from ..enums import Channel, Source
+from ..flows.preview import gaps
+from ..models import Category, Template, Translation
 from .base import ConsoleAdmin, ReadOnlyAdmin, time_column
 from .category_form import CategoryForm
 from .markup import EMPTY, moment
+from .words_facts import standing
 from .words_pages import WordsPages
 
 _TYPES = ("str", "int", "float", "bool", "list", "dict")
@@ -89,20 +91,32 @@ class TemplateAdmin(WordsPages, OwnedAdmin):
     """Templates with their versions, and the page on which words are published."""
 
     form = TemplateForm
-    list_display = ("slug", "category", "current_text", "conflict", "source", "words_link")
+    list_display = ("slug", "words_link", "category", "current_text", "languages", "gaps_text", "conflict", "source")
     list_filter = ("category", "source")
     list_select_related = ("category", "current")
     readonly_fields = ("versions_table",)
     fields: ClassVar = ("slug", "category", "variables", "sensitive", "sample", "versions_table")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """With the versions, of which there are few."""
-        return super().get_queryset(request).prefetch_related("versions__created_by")
+        """With the versions, of which there are few, and the languages of those in use."""
+        translations = Prefetch("current__translations", Translation.objects.defer("parts"))
+        return super().get_queryset(request).prefetch_related("versions__created_by", translations)
 
     @admin.display(description=gettext_lazy("published"))
     def current_text(self, row: Template) -> str:
         """The version in use."""
         return f"v{row.current.number}" if row.current else _("no words yet")
+
+    @admin.display(description=gettext_lazy("languages"))
+    def languages(self, row: Template) -> str:
+        """Which languages there are words in."""
+        return ", ".join(sorted({locale for _channel, locale in _places(row)})) or EMPTY
+
+    @admin.display(description=gettext_lazy("missing"))
+    def gaps_text(self, row: Template) -> str:
+        """Which channels lack a language that another one has."""
+        found = gaps({place: {} for place in _places(row)})
+        return ", ".join(f"{channel.label}: {' '.join(names)}" for channel, names in found.items()) or EMPTY
 
     @admin.display(description=gettext_lazy("conflict"), boolean=False)
     def conflict(self, row: Template) -> str:
@@ -127,7 +141,7 @@ class TemplateAdmin(WordsPages, OwnedAdmin):
                 item.get_source_display(),
                 moment(item.created_at),
                 item.created_by or "",
-                _standing(item, row),
+                standing(item, row),
             )
             for item in row.versions.all()
         )
@@ -164,12 +178,9 @@ class TranslationAdmin(ReadOnlyAdmin):
         return format_html('<dl class="carillon-facts">{}</dl>', listed)
 
 
-def _standing(version: TemplateVersion, template: Template) -> str:
-    if version.pk == template.current_id:
-        return _("in use")
-    if version.conflict:
-        return _("conflict: not used")
-    return _("draft") if version.draft else ""
+def _places(row: Template) -> list[tuple[Channel, str]]:
+    found = row.current.translations.all() if row.current else ()
+    return [(Channel(item.channel), item.locale) for item in found]
 
 
 def _is_ours(obj: Any | None) -> bool:

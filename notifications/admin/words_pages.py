@@ -20,14 +20,14 @@ from ..enums import Channel
 from ..exceptions import RequestRejected
 from ..flows.layout import Words, words_of
 from ..flows.operate import By, Outdated, draft_words, publish_words, roll_back
-from ..flows.preview import gaps, preview
+from ..flows.preview import preview
 from ..flows.trials import send_test
 from ..flows.words import as_in_files
 from ..models import Template, TemplateVersion
 from ..rules.locales import choose_locale
 from ..rules.word_diff import diff_words
 from .base import actor_of, as_key, without_nul
-from .markup import facts
+from .words_facts import language_table, running_broadcasts, variable_rows, version_rows
 from .words_form import AddWordsForm, PreviewForm, WordsForm
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ class WordsPages(ConsoleAdmin):
         self, request: HttpRequest, template: Template, start: TemplateVersion | None, words: Words
     ) -> dict[str, Any]:
         """Return what the page tells besides the words themselves."""
-        current = words_of(template.current) if template.current else {}
         differs = start is not None and start.pk != template.current_id
+        current = words_of(template.current) if differs and template.current else {}
+        versions = sorted(template.versions.all(), key=lambda item: -item.number)
         locale = choose_locale("", settings.LANGUAGE_CODE, {locale for _, locale in words})
         return {
             "title": _("Words of %(template)s") % {"template": template.slug},
@@ -115,12 +116,13 @@ class WordsPages(ConsoleAdmin):
             "template": template,
             "start": start,
             "may_publish": self.has_publish_permission(request),
-            "variables": facts(template.variables),
-            "sample": facts(template.sample),
+            "variables": variable_rows(template),
+            "versions": version_rows(template, start, self.words_url(template.pk)),
+            "languages": language_table(words),
+            "running": running_broadcasts(template, self.admin_site.name),
             "diff": diff_words(current, words) if differs else [],
-            "draft": template.versions.filter(draft=True, number__gt=_number(template)).first(),
-            "conflicts": template.versions.filter(conflict=True),
-            "gaps": [(channel.label, ", ".join(names)) for channel, names in gaps(words).items()],
+            "draft": next((item for item in versions if item.draft and item.number > _number(template)), None),
+            "conflicts": [item for item in versions if item.conflict],
             "asked": PreviewForm(initial={"locale": locale, "values": {}}),
             "preview_url": f"{self.words_url(template.pk)}preview/",
             "channels": () if template.slug == LAYOUT else sorted({channel for channel, _ in words}),

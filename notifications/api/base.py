@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.signals import request_finished, request_started
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.encoding import force_str
 from rest_framework import exceptions
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -115,19 +115,8 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse query parameters that nobody would read."""
         super().initial(request, *args, **kwargs)
-        unknown = [name for name in request.query_params if name not in self.query_fields]
-        if unknown and hasattr(self, str(request.method).lower()):
-            known = self.query_fields
-            raise exceptions.ValidationError(
-                {
-                    name[:63]: [
-                        exceptions.ErrorDetail(
-                            did_you_mean(name[:63], known) if known else "this address takes none", "unknown_parameter"
-                        )
-                    ]
-                    for name in unknown[: MOST_LISTED + 1]
-                }
-            )
+        if hasattr(self, str(request.method).lower()):
+            refuse_unread(request.query_params, self.query_fields)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Give the answer its request id and what is left of a quota, and a problem its own content type."""
@@ -161,6 +150,25 @@ class ApiView(APIView):
         """Who did it, for audit and history."""
         found = self.request.auth
         return f"key:{found.prefix}" if isinstance(found, ApiKey) else f"user:{force_str(self.request.user.pk)}"
+
+
+def refuse_unread(given: QueryDict, known: tuple[str, ...]) -> None:
+    """Return if each parameter of a query is known and given once.
+
+    Raises:
+        ValidationError: one is not, so that it would be passed over in silence.
+    """
+    wrong: dict[str, list[exceptions.ErrorDetail]] = {}
+    for name, values in given.lists():
+        if name not in known:
+            hint = did_you_mean(name[:63], known) if known else "this address takes none"
+            wrong[name[:63]] = [exceptions.ErrorDetail(hint, "unknown_parameter")]
+        elif len(values) > 1:
+            wrong[name] = [exceptions.ErrorDetail("is given more than once", "repeated_parameter")]
+        if len(wrong) > MOST_LISTED:
+            break
+    if wrong:
+        raise exceptions.ValidationError(wrong)
 
 
 class NothingHere(ApiView):

@@ -21,8 +21,8 @@ def page(request: Request, queryset: QuerySet[M, M], *, newest_first: bool = Tru
     Raises:
         ValidationError: the cursor or the limit cannot be.
     """
-    limit = limit_of(request.query_params.get("limit", ""))
-    back, at = _cursor(request.query_params.get("cursor", ""))
+    limit = limit_of(request.query_params.get("limit"))
+    back, at = _cursor(request.query_params.get("cursor"))
     descending = newest_first != back
     if at is not None:
         queryset = queryset.filter(**{"pk__lt" if descending else "pk__gt": at})
@@ -38,25 +38,25 @@ def page(request: Request, queryset: QuerySet[M, M], *, newest_first: bool = Tru
     }
 
 
-def limit_of(text: str) -> int:
-    """Return how many rows a page is to have.
+def limit_of(text: str | None) -> int:
+    """Return how many rows a page is to have; the usual number where none is given.
 
     Raises:
         ValidationError: it is no such number.
     """
-    if not text:
+    if text is None:
         return USUAL
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):
         raise ValidationError({"limit": [ErrorDetail(f"must be a number from 1 to {MOST}", "invalid")]})
     return int(text)
 
 
-def _cursor(text: str) -> tuple[bool, UUID | None]:
-    if not text:
+def _cursor(text: str | None) -> tuple[bool, UUID | None]:
+    if text is None:
         return False, None
     try:
         return {"n": False, "p": True}[text[0]], UUID(hex=text[1:])
-    except (KeyError, ValueError):
+    except (KeyError, IndexError, ValueError):
         wrong = ErrorDetail("is not a cursor; follow the links in next and previous", "invalid_cursor")
         raise ValidationError({"cursor": [wrong]}) from None
 

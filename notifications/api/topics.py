@@ -68,7 +68,7 @@ class Topics(ApiView):
 
     def get(self, request: HttpCall) -> Response:
         """List topics by name; `?after=` a name begins behind it."""
-        limit = limit_of(request.query_params.get("limit", ""))
+        limit = limit_of(request.query_params.get("limit"))
         after = request.query_params.get("after", "")
         if "\x00" in after:
             raise ValidationError({"after": [ErrorDetail("is no topic's name", "invalid")]})

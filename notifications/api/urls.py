@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from . import batch, broadcasts, estimates, notifications, receipts, topics, users
+from . import batch, broadcasts, document, estimates, notifications, receipts, topics, users
 from .base import NothingHere
 
 urlpatterns = [
@@ -48,5 +48,7 @@ urlpatterns = [
     path("users/<str:user>/devices/<uuid:device>/", users.OneDevice.as_view(), name="device"),
     path("users/<str:user>/preferences/", users.Preferences.as_view(), name="preferences"),
     path("users/<str:user>/export/", users.Export.as_view(), name="export"),
-    re_path(r"^.*\Z", NothingHere.as_view(), name="nothing-here"),
+    path("schema/", document.Document.as_view(), name="schema"),
+    path("docs/", document.DocsPage.as_view(), name="docs"),
+    re_path(r"^(?s:.*)\Z", NothingHere.as_view(), name="nothing-here"),
 ]

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.urls.resolvers import RoutePattern
 
-HINT = 'INSTALLED_APPS += ["django_rq", "notifications"]'
+HINT = 'INSTALLED_APPS += ["django.contrib.postgres", "django_rq", "notifications"]'
 
 
 class MissingApp(URLPattern):

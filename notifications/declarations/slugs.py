@@ -4,4 +4,6 @@ TRIAL = "carillon-trial"
 DIGEST = "carillon-digest"
 #: The template whose `email.html` goes around that of others; nothing is ever sent with it.
 LAYOUT = "carillon-layout"
-BUILT_IN = frozenset({TRIAL, DIGEST, LAYOUT})
+#: What goes round Django's own mail, where `EMAIL_BACKEND` is ours.
+MAIL = "carillon-mail"
+BUILT_IN = frozenset({TRIAL, DIGEST, LAYOUT, MAIL})

@@ -78,7 +78,7 @@ def claim(
     `only` restricts the claim to some deliveries (`carillon trial`), `most` its size.
     """
     with transaction.atomic():
-        rows = _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
+        rows = [] if gate.paused_until(channel) else _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
         if not rows:
             return Claimed(0, None)
         now = Delivery.objects.database_now()

@@ -102,8 +102,13 @@ def _messages(
 
 
 def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
-    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away."""
+    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away.
+
+    None too where the channel was paused since: what was not started goes back to pending, as it was.
+    """
     try:
+        if gate.paused_until(batch.channel) is not None:
+            return None
         stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, lease_seconds(batch.adapter))
     except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.

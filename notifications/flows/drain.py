@@ -10,6 +10,7 @@ from .. import conf
 from ..enums import Channel, Lane
 from ..models import Delivery
 from ..wakeups import forget, other_work_waits, waiting, wake
+from . import gate
 from .claim import claim
 from .deliver import deliver
 from .stopping import stopping
@@ -33,7 +34,8 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     while not stopping.is_set():
         claimed = claim(channel, _ALL_LANES, worker, most=enough)
         if not claimed.due:
-            if enough and time.monotonic() - began < _LONGEST_SECONDS and _soon_due(channel, served):
+            may_wait = enough and not gate.paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
+            if may_wait and _soon_due(channel, served):
                 continue
             return done
         done += claimed.due

@@ -36,6 +36,12 @@ _HOLD_ITSELF = """
     SET until = EXCLUDED.until, reason = EXCLUDED.reason, held_by = EXCLUDED.held_by
     WHERE carillon_providerhold.until < EXCLUDED.until
 """
+# No provider has a name with a blank in it.
+_OPEN_HOLDS = """
+    SELECT alias, platform, until FROM carillon_providerhold WHERE until > statement_timestamp()
+    UNION ALL
+    SELECT 'channel ' || channel, '', until FROM carillon_channelpause WHERE until > statement_timestamp()
+"""
 MISCONFIGURED_HOLD = timedelta(minutes=5)
 
 
@@ -70,7 +76,7 @@ class _AlertWhenOpen(CircuitBreakerListener):
 
 
 class _Holds:
-    """The open holds, read at most once a second by each process."""
+    """The open holds, and pauses of channels, read together at most once a second by each process."""
 
     def __init__(self) -> None:
         self.until: dict[tuple[str, str], datetime] = {}
@@ -79,10 +85,15 @@ class _Holds:
     def get(self, alias: str, platform: str) -> datetime | None:
         """Return when the provider can be used for a platform again, or None if it can be now."""
         if time.monotonic() - self.read_at > _HOLDS_KEPT_SECONDS:
-            found = ProviderHold.objects.filter(until__gt=Now()).values_list("alias", "platform", "until")
-            self.until = {(held, only): until for held, only, until in found}
+            with connection.cursor() as cursor:
+                cursor.execute(_OPEN_HOLDS)
+                self.until = {(held, only): until for held, only, until in cursor.fetchall()}
             self.read_at = time.monotonic()
         return self.known(alias, platform)
+
+    def forget(self) -> None:
+        """Forget what was read."""
+        self.until, self.read_at = {}, float("-inf")
 
     def known(self, alias: str, platform: str) -> datetime | None:
         """Return the same as it was read last: asks nothing."""
@@ -116,6 +127,13 @@ def pace(alias: str) -> Pace:
     return Pace(alias, redis_of(used.channel), used.per_second, uuid4().hex, BREAKER_KEY % alias)
 
 
+def forget() -> None:
+    """Forget what this process knows of breakers, paces and holds: for tests, and when the clock was moved."""
+    breaker.cache_clear()
+    pace.cache_clear()
+    _holds.forget()
+
+
 def known_hold(alias: str, platform: str) -> datetime | None:
     """Return what `held_until` would, as this process knows it from its last question: for each message of a group."""
     return _holds.known(alias, platform)
@@ -124,6 +142,16 @@ def known_hold(alias: str, platform: str) -> datetime | None:
 def held_until(alias: str, platform: str = "") -> datetime | None:
     """Return when the provider's hold ends, its own or that of one platform's devices; None if it is not held."""
     return _holds.get(alias, platform)
+
+
+def paused_until(channel: str) -> datetime | None:
+    """Return when a channel's pause ends, None if it is not paused; known to within a second."""
+    return _holds.get(f"channel {channel}", "")
+
+
+def forget_holds() -> None:
+    """Let this process read holds and pauses again when it needs them next."""
+    _holds.read_at = float("-inf")
 
 
 def foresee(alias: str, at: datetime, now: datetime) -> Permit:

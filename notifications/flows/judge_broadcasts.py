@@ -12,7 +12,7 @@ from ..enums import BroadcastStatus
 from ..models import Broadcast
 from ..rules.excess import Judged, excess
 from .guarded import guarded
-from .status import progress_of
+from .status import Progress, progress_of
 from .stop import stop
 
 _GOING_ON = (BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
@@ -24,7 +24,11 @@ _next_look: dict[UUID, float] = {}
 
 def counts_of(made: Broadcast) -> Judged:
     """Return what a broadcast is judged by."""
-    progress = progress_of([made])[made.pk]
+    return judged_by(progress_of([made])[made.pk])
+
+
+def judged_by(progress: Progress) -> Judged:
+    """Return what a broadcast with this progress is judged by."""
     counts = progress.counts
     settled = (counts.skipped, counts.cancelled, counts.expired, counts.digested)
     return Judged(

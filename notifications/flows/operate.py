@@ -80,6 +80,8 @@ def undo_pruning(pruned: Pruned, by: By) -> int:
     """Bring back all that was pruned for a reason, in a time, by a provider; return how many came back."""
     planned, _ = would_restore(pruned)
     done = undo(pruned)
+    if not planned and not done:  # a second press, or somebody else was faster
+        return 0
     audit(
         by,
         "undo_pruning",
@@ -126,6 +128,11 @@ def release_providers(keys: Sequence[Any], by: By) -> int:
     for row in held:
         _release(f"{row.alias} {row.platform}".strip(), by, was=row.reason)
     return len(held)
+
+
+def release_alias(alias: str, by: By) -> None:
+    """End all that keeps a provider from being used: its hold, and a pause that it asked for."""
+    _release(alias, by)
 
 
 def providers_in(keys: Sequence[Any]) -> list[str]:

@@ -13,10 +13,12 @@ from ..models import Template
 from ..rules.locales import choose_locale
 from ..rules.push_payload import MOST_BYTES, RESERVED, payload_size
 from ..rules.rendering import RenderError
-from ..rules.sms_segments import Segments, count_segments
+from ..rules.sms_segments import Segments, beyond_gsm7, count_segments
 from .compose import compile_words, render
 from .layout import Words, as_sent, layouts
 from .words import sample_of
+
+_MOST_BEYOND = 8
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Preview:
     content: Content
     problem: str = ""
     segments: Segments | None = None
+    #: What makes a text message UCS-2, and so more than twice as long.
+    beyond: tuple[str, ...] = ()
     size: int = 0
     most: int = MOST_BYTES - RESERVED
 
@@ -55,7 +59,8 @@ def _preview(
     except RenderError as error:
         return Preview(channel, locale, Content(), str(error))
     if channel == Channel.SMS:
-        return Preview(channel, locale, content, segments=count_segments(content.text))
+        beyond = tuple(beyond_gsm7(content.text)[:_MOST_BEYOND])
+        return Preview(channel, locale, content, segments=count_segments(content.text), beyond=beyond)
     if channel == Channel.PUSH:
         size = payload_size(content.title, content.body, content.image, content.url, content.data)
         return Preview(channel, locale, content, size=size)

@@ -23,6 +23,7 @@ from ..rules.transitions import ended, lost, returned, unsettled
 from ..wakeups import RECONCILE_JOB, waiting, wake
 from . import gate
 from .alerts import raise_alert
+from .clear import continue_clearing
 from .digest import close_digests
 from .fallback import fall_back
 from .guarded import guarded, tell
@@ -176,6 +177,8 @@ def wake_due() -> None:
     A queue that has a wake-up waiting gets no second one; where nobody answers it for a minute, operators are told.
     """
     for channel in Channel:
+        if gate.paused_until(channel) is not None:
+            continue
         if Delivery.objects.due_lane(channel, tuple(Lane)) is None or waiting(channel):
             _tell_if_unserved(channel)
             continue
@@ -267,6 +270,7 @@ _REPAIRS: tuple[Callable[[], object], ...] = (
     wake_due,
     continue_broadcasts,
     continue_replays,
+    continue_clearing,
     erase_secrets,
     add_up,
     keep_tidy,

@@ -4,6 +4,7 @@ from .access import ApiKey, IdempotencyKey, RefusedRequest
 from .broadcast import Broadcast, LeftOut
 from .category import Category, Template, TemplateVersion, Translation
 from .console import DeadLetter, Person
+from .console_pages import ChannelPause, Overview, ProviderCard, Queue
 from .insert_sql import NewDelivery
 from .log import Claim, Delivery, DeliveryEvent, Notification, Receipt
 from .operations import Alert, AuditEntry, Lease, Mark, ProviderHold, PruningTally
@@ -20,6 +21,7 @@ __all__ = [
     "Broadcast",
     "BroadcastTally",
     "Category",
+    "ChannelPause",
     "Claim",
     "DeadLetter",
     "Delivery",
@@ -33,10 +35,13 @@ __all__ = [
     "Mark",
     "NewDelivery",
     "Notification",
+    "Overview",
     "Person",
     "Preference",
+    "ProviderCard",
     "ProviderHold",
     "PruningTally",
+    "Queue",
     "Receipt",
     "RefusedRequest",
     "Suppression",

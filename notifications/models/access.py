@@ -62,7 +62,8 @@ class IdempotencyKey(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["owner", "key"], name="carillon_key_once")]
 
     def __str__(self) -> str:
-        return f"{self.owner}: {self.key}"
+        # The key itself may name somebody, and this is in the title of a page.
+        return f"{self.owner} {self.pk}"
 
 
 class RefusedRequest(models.Model):

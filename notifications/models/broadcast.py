@@ -77,6 +77,7 @@ class Broadcast(models.Model):
     members = models.PositiveIntegerField(default=0)
     planned = models.PositiveIntegerField(default=0)
     problems = models.PositiveIntegerField(default=0, help_text=_("Recipients that could not be planned."))
+    expected = models.PositiveIntegerField(null=True, help_text=_("How many people were counted when it was launched."))
     per_second = models.PositiveIntegerField(null=True, help_text=_("The most messages due in a second."))
     ramp_minutes = models.PositiveSmallIntegerField(null=True, help_text=_("How long it starts slowly."))
     send_at = models.DateTimeField(null=True)

@@ -148,6 +148,11 @@ class Delivery(models.Model):
                 name="carillon_dlv_parked",
             ),
             models.Index(
+                fields=["notification"],
+                condition=Q(state__in=[State.BOUNCED, State.COMPLAINED, State.FAILED, State.DEAD]),
+                name="carillon_dlv_broken",
+            ),
+            models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),
             models.Index(fields=["claim_id", "position"], condition=Q(state=State.SENDING), name="carillon_dlv_claim"),

@@ -88,7 +88,7 @@ class ProviderHold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.alias} {self.platform}".strip() + f": {self.reason}"
+        return f"{self.alias} {self.platform}".strip()
 
 
 # Everything that the brake on pruning asks, in the one statement that counts.

@@ -36,6 +36,7 @@ from .answers import by_status, retry_after_seconds
 from .anymail_answers import ANSWERS, RECIPIENT_ANSWERS
 from .anymail_batches import MOST, addressed_to, each_result, most_together
 from .anymail_checks import is_sender, unusable
+from .anymail_credentials import ask_esp
 from .anymail_receipts import Receipts
 from .base import GRACE_SECONDS, EmailAdapter, Option, OptionProblem, as_mapping
 from .batches import Batches
@@ -62,6 +63,7 @@ class AnymailAdapter(EmailAdapter):
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, options)
         self.esp = self.text("esp").lower()
+        self.known_answers = {**RECIPIENT_ANSWERS, **ANSWERS.get(self.esp, ("", {}))[1]}
         self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"), self.text("sns_topic_arn"))
         self.reports_delivery = self._receipts.are_there
         # https://anymail.dev/en/stable/esps/unisender_go/ and https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
@@ -124,6 +126,10 @@ class AnymailAdapter(EmailAdapter):
             # Whatever cannot be written here, no device goes for what its neighbour may have caused.
             whole = PermanentFailure(self.alias, whole.code, "The messages cannot be put into the ESP's form.")
         return [SendResult(message, error=whole) for message in messages]
+
+    def check_credentials(self) -> str | None:
+        """Ask the ESP for what belongs to the account, where we know a harmless question (Postmark, Resend)."""
+        return ask_esp(self.alias, self.esp, self.options, self.base_url, self.timeout)
 
     def email(self, message: OutboundMessage) -> EmailMultiAlternatives:
         """Return the message as Django's, with what anymail adds."""

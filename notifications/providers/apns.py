@@ -11,12 +11,12 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from hpack import HeaderTuple, NeverIndexedHeaderTuple
 
-from ..enums import Platform, TokenType
+from ..enums import Channel, Platform, TokenType
 from ..exceptions import (
     InvalidRecipient,
     PermanentFailure,
@@ -27,11 +27,11 @@ from ..exceptions import (
     TemporaryFailure,
     UnknownOutcome,
 )
-from ..messages import OutboundMessage, SendResult
+from ..messages import Content, OutboundMessage, SendResult
 from .answers import Answer, by_status, retry_after_seconds
 from .apns_token import ProviderToken, load_key
 from .background import Background, BackgroundAdapter
-from .base import Option, OptionProblem, PushAdapter, as_mapping
+from .base import GRACE_SECONDS, Option, OptionProblem, PushAdapter, as_mapping
 from .exchange import NoAnswer, NotSent, Response
 from .http2 import Http2Pool
 from .window import unforeseen
@@ -101,11 +101,14 @@ ANSWERS: Mapping[str, Answer] = {
 }
 
 MAX_COLLAPSE_BYTES = 64
+#: What Apple calls a BadDeviceToken, as the sandbox does.
+NOBODYS = "invalid-token-of-carillon-doctor"
 
 
 class APNsAdapter(BackgroundAdapter, PushAdapter):
     """Sends push to the devices of one app (the topic) straight through Apple. APNs reports no delivery."""
 
+    known_answers = ANSWERS
     OPTIONS = (
         Option("key_file", required=True, help="path of the team's .p8 key file"),
         Option("key_id", required=True, help="the key's id, ten characters, as Apple's page of keys shows it"),
@@ -149,6 +152,17 @@ class APNsAdapter(BackgroundAdapter, PushAdapter):
             except OSError:
                 problems.append(OptionProblem("ca_file holds no certificates", "a PEM file, or leave the option out"))
         return problems
+
+    def check_credentials(self) -> str:
+        """Push to a token that can be no device's: Apple answers that it is a bad one, or that we are not let in.
+
+        https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
+        """
+        nobody = OutboundMessage(UUID(int=0), 1, 0, Channel.PUSH, NOBODYS, Content(title="carillon doctor"))
+        error = self.start(nobody).result(self.timeout + GRACE_SECONDS).error
+        if error is not None and not isinstance(error, InvalidRecipient):
+            raise error
+        return "Apple knows key, team and topic"
 
     async def _send(self, pool: Http2Pool, message: OutboundMessage) -> SendResult:
         error: ProviderError

@@ -15,6 +15,7 @@ from typing import ClassVar, cast
 from ..enums import Channel
 from ..exceptions import ConfigurationError, ProviderError, WebhookRejected
 from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
+from .answers import Answer
 from .window import SendWindow, unforeseen
 
 logger = logging.getLogger("notifications.providers")
@@ -77,6 +78,8 @@ class Adapter:
     reports_delivery: bool = True
     #: How it asks, beside POST, whether its callbacks are wanted; none by default.
     probed_by: frozenset[str] = frozenset()
+    #: What its provider answers when it does not take a message, by code; `notifications.testing` lets it fail so.
+    known_answers: Mapping[str, Answer] = {}
     #: How long the provider honours an idempotency key; None where it honours none.
     idempotency_key_lifetime: timedelta | None = None
 
@@ -203,6 +206,16 @@ class Adapter:
     def check(self) -> list[OptionProblem]:
         """Return what is wrong with the configuration, without touching the network."""
         return self.option_problems(self.options)
+
+    def check_credentials(self) -> str | None:
+        """Ask the provider, in one request that sends nothing to anybody, whether it accepts our credentials.
+
+        Return a few words about the account; None where there is no such request. Override where there is one.
+
+        Raises:
+            ProviderError: it does not accept them, or cannot be asked; the class says which.
+        """
+        return None
 
     def describe(self) -> str:
         """Return one line for `carillon trial` and the console: which adapter, against which address; no secret."""

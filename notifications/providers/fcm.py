@@ -77,6 +77,7 @@ class FCMAdapter(PooledAdapter, PushAdapter):
     """Sends push through FCM; the device's own token names Android, iOS or web. FCM reports no delivery."""
 
     service = "FCM"
+    known_answers = ANSWERS
     OPTIONS = (Option("service_account_file", required=True, help="path of the service account's JSON key file"),)
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
@@ -102,6 +103,14 @@ class FCMAdapter(PooledAdapter, PushAdapter):
                 hint = "download a key at https://console.firebase.google.com/project/_/settings/serviceaccounts"
                 problems.append(OptionProblem("service_account_file is not a service account's key file", hint))
         return problems
+
+    def check_credentials(self) -> str:
+        """Fetch an access token for the service account.
+
+        https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests
+        """
+        self._token.fetch()
+        return "Google gives the service account access tokens"
 
     async def post_for(self, message: OutboundMessage) -> Post:
         """Return the request for one message.

@@ -93,7 +93,7 @@ class AccessToken:
 
     async def _renew(self) -> None:
         try:
-            headers, lifetime = await asyncio.get_running_loop().run_in_executor(None, self._fetch)
+            headers, lifetime = await asyncio.get_running_loop().run_in_executor(None, self.fetch)
         except ProviderError as error:
             self._failure, self._failed_until = error, monotonic() + FAILED_SECONDS
             return
@@ -102,8 +102,13 @@ class AccessToken:
         self._expires = monotonic() + lifetime
         self._ahead = self._expires - min(AHEAD_SECONDS, lifetime / 2)
 
-    def _fetch(self) -> tuple[Mapping[str, str], float]:
-        """Return new headers and their lifetime in seconds; called in a thread, because google-auth blocks."""
+    def fetch(self) -> tuple[Mapping[str, str], float]:
+        """Return new headers and their lifetime in seconds; called in a thread, because google-auth blocks.
+
+        Raises:
+            ProviderUnavailable: the token endpoint gave no token.
+            ProviderMisconfigured: it refused the service account, or the key file is of no use.
+        """
         try:
             return cast("Mapping[str, str]", self._account.request_headers()), self._account.token_seconds
         except ProviderError:

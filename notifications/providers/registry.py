@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from ..exceptions import ConfigurationError
@@ -20,6 +20,8 @@ PACKAGES = {
 
 _lock = threading.RLock()
 _adapters: dict[str, Adapter] = {}
+Dressed = Callable[[type[Adapter]], type[Adapter]]
+_dressed: Dressed = lambda found: found  # noqa: E731 - exchanged by `dress`
 
 
 def adapter_for(alias: str, backend: str, options: Mapping[str, object]) -> Adapter:
@@ -30,7 +32,7 @@ def adapter_for(alias: str, backend: str, options: Mapping[str, object]) -> Adap
     """
     with _lock:
         if alias not in _adapters:
-            _adapters[alias] = adapter_class(alias, backend)(alias, options)
+            _adapters[alias] = _dressed(adapter_class(alias, backend))(alias, options)
         return _adapters[alias]
 
 
@@ -57,6 +59,16 @@ def reset() -> None:
         _adapters.clear()
     for adapter in adapters:
         adapter.close()
+
+
+def dress(made: Dressed | None) -> None:
+    """Make adapters of what this makes of their classes, from now on; None: of the classes themselves.
+
+    For `notifications.testing`, whose adapters are the real ones but for the wire.
+    """
+    global _dressed  # noqa: PLW0603 - one for the process, as the adapters are
+    reset()
+    _dressed = made or (lambda found: found)
 
 
 def _import_problem(alias: str, backend: str, module_name: str, error: ImportError) -> str:

@@ -87,6 +87,7 @@ class SMTPAdapter(EmailAdapter):
         Option("ca_file", help="certificates to trust instead of the system's: for a server of your own"),
     )
     reports_delivery = False
+    known_answers = ANSWERS
 
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, {"send_window": SEND_WINDOW} | {k: v for k, v in options.items() if v is not None})
@@ -164,6 +165,14 @@ class SMTPAdapter(EmailAdapter):
         if isinstance(error, OSError):
             return ProviderUnavailable(self.alias, code, "The server could not be reached, or hung up.")
         return PermanentFailure(self.alias, type(error).__name__, "The message cannot be put into SMTP's form.")
+
+    def check_credentials(self) -> str:
+        """Connect, encrypt and log in as for a message, and send none."""
+        try:
+            self._connections.give_back(self._connections.take(monotonic() + self.timeout))
+        except Exception as error:
+            raise self._refusal(error, in_doubt=False) from error
+        return "the server lets us in"
 
     def check(self) -> list[OptionProblem]:
         """Return what is wrong with the configuration, the URL's parts included."""

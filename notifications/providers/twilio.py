@@ -90,6 +90,7 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}")
 class TwilioAdapter(SMSAdapter):
     """Sends SMS through one Twilio account; its signed callbacks report delivery, STOP and START."""
 
+    known_answers = ANSWERS
     OPTIONS = (
         Option("account_sid", required=True, help='"AC..." from https://console.twilio.com'),
         Option("auth_token", required=True, secret=True, help="the account's auth token; it also signs callbacks"),
@@ -129,6 +130,17 @@ class TwilioAdapter(SMSAdapter):
         if not isinstance(created.sid, str) or not created.sid:
             raise UnknownOutcome(self.alias, "garbage", "Twilio's answer names no message.")
         return created.sid
+
+    def check_credentials(self) -> str:
+        """Fetch the account itself. https://www.twilio.com/docs/iam/api/account#fetch-an-account-resource"""
+        begin_attempt()
+        try:
+            account = self._client.api.v2010.accounts(self.text("account_sid")).fetch()
+        except ValueError as error:
+            raise UnknownOutcome(self.alias, "garbage", "Twilio's answer is not its own.") from error
+        if account.status != "active":
+            raise ProviderMisconfigured(self.alias, str(account.status)[:60], "The account is not active.")
+        return "the account is active"
 
     def verify(self, request: WebhookRequest) -> None:
         """Return if the callback carries Twilio's signature over this very URL and form.

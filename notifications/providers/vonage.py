@@ -9,10 +9,12 @@ import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from ..exceptions import TemporaryFailure, UnknownOutcome
 from ..messages import OutboundMessage, ReceiptEvent, WebhookRequest
 from .answers import by_status, retry_after_seconds
+from .asking import ask
 from .base import Option, OptionProblem, SMSAdapter, as_mapping
 from .pooled import PooledAdapter, Post
 from .vonage_answers import ANSWERS
@@ -34,6 +36,7 @@ class VonageAdapter(PooledAdapter, SMSAdapter):
     """Sends SMS through one Vonage account; its signed callbacks report delivery, STOP and START."""
 
     service = "Vonage"
+    known_answers = ANSWERS
     OPTIONS = (
         Option("api_key", required=True, help="the account's key, from https://dashboard.vonage.com"),
         Option("api_secret", required=True, secret=True, help="the account's secret"),
@@ -46,6 +49,13 @@ class VonageAdapter(PooledAdapter, SMSAdapter):
         self._end_point = f"{self.base_url or VONAGE_URL}/sms/json"
         credentials = f"{self.text('api_key')}:{self.text('api_secret')}".encode()
         self._headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+
+    def check_credentials(self) -> str:
+        """Fetch the account's balance. https://developer.vonage.com/en/api/account#getAccountBalance"""
+        query = urlencode({"api_key": self.text("api_key"), "api_secret": self.text("api_secret")})
+        url = f"{self.base_url or VONAGE_URL}/account/get-balance?{query}"
+        ask(self.alias, url, {}, self.timeout)
+        return "Vonage tells the account's balance"
 
     def verify(self, request: WebhookRequest) -> None:
         """Return if the callback carries Vonage's signature over all that it says, and is not an old one."""

@@ -55,3 +55,8 @@ def _filled(widths: list[int], one: int, each: int) -> int:
             count, used = count + 1, 0
         used += width
     return count
+
+
+def beyond_gsm7(text: str) -> list[str]:
+    """Return the characters that make a text UCS-2, each once, in the order in which they come."""
+    return [letter for letter in dict.fromkeys(text) if letter not in _GSM7 and letter not in _EXTENDED]

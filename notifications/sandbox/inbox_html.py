@@ -163,7 +163,7 @@ def _events(accepted: Accepted, view: Shown) -> str:
     )
     buttons = "".join(f'<button name="event" value="{event}">{EVENT_NAMES[event]}</button>' for event in events)
     return (
-        f'<form class="events" method="post" action="/sandbox/inbox/event" aria-label="Send back">{fields}'
+        f'<form class="events" method="post" action="/sandbox/inbox/event">{fields}'
         f'<span class="extra">Send back:</span>{buttons}</form>'
     )
 

@@ -44,8 +44,16 @@ class PostmarkDoor(ProviderDoor):
 
     def add_routes(self, app: web.Application) -> None:
         """Add the routes."""
+        app.router.add_get("/postmark/server", self.server)
         app.router.add_post("/postmark/email", self.single)
         app.router.add_post("/postmark/email/batch", self.batch)
+
+    async def server(self, request: web.Request) -> web.StreamResponse:
+        """Answer the server: the harmless request that proves its token."""
+        if not _is_known(request):
+            return self.refuse(Letter(None, NO_ID), self.mode_refusal("unauthorized", ""))
+        answer = json_answer({"ID": 1, "Name": "Sandbox", "DeliveryType": "Sandbox"})
+        return await self.settle(request, Letter(None, NO_ID), lambda: answer)
 
     async def single(self, request: web.Request) -> web.StreamResponse:
         """Answer one email."""
@@ -81,8 +89,7 @@ class PostmarkDoor(ProviderDoor):
             body = await read_json(request)
         except ValueError:
             return self.refuse(Letter(None, NO_ID), _error(422, 402, "Invalid JSON."))
-        given = request.headers.get("X-Postmark-Server-Token", "")
-        if not hmac.compare_digest(given.encode(), _TOKEN):
+        if not _is_known(request):
             return self.refuse(Letter(None, NO_ID), self.mode_refusal("unauthorized", ""))
         return body
 
@@ -179,6 +186,11 @@ class PostmarkDoor(ProviderDoor):
             if fault is not None and refused and (not fault.first_only or self.desk.first_time(address)):
                 return _refusal(fault, address)
         return None
+
+
+def _is_known(request: web.Request) -> bool:
+    """Whether a request carries the server's token."""
+    return hmac.compare_digest(request.headers.get("X-Postmark-Server-Token", "").encode(), _TOKEN)
 
 
 def _letter(email: Mapping[str, Any]) -> Letter:

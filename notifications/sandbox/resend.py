@@ -48,8 +48,17 @@ class ResendDoor(ProviderDoor):
 
     def add_routes(self, app: web.Application) -> None:
         """Add the routes."""
+        app.router.add_get("/resend/domains", self.domains)
         app.router.add_post("/resend/emails", self.single)
         app.router.add_post("/resend/emails/batch", self.batch)
+
+    async def domains(self, request: web.Request) -> web.StreamResponse:
+        """Answer the account's domains: the harmless request that proves its key."""
+        denied = _denied(request)
+        if denied is not None:
+            return self.refuse(Letter(None, NO_ID), denied)
+        answer = json_answer({"object": "list", "data": []})
+        return await self.settle(request, Letter(None, NO_ID), lambda: answer)
 
     async def single(self, request: web.Request) -> web.StreamResponse:
         """Answer one email."""
@@ -60,14 +69,13 @@ class ResendDoor(ProviderDoor):
         return await self._send(request, batch=True)
 
     async def _send(self, request: web.Request, *, batch: bool) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode()
         try:
             body = await read_json(request)
         except ValueError:
             body = None
-        if not hmac.compare_digest(given, _BEARER):
-            name, text = ("invalid_api_key", "API key is invalid") if given else ("missing_api_key", "Missing API Key")
-            return self.refuse(Letter(None, NO_ID), _error(403 if given else 401, name, text))
+        denied = _denied(request)
+        if denied is not None:
+            return self.refuse(Letter(None, NO_ID), denied)
         emails = body if batch else [body]
         if not isinstance(emails, list) or not emails or not all(isinstance(email, dict) for email in emails):
             return self.refuse(Letter(None, NO_ID), _error(422, "validation_error", "The request body is not valid."))
@@ -150,6 +158,15 @@ class ResendDoor(ProviderDoor):
             refusal = _error(fault.http, fault.name, fault.message.format(address=address))
             return refusal._replace(headers={"Retry-After": "2"}) if fault.word == "quota" else refusal
         return None
+
+
+def _denied(request: web.Request) -> Refusal | None:
+    """Return the refusal of a request without the account's key."""
+    given = request.headers.get("Authorization", "").encode()
+    if hmac.compare_digest(given, _BEARER):
+        return None
+    name, text = ("invalid_api_key", "API key is invalid") if given else ("missing_api_key", "Missing API Key")
+    return _error(403 if given else 401, name, text)
 
 
 def _letter(email: Mapping[str, Any]) -> Letter:

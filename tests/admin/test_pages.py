@@ -131,7 +131,7 @@ def test_the_app_page_shows_every_page_once_and_the_one_to_begin_with_first(brow
     content = text[text.index('id="content-main"') :]
     places = {name: content.index(f'href="{url(f"{name}_changelist")}"') for name in LISTS}
     assert sorted(places, key=places.__getitem__)[:5] == [
-        "person", "deadletter", "delivery", "notification", "broadcast",
+        "overview", "person", "deadletter", "delivery", "notification",
     ]  # fmt: skip
     assert all(content.count(f'href="{url(f"{name}_changelist")}"') == 1 for name in LISTS)
 

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from notifications import notify
+from notifications import broadcast, notify
 from notifications.enums import Channel, Source
 from notifications.flows.compose import compose
 from notifications.flows.declare import load_declarations, publish, words_of
 from notifications.flows.operate import By
 from notifications.flows.word_files import check_words, export_words, import_words
-from notifications.models import AuditEntry, Delivery, Template
+from notifications.models import AuditEntry, Broadcast, Delivery, Template
 
 TEXT = "sms|en|text"
 
@@ -241,3 +243,37 @@ def test_nothing_is_done_without_the_permission(staff: Callable[..., Client], te
 def test_what_a_text_message_costs_can_stop_it(browser: Client, template: Template) -> None:
     response = browser.post(page_of(template), filled(browser, template, **{TEXT: "{{ code }}" + "ж" * 700}))
     assert "takes 11 segments of UCS-2; 10 are allowed" in str(response.context["form"].errors[TEXT])
+
+
+def test_a_broadcast_under_way_with_the_template_is_warned_of(browser: Client, ada: Any, own_redis: None) -> None:
+    post = Template.objects.get(slug="new-post")
+    made = broadcast("new-post", {"users": [str(ada.pk)]}, {"title": "Bells"})
+    other = Template.objects.get(slug="order-shipped")
+    with CaptureQueriesContext(connection) as queries:
+        text = browser.get(page_of(post)).content.decode()
+    assert len(queries) <= 12, [query["sql"] for query in queries]
+    assert "Broadcasts go out with this template" in text
+    assert str(made.pk) in text
+    assert "Broadcasts go out with this template" not in browser.get(page_of(other)).content.decode()
+    Broadcast.objects.update(status="done")
+    assert "Broadcasts go out with this template" not in browser.get(page_of(post)).content.decode()
+
+
+def test_languages_variables_and_versions_are_beside_the_words(browser: Client, template: Template) -> None:
+    browser.post(page_of(template), filled(browser, template, **{"sms|de|text": ""}))
+    shown = browser.get(page_of(template))
+    table = shown.context["languages"]
+    assert (table["locales"], table["missing"]) == (["ar", "de", "en"], 1)
+    text = shown.content.decode()
+    assert "channel=sms&amp;locale=de" in text
+    assert [row["name"] for row in shown.context["variables"]] == ["code"]
+    assert [(row["number"], row["standing"]) for row in shown.context["versions"]] == [(2, "in use"), (1, "")]
+    listed = browser.get(reverse("admin:carillon_template_changelist")).content.decode()
+    assert "SMS: de" in listed
+
+
+def test_the_preview_says_what_makes_a_text_message_long(browser: Client, template: Template) -> None:
+    data = filled(browser, template, **{TEXT: "Код {{ code }}", "show-locale": "en"})
+    text = browser.post(f"{page_of(template)}preview/", data).content.decode()
+    assert "UCS-2" in text
+    assert '<bdi class="letter">К</bdi>' in text

@@ -18,6 +18,10 @@ from notifications.flows.declare import load_declarations
 from notifications.flows.keys import create_key
 from notifications.rules.grants import EVERYTHING, Grant
 from project.shop.models import Profile
+from tests.api.described import assert_described
+from tests.fixtures import own_redis, patient_redis
+
+__all__ = ["own_redis", "patient_redis"]  # pytest finds fixtures here by their names
 
 API = "/api/v1"
 _numbers = itertools.count(1)
@@ -25,7 +29,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Caller:
-    """A client with an API key."""
+    """A client with an API key; an answer that the document does not foresee fails its test."""
 
     plain: str
     client: Client
@@ -35,7 +39,9 @@ class Caller:
         sent = {"Authorization": f"Api-Key {self.plain}", **{name.replace("_", "-"): v for name, v in headers.items()}}
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         url = path if path.startswith("http") else f"{API}/{path}"
-        return self.client.generic(method, url, data, content_type="application/json", headers=sent)
+        answer = self.client.generic(method, url, data, content_type="application/json", headers=sent)
+        assert_described(method, url, answer)
+        return answer
 
     def notify(self, body: Any, key: str = "k1") -> Any:
         """Send one notification."""

@@ -223,7 +223,9 @@ def test_a_callback_without_proof_is_refused(world: World) -> None:
                 answer = client.generic(
                     method, f"/webhooks/{alias}/", raw, content_type="application/json", headers=headers
                 )
-                assert answer.status_code in (403, 404, 405), (alias, answer.status_code)
+                # An ESP may look whether there is anything, by HEAD, before it is told where to report.
+                looked = alias == "email" and method == "HEAD"
+                assert answer.status_code in ((200,) if looked else (403, 404, 405)), (alias, method)
 
 
 def test_a_token_that_is_not_signed_opens_nothing(world: World) -> None:

@@ -137,7 +137,15 @@ def test_an_address_that_is_none(call: Caller) -> None:
         assert_problem(call(method, "nothing/"), 404, "not-found")
     body = assert_problem(call("GET", "notifications"), 404, "not-found")
     assert "slash" in body["detail"]
-    assert_problem(call("GET", "notifications/42/"), 404, "not-found")
+    for path in ("notifications/42/", "notifications/a%0Ab/", "%0A"):
+        assert_problem(call("GET", path), 404, "not-found")
+
+
+@pytest.mark.parametrize("query", ["limit=", "cursor=", "limit=1&limit=2", "cursor=n", "limit=false"])
+@pytest.mark.parametrize("path", ["notifications/", "broadcasts/"])
+def test_a_query_that_would_be_guessed_at(call: Caller, path: str, query: str) -> None:
+    problem = assert_problem(call("GET", f"{path}?{query}"), 400, "invalid-request")
+    assert [item["pointer"] for item in problem["errors"]] == [f"/{query.partition('=')[0]}"]
 
 
 def test_a_method_that_is_none(call: Caller) -> None:

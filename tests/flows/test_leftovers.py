@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from notifications import broadcast, notify
 from notifications.enums import ReceiptKind
 from notifications.flows import leftovers
+from notifications.flows.cancel import cancel
+from notifications.flows.control import cancel_broadcast
 from notifications.flows.leftovers import forget_keys, forget_receipts
 from notifications.models import IdempotencyKey, Receipt
 from notifications.rules.identity import new_id
@@ -44,6 +47,22 @@ def test_keys_go_at_the_end_of_their_life(settings: Any, monkeypatch: pytest.Mon
     key("ancient", 999 * DAY)
     assert forget_keys() == 0
     settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "RETENTION": {"idempotency_keys_days": 28}}
+    assert forget_keys() == 2
+
+
+def test_a_key_outlives_the_last_open_delivery(monkeypatch: pytest.MonkeyPatch, django_user_model: Any) -> None:
+    monkeypatch.setattr(leftovers, "BATCH", 1)
+    user = django_user_model.objects.create(username="ada", email="ada@example.com")
+    later = datetime.now(UTC) + 200 * DAY
+    data = {"number": "A-1", "total": 1.0, "items": []}
+    waiting = notify(user, "order-shipped", data, idempotency_key="waiting", send_at=later)
+    draft = broadcast("new-post", {"all": True}, {"title": "x"}, idempotency_key="draft", draft=True)
+    key("over", 31 * DAY)
+    IdempotencyKey.objects.update(created_at=ago(31 * DAY))
+    assert forget_keys() == 1
+    assert set(IdempotencyKey.objects.values_list("key", flat=True)) == {"waiting", "draft"}
+    cancel(waiting.pk, actor="test")
+    cancel_broadcast(draft.pk)
     assert forget_keys() == 2
 
 

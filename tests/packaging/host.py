@@ -6,8 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import psycopg2
+from django.db import connections
 
 from notifications.sandbox import credentials
 
@@ -64,15 +68,18 @@ class Person(AbstractBaseUser, PermissionsMixin):
 
 
 class Host:
-    """The project in a folder of its own, with the wheel's packages in another."""
+    """The project in a folder of its own; the wheel's packages in another, or in the environment of `interpreter`."""
 
-    def __init__(self, folder: Path, packages: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, packages: Path | None, environment: Mapping[str, str], interpreter: str = sys.executable
+    ) -> None:
         self.folder = folder
+        self.interpreter = interpreter
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
         self.environment = {
             **kept,
             **environment,
-            "PYTHONPATH": os.pathsep.join((str(folder), str(packages))),
+            "PYTHONPATH": os.pathsep.join(map(str, filter(None, (folder, packages)))),
             "DJANGO_SETTINGS_MODULE": "office.settings",
             "TWILIO_ACCOUNT_SID": credentials.TWILIO_ACCOUNT_SID,
             "TWILIO_AUTH_TOKEN": credentials.TWILIO_AUTH_TOKEN,
@@ -82,13 +89,13 @@ class Host:
             "POSTMARK_WEBHOOK_SECRET": credentials.WEBHOOK_SECRET,
         }
 
-    def write(self, blocks: Mapping[str, str]) -> None:
+    def write(self, blocks: Mapping[str, str], models: str = MODELS) -> None:
         """Write the project with these of README's blocks pasted in."""
         self.put("office/__init__.py", "")
         self.put("office/settings.py", SETTINGS + blocks["settings"] + TO_THE_SANDBOX)
         self.put("office/urls.py", URLS + blocks["urls"])
         self.put("people/__init__.py", "")
-        self.put("people/models.py", MODELS)
+        self.put("people/models.py", models)
         self.put("people/migrations/__init__.py", "")
         self.put("people/notifications.py", blocks["declarations"])
         for name, text in blocks.items():
@@ -107,15 +114,14 @@ class Host:
 
     def python(self, *arguments: str, also: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run Python in the project's folder."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env={**self.environment, **(also or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run([self.interpreter, *arguments], self.folder, {**self.environment, **(also or {})})
+
+
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def install_wheel(folder: Path) -> Path:
@@ -139,3 +145,25 @@ def database_setting(parameters: Mapping[str, object], name: str) -> str:
     parts = {"USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     found = {key: str(parameters[part]) for key, part in parts.items() if parameters.get(part)}
     return json.dumps({"ENGINE": "django.db.backends.postgresql", "NAME": name, **found})
+
+
+@contextmanager
+def own_database(name: str) -> Iterator[str]:
+    """Make a database beside the suite's and yield it as a DATABASES entry; drop it, and what tests made of it."""
+    parameters = dict(connections["default"].get_connection_params())
+    for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"):
+        _on_server(parameters, statement)
+    yield database_setting(parameters, name)
+    for made in (name, f"test_{name}"):
+        _on_server(parameters, f"DROP DATABASE IF EXISTS {made} WITH (FORCE)")
+
+
+def _on_server(parameters: Mapping[str, object], statement: str) -> None:
+    reached = {name: parameters[name] for name in ("user", "password", "host", "port") if parameters.get(name)}
+    connection = psycopg2.connect(dbname="postgres", **reached)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()

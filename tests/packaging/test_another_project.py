@@ -8,15 +8,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 from django.conf import settings
-from django.db import connections
 
 from notifications.sandbox.process import SandboxProcess, launch
 from notifications.sandbox.server import SandboxOptions
 
-from .host import Host, database_setting, install_wheel, pasted
+from .host import Host, install_wheel, own_database, pasted
 from .readme import BLOCKS, README, Unit, units, without
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("another-project")]
@@ -34,12 +32,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """A database of the other project's own, as a DATABASES entry."""
-    parameters = dict(connections["default"].get_connection_params())
-    name = f"another_{os.getpid()}"
-    for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"):
-        _on_server(parameters, statement)
-    yield database_setting(parameters, name)
-    _on_server(parameters, f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database(f"another_{os.getpid()}") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -138,17 +132,6 @@ def test_readme_counts_its_lines_honestly() -> None:
 
 def arrived(sandbox: SandboxProcess) -> list[str]:
     return [json.loads(line)["to"] for line in Path(sandbox.options.file).read_text().splitlines()]
-
-
-def _on_server(parameters: dict[str, object], statement: str) -> None:
-    reached = {name: parameters[name] for name in ("user", "password", "host", "port") if parameters.get(name)}
-    connection = psycopg2.connect(dbname="postgres", **reached)
-    connection.autocommit = True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()
 
 
 USER = """

@@ -6,7 +6,7 @@ import pytest
 
 from notifications.channels import SPECS
 from notifications.enums import Channel
-from notifications.rules.sms_segments import MOST_SEGMENTS, count_segments, with_plain_spaces
+from notifications.rules.sms_segments import MOST_SEGMENTS, beyond_gsm7, count_segments, with_plain_spaces
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,8 @@ def test_a_message_of_too_many_segments_is_refused_and_the_value_not_told(letter
     with pytest.raises(ValueError, match="takes 11 segments of") as caught:
         SPECS[Channel.SMS].content({"text": most + letter})
     assert letter * 9 not in str(caught.value)
+
+
+def test_what_makes_a_text_long_is_named_once_and_in_its_order() -> None:
+    assert beyond_gsm7("Grüße für 5 € {ok}") == []
+    assert beyond_gsm7("Da’s ‘ok’, ж") == ["’", "‘", "ж"]

@@ -15,6 +15,7 @@ from notifications.management.carillon.api_key import ApiKeys
 from notifications.management.carillon.audience import Audiences
 from notifications.management.carillon.base import Console, Subcommand
 from notifications.management.carillon.broadcast import Broadcasts
+from notifications.management.carillon.doctor import Doctor
 from notifications.management.carillon.explain import Explain
 from notifications.management.carillon.personal_data import Erase, Export
 from notifications.management.carillon.sandbox import Sandbox, run_sandbox
@@ -30,6 +31,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         ApiKeys(),
         Audiences(),
         Broadcasts(),
+        Doctor(),
         Erase(),
         Explain(),
         Export(),
@@ -72,8 +74,8 @@ class Command(BaseCommand):
         super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Check the settings first, except for the sandbox."""
-        if options.get("subcommand") == Sandbox.name:
+        """Check the settings first, except for the sandbox, and for the doctor, who tells of everything."""
+        if options.get("subcommand") in (Sandbox.name, Doctor.name):
             options["skip_checks"] = True
         return super().execute(*args, **options)
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("carillon", "0015_totals"),
+        ("carillon", "0014_totals"),
     ]
 
     operations = [

@@ -1,0 +1,70 @@
+"""Redis: reachable for every channel, of the same time, and with a worker at each queue that has a provider."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.core.exceptions import ImproperlyConfigured
+from redis import Redis
+from redis.exceptions import AuthenticationError, RedisError
+
+from ..checks.base import routed_channels
+from ..enums import Channel
+from ..wakeups import connection, live_workers, waiting
+from .database import clocks
+from .findings import Finding, error, fine
+
+_WORKER = "manage.py rqworker push sms email"
+
+
+def examine_queues() -> Iterator[Finding]:
+    """Look at the Redis of each channel, once each, and at who serves the channels."""
+    seen: dict[str, list[Finding]] = {}
+    for channel in Channel:
+        try:
+            redis = connection(channel)
+        except (KeyError, ImproperlyConfigured, ValueError) as found:
+            what = f"{channel} has no queue that can be used: {found}"
+            yield error(120, "Redis", what, f'RQ_QUEUES["{channel}"] = {{"URL": os.environ["REDIS_URL"]}}')
+            continue
+        where = _where(redis)
+        if where not in seen:
+            seen[where] = list(_look(redis, where, channel))
+            yield from seen[where]
+        if not any(finding.id for finding in seen[where]):
+            yield from _served(channel)
+
+
+def _look(redis: Redis, where: str, channel: Channel) -> Iterator[Finding]:
+    began = time.time()
+    try:
+        seconds, microseconds = redis.time()
+    except AuthenticationError:
+        what = f"Redis at {where} refuses user or password"
+        yield error(121, "Redis", what, f'correct the URL in RQ_QUEUES["{channel}"]: redis://:password@host:6379/0')
+    except RedisError as found:
+        what = f"nobody answers at {where} ({type(found).__name__}): messages wait for the sweeper's look"
+        yield error(122, "Redis", what, f'start Redis or Valkey there, or correct RQ_QUEUES["{channel}"]["URL"]')
+    else:
+        yield fine("Redis", where)
+        yield clocks("Redis", seconds + microseconds / 1_000_000, began, time.time())
+
+
+def _served(channel: Channel) -> Iterator[Finding]:
+    if channel not in routed_channels():
+        return
+    serving = live_workers(channel)
+    if serving:
+        yield fine("workers", f"{channel}: {serving}")
+    elif serving == 0:
+        behind = f", and {waiting(channel)} wake-up(s) wait" if waiting(channel) else ""
+        yield error(123, "workers", f"no worker serves {channel}{behind}: nothing is sent", _WORKER)
+
+
+def _where(redis: Redis) -> str:
+    """Return where a Redis is, without its password."""
+    options = redis.connection_pool.connection_kwargs
+    if options.get("path"):
+        return f"{options['path']} (database {options.get('db') or 0})"
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db') or 0}"
