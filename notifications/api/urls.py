@@ -50,5 +50,5 @@ urlpatterns = [
     path("users/<str:user>/export/", users.Export.as_view(), name="export"),
     path("schema/", document.Document.as_view(), name="schema"),
     path("docs/", document.DocsPage.as_view(), name="docs"),
-    re_path(r"^(?s:.*)\Z", NothingHere.as_view(), name="nothing-here"),
+    re_path(r"^[\s\S]*\Z", NothingHere.as_view(), name="nothing-here"),
 ]

@@ -42,7 +42,7 @@ def main() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     refuse_strangers()
     with transaction.atomic():
-        call_command("loaddata", *(str(FIXTURES / f"{name}.json") for name in FILES), verbosity=0)
+        call_command("loaddata", *(str(FIXTURES / f"{name}.json") for name in FILES), "carillon_roles", verbosity=0)
         new = add_crowd()
         set_sequences()
         restore_words()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
@@ -24,6 +27,7 @@ from notifications.models import ApiKey, AuditEntry, Delivery, IdempotencyKey, R
 
 from .conftest import killed
 
+SOURCES = sorted((Path(__file__).parents[2] / "notifications" / "admin").glob("*.py"))
 ROLES = {"Viewer", "Support", "Operator", "Template editor", "Broadcaster", "Auditor", "Admin"}
 
 
@@ -57,6 +61,13 @@ def test_the_roles_are_loaded_by_one_command_as_often_as_one_likes(role: Callabl
     others = Permission.objects.filter(group__name__startswith="Carillon")
     admin = Group.objects.get(name="Carillon Admin").permissions.all()
     assert set(others) == set(admin), "whatever any role may, the Admin may"
+    made = {code for model in apps.get_app_config("carillon").get_models() for code, _name in model._meta.permissions}
+    asked = {
+        name
+        for path in SOURCES
+        for name in re.findall(r'"carillon\.((?:add|change|delete|view)_\w+)"', path.read_text())
+    }
+    assert made | asked <= set(admin.values_list("codename", flat=True)), "what the console asks for, somebody has"
 
 
 @pytest.mark.parametrize(
