@@ -20,6 +20,8 @@ exclude_patterns = ["_build"]
 # Diagrams are drawn where the pages are read on GitHub; here they are their source, without scripts from a CDN.
 suppress_warnings = ["misc.highlighting_failure"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = "Carillon"
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#7a3e9d", "color-brand-content": "#7a3e9d"},
