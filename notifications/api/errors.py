@@ -121,7 +121,7 @@ def _described(error: Exception) -> _Found | None:
         headers = {}
         if challenge := getattr(error, "auth_header", None):
             headers["WWW-Authenticate"] = str(challenge)
-        if wait := getattr(error, "wait", None):
+        if (wait := getattr(error, "wait", None)) is not None:
             headers["Retry-After"] = str(int(wait) + 1)
         return _BY_STATUS[error.status_code], str(error.detail), (), headers
     return None

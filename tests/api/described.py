@@ -55,8 +55,8 @@ def problems_with(operation: Mapping[str, Any], answer: Any) -> Iterator[str]:
         yield f"the status {answer.status_code} is not described"
         return
     described = resolved(described)
-    for name in described.get("headers", {}):
-        if name not in answer and not (answer.status_code < 300 and name in {"Idempotent-Replayed", "Location"}):
+    for name, header in described.get("headers", {}).items():
+        if name not in answer and resolved(header).get("required"):
             yield f"the header {name} is missing"
     content = described.get("content", {})
     if not content:

@@ -14,11 +14,13 @@ import schemathesis
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 from schemathesis.specs.openapi import checks
 
 from notifications.flows.devices import Registration, register
 from notifications.flows.topics import subscribe
-from notifications.models import Broadcast
+from notifications.models import Broadcast, Delivery
+from notifications.rules.receipt_tokens import receipt_token
 from project.shop.models import Follow, Profile
 from tests.api.conftest import Caller
 from tests.api.described import PREFIX, document
@@ -47,6 +49,7 @@ class World:
     users: list[str]
     devices: dict[str, str]
     notifications: list[str]
+    receipts: list[str]
     broadcasts: dict[str, str]
     headers: dict[str, str]
     session: str
@@ -77,7 +80,9 @@ def make_world(call: Caller) -> World:
     session.force_login(get_user_model().objects.get(pk=users[0]))
     cookie = session.cookies["sessionid"].value
     headers = {"Authorization": f"Api-Key {call.plain}"}
-    return World(users, devices, notifications, _broadcasts(call), headers, cookie)
+    sent = Delivery.objects.values_list("pk", flat=True)
+    receipts = [receipt_token(pk, 1, timezone.now()) for pk in sent]
+    return World(users, devices, notifications, receipts, _broadcasts(call), headers, cookie)
 
 
 def _broadcasts(call: Caller) -> dict[str, str]:
@@ -149,7 +154,7 @@ def made_likely(world: World, case: Any, random: Random, *, duds: float, keeps_i
         return {}
     label, names = case.operation.label, case.path_parameters or {}
     user = random.choice(world.users)
-    known = {"user": user, "slug": "news", "device": world.devices[user]}
+    known = {"user": user, "slug": "news", "device": world.devices[user], "token": random.choice(world.receipts)}
     if not keeps_ids:
         known["notification"] = random.choice(world.notifications)
         known["broadcast"] = world.broadcasts[random.choice(_FITTING.get(label, _OPEN))]

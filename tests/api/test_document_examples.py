@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from notifications.api.schema import samples
 from notifications.flows.devices import Registration, register
 from notifications.flows.topics import subscribe
-from notifications.models import Broadcast, LeftOut
+from notifications.models import Broadcast, Delivery, LeftOut
+from notifications.rules.receipt_tokens import receipt_token
 from project.shop.models import Follow, Profile
 from tests.api.conftest import API, Caller
 from tests.api.described import operations, resolved
@@ -79,6 +81,11 @@ def _device(call: Caller) -> dict[str, str]:
     return {"device": call("GET", "users/42/devices/").json()["results"][0]["id"]}
 
 
+def _phone(call: Caller) -> dict[str, str]:
+    delivery = Delivery.objects.get(notification_id=_notification(call)["notification"])
+    return {"token": receipt_token(delivery.pk, 1, timezone.now())}
+
+
 def _preferring(call: Caller) -> dict[str, str]:
     assert call("PATCH", "users/42/preferences/", samples.CHANGES).status_code == 200
     return {}
@@ -100,6 +107,7 @@ BEFORE: dict[str, Callable[[Caller], dict[str, str]]] = {
     "POST /broadcasts/{broadcast}/resume/": _in("paused"),
     "POST /broadcasts/{broadcast}/cancel/": _in("sending"),
     "POST /broadcasts/{broadcast}/retry/": _planned,
+    "POST /receipts/{token}/": _phone,
     "DELETE /users/{user}/devices/{device}/": _device,
     "GET /users/{user}/preferences/": _preferring,
 }

@@ -11,11 +11,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import Client, RequestFactory
 from redis import Redis
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
 
 from notifications import request_ids
 from notifications.api import limits, users
 from notifications.api.base import ApiView
+from notifications.api.errors import handle
 from notifications.models import Notification
 from notifications.quotas import Counter
 from tests.api.conftest import API, Caller, make_caller, order
@@ -55,6 +57,13 @@ def test_every_answer_tells_what_is_left_and_beyond_it_nothing_is_done(rate: Any
     assert 3_500 < int(refused["Retry-After"]) <= 3_601
     assert refused["RateLimit"].startswith('"default";r=0;t=')
     assert Notification.objects.count() == 3
+
+
+def test_a_quota_that_is_about_to_be_there_again_is_waited_for() -> None:
+    """The document promises the header to every 429."""
+    answer = handle(Throttled(wait=0), {})
+    assert answer is not None
+    assert answer["Retry-After"] == "1"
 
 
 def test_each_key_has_a_quota_of_its_own_and_so_has_who_is_signed_in(rate: Any, call: Caller, person: Any) -> None:

@@ -11,6 +11,7 @@ from drf_spectacular.utils import Direction
 from rest_framework import serializers
 
 from ...enums import Channel, Platform, TokenType
+from ...flows.receive_phone import EVENTS
 from ...rules.ramp import MOST_MINUTES
 from ..batch import MOST_ITEMS
 from ..fields import LONGEST_LOOKUP, Flag, Moment, Object, Ramp, UserText, Version, Whole
@@ -62,6 +63,7 @@ _KNOWN: dict[str, dict[str, Schema]] = {
         "token_type": or_null(choice(["", *TokenType.values], "Found by the platform unless it is given.")),
         "address": {"description": "The token; of another channel the number or mailbox."},
     },
+    "PhoneReceipt": {"event": choice(EVENTS)},
 }
 _KNOWN["BatchItem"] = {**_KNOWN["NewNotification"], "idempotency_key": {"examples": ["order-1042-shipped"]}}
 _RULES: dict[str, Schema] = {
@@ -76,7 +78,7 @@ _ABOUT = {
     "Resume": "With which words to go on.",
     "Users": 'Users by the value of `RECIPIENT["lookup"]`.',
     "NewDevice": "A device as the app knows it.",
-    "PhoneReceipt": "What became of a push message: `delivered` or `opened`.",
+    "PhoneReceipt": "What became of a push message.",
 }
 
 

@@ -13,6 +13,7 @@ from drf_spectacular.settings import patched_settings
 from drf_spectacular.utils import OpenApiExample, OpenApiRequest
 
 from ...enums import Scope
+from ...rules.receipt_tokens import LENGTH
 from .. import urls
 from ..base import ApiView, NothingHere
 from ..problems import KINDS
@@ -61,6 +62,10 @@ _USER: Schema = {"type": "string", "minLength": 1, "maxLength": 254, "pattern": 
 _PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "user": ('The value of `RECIPIENT["lookup"]`.', {**_USER, "examples": ["42"]}),
     "slug": ("The topic's slug.", {"type": "string", "maxLength": 63, "pattern": "^[-a-zA-Z0-9_]+$"}),
+    "token": (
+        "`carillon_receipt` of the message's data.",
+        {"type": "string", "pattern": f"^[-a-zA-Z0-9_]{{{LENGTH}}}$"},
+    ),
 }
 
 

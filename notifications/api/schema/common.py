@@ -8,20 +8,26 @@ from dataclasses import dataclass
 from ..problems import CONTENT_TYPE, KINDS, Kind
 from .words import Answer, Schema, header, part, query, text, whole
 
+
+def _always(about: str, schema: Schema) -> Schema:
+    return {"description": about, "required": True, "schema": schema}
+
+
 #: Headers of answers by name, and the statuses that carry them: None is every one, () those that an operation names.
+#: An answer may lack those that are not `required`: a quota's, where there is none or Redis is away.
 HEADERS: Mapping[str, tuple[Schema, Sequence[int] | None]] = {
     "X-Request-Id": (
-        {"description": "The caller's, or one that was made; kept with what came of the request.", "schema": text()},
+        _always("The caller's, or one that was made; kept with what came of the request.", text()),
         None,
     ),
-    "WWW-Authenticate": ({"description": "How to authenticate.", "schema": text()}, (401,)),
-    "Retry-After": ({"description": "Seconds to wait before the request is repeated.", "schema": whole()}, (429, 503)),
+    "WWW-Authenticate": (_always("How to authenticate.", text()), (401,)),
+    "Retry-After": (_always("Seconds to wait before the request is repeated.", whole()), (429, 503)),
     "Idempotent-Replayed": (
         {"description": "`true` if this is the first request's answer again.", "schema": text(const="true")},
         (),
     ),
     "ETag": (
-        {"description": "What was told; sent back as `If-None-Match` it is told only once.", "schema": text()},
+        _always("What was told; sent back as `If-None-Match` it is told only once.", text()),
         (304,),
     ),
     "RateLimit-Policy": (
@@ -32,7 +38,7 @@ HEADERS: Mapping[str, tuple[Schema, Sequence[int] | None]] = {
         {"description": "What remains, and the seconds until all of it is there again.", "schema": text()},
         None,
     ),
-    "Location": ({"description": "The address of what was made.", "schema": text(format="uri-reference")}, ()),
+    "Location": (_always("The address of what was made.", text(format="uri-reference")), ()),
 }
 
 
