@@ -70,6 +70,7 @@ def _has_readable_query(request: Request) -> bool:
 class ApiView(APIView):
     """One address: `scopes` names what a key needs for each method.
 
+    `query_fields` are the parameters of its query where it is read, and nowhere else.
     `body_limit` is how many bytes it takes, `value_limit` how many JSON values there may be in them. What is polled has
     an ETag: a caller that names it is told that nothing has changed, without being told everything again.
     Each flow commits by itself, so that what was answered is stored: `ATOMIC_REQUESTS` does not apply here.
@@ -116,7 +117,8 @@ class ApiView(APIView):
         """Refuse query parameters that nobody would read."""
         super().initial(request, *args, **kwargs)
         if hasattr(self, str(request.method).lower()):
-            refuse_unread(request.query_params, self.query_fields)
+            is_read = request.method in ("GET", "HEAD")
+            refuse_unread(request.query_params, self.query_fields if is_read else ())
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """Give the answer its request id and what is left of a quota, and a problem its own content type."""

@@ -63,6 +63,13 @@ def test_unknown_parameters_are_listed_so_many_times(call: Caller) -> None:
     assert_cut(assert_problem(call("GET", f"notifications/?{query}"), 400, "invalid-request")["errors"])
 
 
+def test_what_a_list_is_narrowed_by_is_no_parameter_of_what_is_sent(call: Caller, person: Any) -> None:
+    answer = call("POST", "notifications/?limit=1", login_code(person()), Idempotency_Key="k1")
+    (error,) = assert_problem(answer, 400, "invalid-request")["errors"]
+    assert (error["pointer"], error["code"]) == ("/limit", "unknown_parameter")
+    assert not Notification.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "pointer"),
     [
