@@ -18,7 +18,7 @@ from ..flows.requests import Accepted, Request
 from .errors import problems_in, slug_of
 from .fields import Hints, StrictSerializer, Text, checked
 from .notifications import NotificationFields, as_request
-from .presentation import present_notification
+from .presentation import in_order, present_notification
 from .problems import KINDS, problem
 from .refusals import RefusalKeepingView
 
@@ -88,7 +88,7 @@ def _answer(outcome: _Outcome) -> dict[str, object]:
         return _refused("invalid-request", "The item cannot be accepted as it is.", problems_in(outcome.detail))
     if isinstance(outcome, RequestRejected):
         return _refused(slug_of(outcome), outcome.detail, outcome.problems)
-    return {"status": 202, "replayed": outcome.replayed, "notification": outcome.response}
+    return {"status": 202, "replayed": outcome.replayed, "notification": in_order(outcome.response)}
 
 
 class _Envelope(StrictSerializer):

@@ -29,7 +29,7 @@ from .fields import Moment, Object, StrictSerializer, Text, Texts, UserText, Who
 from .filters import deliveries_filtered, state_filter
 from .finding import find_notification
 from .paging import PAGE_FIELDS, page
-from .presentation import by_notification, present_delivery, present_notification
+from .presentation import by_notification, in_order, present_delivery, present_notification
 from .refusals import RefusalKeepingView
 
 LONGEST_TTL = 366 * 24 * 3_600
@@ -155,11 +155,11 @@ def as_request(values: Mapping[str, Any], key: str, view: ApiView) -> Request:
 
 
 def accepted_response(request: HttpCall, accepted: Accepted) -> Response:
-    """Return the 202: the same for the first request and for each repeat, which is marked."""
+    """Return the 202: the same bytes for the first request and for each repeat, which is marked."""
     headers = {"Idempotent-Replayed": "true"} if accepted.replayed else {}
     if isinstance(accepted.response, Mapping):
         headers["Location"] = f"{request.path}{accepted.response['id']}/"
-    return Response(accepted.response, status=202, headers=headers)
+    return Response(in_order(accepted.response), status=202, headers=headers)
 
 
 def visible_to(grant: Grant) -> Q:

@@ -8,12 +8,23 @@ from datetime import UTC, datetime
 
 from ..channels import SPECS
 from ..enums import Channel, Reason, State
-from ..flows.status import Progress, status_of
+from ..flows.status import Counts, Progress, status_of
 from ..models import Broadcast, Delivery, Device, LeftOut, Notification
 from ..rules.explanations import explain
 from ..rules.identity import user_key
 
 MOST_DELIVERIES = 50
+#: Fields in the order in which the document lists them, which is that of every answer.
+NOTIFICATION_FIELDS = ("id", "status", "template", "created_at", "deliveries")
+DELIVERY_FIELDS = (
+    *("id", "channel", "device", "state", "reason", "explanation"),
+    *("possible_duplicate", "provider", "attempt", "due_at", "updated_at"),
+)
+BROADCAST_FIELDS = (
+    *("id", "status", "template", "counts", "left_out", "stopped_for", "per_second"),
+    *("eta", "send_at", "created_at", "finished_at"),
+)
+COUNT_FIELDS = tuple(Counts.__dataclass_fields__)
 
 
 def moment(value: datetime | None) -> str | None:
@@ -85,6 +96,24 @@ def present_device(device: Device) -> dict[str, object]:
         "deactivated_reason": device.deactivated_reason,
         "last_seen_at": moment(device.last_seen_at),
     }
+
+
+def in_order(response: object) -> object:
+    """Return a first response with its fields in their order, which jsonb does not keep: a repeat is the same bytes.
+
+    Fields that are not known, as an earlier version may have stored them, come last, by name.
+    """
+    if not isinstance(response, Mapping):
+        return response
+    if "counts" in response:
+        return {**_ordered(response, BROADCAST_FIELDS), "counts": _ordered(response["counts"], COUNT_FIELDS)}
+    deliveries = [_ordered(row, DELIVERY_FIELDS) for row in response.get("deliveries", ())]
+    return {**_ordered(response, NOTIFICATION_FIELDS), "deliveries": deliveries}
+
+
+def _ordered(values: Mapping[str, object], order: Sequence[str]) -> dict[str, object]:
+    names = [*(name for name in order if name in values), *sorted(values.keys() - set(order))]
+    return {name: values[name] for name in names}
 
 
 def by_notification(rows: Sequence[Delivery]) -> Mapping[object, list[Delivery]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ CLIENTS, KEYS = 64, 500
 class Seen:
     """What came back for one key: by the body that was sent, each answer and whether it was a repeat's."""
 
-    taken: dict[str, list[tuple[str, bool]]] = field(default_factory=lambda: defaultdict(list))
+    taken: dict[str, list[tuple[bytes, bool]]] = field(default_factory=lambda: defaultdict(list))
     refused: list[str] = field(default_factory=list)
 
 
@@ -42,17 +41,12 @@ class Run:
         with self.lock:
             self.done += 1
             if answer.status_code == 202:
-                self.keys[key].taken[code].append((steady(answer), "Idempotent-Replayed" in answer))
+                self.keys[key].taken[code].append((answer.content, "Idempotent-Replayed" in answer))
             else:
                 assert answer.status_code == 422, answer.content
                 self.keys[key].refused.append(code)
             if self.done == CLIENTS * KEYS // 2:
                 wakeups.connection("sms").flushdb()
-
-
-def steady(answer: Any) -> str:
-    """Return an answer's JSON with its fields in one order: a stored answer keeps them in PostgreSQL's."""
-    return json.dumps(answer.json(), sort_keys=True)
 
 
 def send_all(run: Run, call: Caller, users: list[Any], number: int) -> None:
