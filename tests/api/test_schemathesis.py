@@ -20,7 +20,9 @@ from tests.api.described import operations
 from tests.api.fuzzing import World, called, loaded, made_likely, make_world, send, undone, validate
 
 LEAST_SHARE = 0.2
-PARTS = 4  # for as many processes
+PARTS, EXAMPLES = 4, 250  # for as many processes; half as many again of what is not allowed
+# Not st.randoms(): what Hypothesis draws itself is 0 again and again, so that far more than a share were duds.
+_RANDOM = st.builds(Random, st.integers(0, 2**32))
 
 
 @pytest.fixture
@@ -37,9 +39,9 @@ def explore(world: World, label: str, mode: GenerationMode, examples: int, *, re
         database=None,
         derandomize=repeats,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate] if repeats else [Phase.generate, Phase.shrink],
+        phases=[Phase.generate],  # to make a failure small takes minutes, and it names its request anyway
     )
-    @given(case=_operation(label).as_strategy(generation_mode=mode), random=st.randoms(use_true_random=False))
+    @given(case=_operation(label).as_strategy(generation_mode=mode), random=_RANDOM)
     def one(case: Any, random: Random) -> None:
         with undone():
             headers = (
@@ -88,7 +90,7 @@ def test_a_slice_of_all(world: World) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_all_of_it(world: World, part: int) -> None:
-    explore_all(world, list(operations())[part::PARTS], 300, repeats=False)
+    explore_all(world, list(operations())[part::PARTS], EXAMPLES, repeats=False)
     assert sum(world.tally.values()) >= 10_000 // PARTS, world.tally
 
 
