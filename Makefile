@@ -15,7 +15,7 @@ ARGS ?=
 FIND_PYTHON = for p in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 /usr/bin/python3; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
-.PHONY: help demo test verify chaos bench lint format audit lock install install-dev install-bench clean
+.PHONY: help demo test verify chaos bench lint docs format audit lock install install-dev install-bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,11 @@ lint: install-dev ## style, types, layers, size limits, forgotten migrations, Dj
 	$(PY) .ci/size_limits.py notifications project
 	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
+
+# -W: whatever Sphinx warns of is an error, so a link that leads nowhere is one.
+docs: install-dev ## the documentation as a site: build/docs/index.html
+	@$(PY) -m sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 format: install-dev ## put the code into its shape
 	$(BIN)/ruff check --fix .
