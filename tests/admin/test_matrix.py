@@ -54,7 +54,7 @@ def _filled(route: str, model: str) -> str:
     path = re.sub(
         r"<(uuid:key|int:key|path:object_id)>",
         lambda found: str(getattr(keys[found[1].removeprefix("path:")], "pk", "1")),
-        route,
+        route.replace("<slug:action>", "pause").replace("<str:alias>", "fcm"),
     )
     assert "<" not in path, f"{route} names something that this test does not know"
     return f"/{path}"

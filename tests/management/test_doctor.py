@@ -55,13 +55,15 @@ def a_developers_machine(settings: Any) -> None:
 
 @pytest.fixture
 def worker(sandbox: SandboxProcess) -> Iterator[SimpleWorker]:
-    """A worker at all three queues, as RQ itself tells of it, and a sweeper that leads."""
+    """A worker at all three queues that tells so, and a sweeper that leads."""
     redis = wakeups.connection("push")
     made = SimpleWorker([django_rq.get_queue(channel, connection=redis) for channel in Channel], connection=redis)
     made.register_birth()
+    wakeups.beat(Channel, "doctor's")
     sweep("doctor's")
     yield made
     made.register_death()
+    wakeups.leave(Channel, "doctor's")
 
 
 @pytest.mark.usefixtures("worker")

@@ -134,7 +134,11 @@ def test_every_recorded_answer_is_judged(provider: str) -> None:
 
 
 def test_every_provider_with_recordings_is_judged() -> None:
-    assert set(ANSWERS) == {path.name for path in HOME.iterdir() if path.is_dir()} == set(CONTRACTS)
+    # Of ESPs whose messages go out through anymail's own code, callbacks alone are recorded.
+    recorded = {
+        path.name for path in HOME.iterdir() if any(not file.name.startswith("webhook_") for file in path.iterdir())
+    }
+    assert set(ANSWERS) == recorded == set(CONTRACTS)
 
 
 @pytest.mark.parametrize("esp", ESP_ANSWERS)

@@ -57,6 +57,8 @@ PROBLEMS: Mapping[str, Callable[[Sort], bool]] = {
     "invalid-request": lambda _: True,
     "not-authenticated": lambda sort: sort.has_key,
     "permission-denied": lambda sort: sort.has_key,
+    "not-allowed": lambda sort: sort.has_key and sort.path.startswith(("/notifications/", "/broadcasts/")),
+    "sandbox-only": lambda sort: sort.has_key and sort.path.startswith(("/notifications/", "/broadcasts/")),
     "not-found": lambda sort: "{" in sort.path,
     "malformed-request": lambda sort: sort.has_body,
     "too-large": lambda sort: sort.has_body,

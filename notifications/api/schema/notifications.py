@@ -10,10 +10,7 @@ from .common import IDEMPOTENCY_KEY, PAGING, UNCHANGED
 from .words import JSON, Answer, Body, Operation, Schema, choice, moment, part, query, text
 
 TAG = "Notifications"
-ACCEPT_PROBLEMS = (
-    *("invalid-data", "unknown-template", "unknown-recipient", "request-rejected"),
-    *("not-allowed", "sandbox-only"),
-)
+ACCEPT_PROBLEMS = ("invalid-data", "unknown-template", "unknown-recipient", "request-rejected")
 KEY_PROBLEMS = ("idempotency-key-missing", "idempotency-conflict", "idempotency-in-flight")
 DELIVERY_FILTERS: tuple[Schema, ...] = (
     query("state", "Only these.", choice(State.values)),
