@@ -51,10 +51,11 @@ def first_of(model: str) -> Any:
 def _filled(route: str, model: str) -> str:
     first = first_of(model)
     keys = {"object_id": first, "uuid:key": Broadcast.objects.first(), "int:key": AuditEntry.objects.first()}
+    names = {"<slug:action>": "pause", "<str:alias>": "fcm", "<str:channel>": "push"}
     path = re.sub(
         r"<(uuid:key|int:key|path:object_id)>",
         lambda found: str(getattr(keys[found[1].removeprefix("path:")], "pk", "1")),
-        route.replace("<slug:action>", "pause").replace("<str:alias>", "fcm"),
+        re.sub("<(?:slug|str):[a-z_]+>", lambda found: names.get(found[0], found[0]), route),
     )
     assert "<" not in path, f"{route} names something that this test does not know"
     return f"/{path}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.chaos.breaker import run
 from tests.chaos.breaker_callers import LIFE, Diary, Shared
 from tests.chaos.breaker_oracle import is_false, judge, most_at_once, read
 from tests.ground.figures import Run
 
 
+@pytest.mark.long
 def test_eight_processes_share_one_breaker_without_a_second_probe_or_a_false_close(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

@@ -16,6 +16,7 @@ from tests.ground.figures import Run
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+@pytest.mark.long
 def test_a_few_crashes_of_every_target_lose_and_silently_repeat_nothing(tmp_path: Path) -> None:
     figure = crash(Run(tmp_path / "run", 7, quick=True), LANES, 97)
     assert figure.passed, figure.detail

@@ -26,6 +26,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.long
 def test_a_sender_as_the_textbook_has_it_is_caught(ground: Path) -> None:
     run = Run(ground / "textbook", SEED, quick=True)
     verdict, detail = textbook(run, messages=30, kills=14, every=0.4, compressed=20)
@@ -40,12 +41,14 @@ def test_kills_lose_nothing_and_repeat_nothing_in_silence(ground: Path) -> None:
     assert figure.detail["sigkills"] == 5
 
 
+@pytest.mark.long
 def test_kills_lose_nothing_that_is_gathered_and_repeat_nothing(ground: Path) -> None:
     run = Run(ground / "digest-kills", SEED, quick=True)
     figure = digest_kills(run, messages=150, kills=3, lasting=8)
     assert figure.passed, figure.detail
 
 
+@pytest.mark.long
 def test_restarts_and_services_that_are_killed_emptied_or_hang_lose_nothing_under_load(ground: Path) -> None:
     figure = one_load(Run(ground / "one-load", SEED, quick=True), per_second=15)
     assert figure.passed, figure.detail

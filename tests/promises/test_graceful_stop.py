@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
+
 from project.demo.stack import Stack
 from tests.live import wait_for
 from tests.promises.deployment import accepted, host
@@ -12,6 +14,7 @@ from tests.promises.deployment import accepted, host
 RECIPIENTS = 3_000
 
 
+@pytest.mark.long
 def test_a_stopped_worker_leaves_nothing_uncertain(stack: Stack) -> None:
     host(stack, f"seed({RECIPIENTS})")
     stack.start_worker("first")

@@ -44,6 +44,7 @@ def most_within(moments: list[float], seconds: float) -> int:
     return most
 
 
+@pytest.mark.long
 def test_workers_share_one_rate_and_one_pause(stack: Stack) -> None:
     client = stack.sandbox.client
     host(stack, f"seed({RECIPIENTS})")
