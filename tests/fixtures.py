@@ -41,14 +41,12 @@ def patient_redis() -> None:
 @pytest.fixture
 def own_redis(patient_redis: None) -> Iterator[None]:
     """Redis without what earlier tests left in it (an open breaker, a pause), and nothing remembered of it either."""
-    gate.breaker.cache_clear()
-    gate.pace.cache_clear()
+    gate.forget()
     for channel in ("push", "sms", "email"):
         wakeups.connection(channel).flushdb()
     yield
     # The next test may have other settings: what was made with these must not outlive them.
-    gate.breaker.cache_clear()
-    gate.pace.cache_clear()
+    gate.forget()
 
 
 @pytest.fixture
