@@ -116,8 +116,9 @@ class NotSending(Kit):
         outbox.assert_suppressed(self.ada, reason="suppression", template="order-shipped")
 
     def test_a_code_that_is_too_old(self) -> None:
-        outbox.fail_next("twilio", "unreachable")
-        outbox.fail_next("email", "unreachable")
+        # As often as it may be tried: a retry's delay is drawn, and may be next to nothing.
+        outbox.fail_next("twilio", "unreachable", times=20)
+        outbox.fail_next("email", "unreachable", times=20)
         notify(self.ada, "login-code", {"code": "493021"}, ttl=5)
         outbox.deliver_all()
 
