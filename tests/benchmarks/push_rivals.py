@@ -12,8 +12,8 @@ from tests.ground.figures import Figure, Run
 
 IN_FLIGHT = 64
 HOW = (
-    "each round measures all of them, the others idle and we frozen; we from the request until every row is recorded, they from "
-    "the first message that the sink took to the last, without recording anything; two sending processes each"
+    "each round measures all of them, the others idle and we frozen; we from the request until every row is recorded, "
+    "they from the first message that the sink took to the last, without recording anything; two sending processes each"
 )
 
 
