@@ -152,7 +152,8 @@ def _rows(
             identity = device or target.address_hash
         return NewDelivery(
             *(new_id(person.recipient, channel, identity), key, person.recipient, channel, step, lane, device, address),
-            *(locale, zone.key, own, state, reason, due_at, expires_at, now, client),
+            *(locale, zone.key, own, state, reason, due_at, expires_at, now),
+            client,
         )
 
     return row
