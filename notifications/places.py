@@ -32,12 +32,12 @@ for i = 1, #KEYS, 2 do
   local others = redis.call('ZCARD', KEYS[i + 1]) - (redis.call('ZSCORE', KEYS[i + 1], who) and 1 or 0)
   if workers > most then answer = math.min(answer, (how ~= 'insist' and others >= most) and 0 or 1) end
 end
-if how == 'look' then return answer == 2 and 2 or 0 end
+if how == 'look' then return {answer == 2 and 2 or 0} end
 for i = 2, #KEYS, 2 do
   if answer == 1 then redis.call('ZADD', KEYS[i], now, who); redis.call('EXPIRE', KEYS[i], lasts)
   else redis.call('ZREM', KEYS[i], who) end
 end
-return answer
+return {answer}
 """
 
 
@@ -65,7 +65,8 @@ def take(redis: Redis, workers: dict[str, str], worker: str, share: float, alive
     keys = [key for channel, known in workers.items() for key in (known, KEY % channel)]
     values = [worker, str(share), str(alive_seconds), str(PLACE_SECONDS), how.value]
     try:
-        return Answer(int(redis.register_script(_TAKE)(keys, values)))
+        (answer,) = redis.register_script(_TAKE)(keys, values)
+        return Answer(int(answer))
     except RedisError as error:
         logger.warning("places of campaigns are not counted, Redis is away (%s)", type(error).__name__)
         return Answer.NO_LIMIT

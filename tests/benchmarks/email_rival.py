@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import compare, median_ratio, rate, spread
 from tests.benchmarks.stack import BenchStack
@@ -20,8 +20,7 @@ def run(run: Run) -> list[Figure]:
     size, count = scale.size(run, 50_000, 4_000), scale.size(run, 5_000, 500)
     ours, theirs, exact = [], [], True
     cpu: dict[str, list[float]] = {"ours": [], "post_office": []}
-    with Bench(run, people=size, sizes=[500]) as bench:
-        bench.begin()
+    with shared.bench(run, people=size, sizes=[500]) as bench:
         bench.send(500, channel="email")
         env = {"DJANGO_SETTINGS_MODULE": RIVAL_SETTINGS, "SINK_MAIL_URL": bench.sink.mail_url}
         with bench.new_stack("post_office", env=env) as rival:

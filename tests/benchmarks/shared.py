@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ from tests.benchmarks import scale
 from tests.benchmarks.deployment import Bench
 from tests.ground.figures import Run
 
-#: Followers of those whom scenarios ask for with `QUICK=1`.
-PEOPLE, SIZES = 100_000, (500, 6_000, 8_000, 10_000, 25_000)
+#: How many people there are with `QUICK=1`, and the followers of those authors whom scenarios ask for.
+PEOPLE, SIZES = 100_000, (4_000, 6_000, 10_000, 25_000)
 #: What a scenario leaves behind is nobody's promise here: it is taken out of the way by hand.
 CANCEL_SQL = "UPDATE carillon_delivery SET state = 'cancelled' WHERE state = 'pending' AND due_at <= now()"
 UNDER_WAY_SQL = (
@@ -38,10 +38,9 @@ def bench(run: Run, people: int, sizes: list[int]) -> Iterator[Bench]:
     global _kept  # noqa: PLW0603 - one for a run
     if _kept is None:
         at = replace(run, folder=run.folder.parent / "shared")
-        everybody = scale.size(run, PEOPLE, PEOPLE)
-        _kept = _until_end.enter_context(Bench(at, people=everybody, sizes=[scale.size(run, n, n) for n in SIZES]))
+        everybody, some = scale.size(run, PEOPLE, PEOPLE), [scale.size(run, many, many) for many in SIZES]
+        _kept = _until_end.enter_context(Bench(at, people=max(500, everybody), sizes=[500, everybody, *some]))
         _kept.begin()
-        _kept.send(scale.size(run, 500, 500))
     _kept.run = run
     try:
         yield _kept
@@ -49,6 +48,14 @@ def bench(run: Run, people: int, sizes: list[int]) -> Iterator[Bench]:
         # Whatever state it was left in, the next scenario begins with a new one.
         stop()
         raise
+
+
+@contextlib.contextmanager
+def own_bench(run: Run, people: int, sizes: list[int], env: Mapping[str, str] | None = None) -> Iterator[Bench]:
+    """Yield a deployment of a scenario's own, not yet begun; what was shared ends, for they would share queues."""
+    stop()
+    with Bench(run, people=people, sizes=sizes, env=env) as made:
+        yield made
 
 
 def rest(bench: Bench) -> None:

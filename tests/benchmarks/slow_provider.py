@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, spread
 from tests.benchmarks.sink import LATENCY
@@ -18,7 +18,7 @@ def run(run: Run) -> list[Figure]:
     """Send in turns; workers are started anew for each provider."""
     size = scale.size(run, 100_000, 8_000)
     rates: dict[str, list[float]] = {"at once": [], "after 100 ms": []}
-    with Bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
+    with shared.own_bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
         bench.stack.start_web()
         bench.make_key()
         kind = bench.sink.kind

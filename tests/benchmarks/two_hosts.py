@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 
 from notifications import conf
-from tests.benchmarks import expected, scale
+from tests.benchmarks import expected, scale, shared
 from tests.benchmarks.deployment import UNRECORDED_SQL, Bench, body_of
 from tests.benchmarks.judging import compare
 from tests.ground.figures import FellShort, Figure, Run
@@ -32,7 +32,7 @@ def run(run: Run) -> list[Figure]:
     # A lease, and the sweep that finds that it is over.
     within = waits.get("LEASE_SECONDS", conf.LEASE_SECONDS) + 2 * conf.SWEEP_SECONDS
     env = {f"BENCH_{name}": str(value) for name, value in waits.items()}
-    with Bench(run, people=size, sizes=[500], env=env) as bench:
+    with shared.own_bench(run, people=size, sizes=[500], env=env) as bench:
         bench.begin(workers=2 * GROUP)
         bench.send(500)
         stopped = carry_on(bench, size, bench.stack.stop)
