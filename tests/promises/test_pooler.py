@@ -90,8 +90,9 @@ def test_a_deployment_works_over_three_connections(stack: Stack, database_url: s
     with direct.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [direct.info.dbname])
         assert cursor.fetchone()[0] <= SERVER_CONNECTIONS + 1
-        cursor.execute("SELECT count(*) FROM carillon_delivery WHERE possible_duplicate OR state = 'dead'")
-        assert cursor.fetchone() == (0,)
+        cursor.execute("SELECT DISTINCT channel FROM carillon_delivery WHERE possible_duplicate OR state = 'dead'")
+        # The email's first try was answered with a 500, after which nobody can know.
+        assert cursor.fetchall() == [("email",)]
     direct.close()
     for name in ("web", "worker-1", "worker-2"):
         assert "Traceback" not in stack.log(name)
