@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import requests
 from anymail.backends.postmark import EmailBackend as PostmarkBackend
 from anymail.backends.postmark import PostmarkPayload
-from anymail.message import AnymailMessage
-from anymail.signals import pre_send
+from anymail.message import AnymailMessage, AnymailRecipientStatus
+from anymail.signals import post_send, pre_send
 from anymail.utils import EmailAddress
 from django.core.mail import EmailMultiAlternatives
 
@@ -31,10 +32,26 @@ _BAD_RECIPIENT = re.compile(r"(Invalid|Error\s+parsing)\s+'To'", re.IGNORECASE)
 _UNPROCESSABLE = 422
 
 
+class _Plain(NamedTuple):
+    """An address that is written as it is; anymail's own parse each, twice, at several times the cost of the rest."""
+
+    addr_spec: str
+
+    @property
+    def address(self) -> str:
+        return self.addr_spec
+
+
 class OwnWordsPayload(PostmarkPayload):  # type: ignore[misc]  # anymail has no types
     """anymail's payload, in which each recipient of a batch may have words of their own."""
 
-    def data_for_recipient(self, to: EmailAddress) -> dict[str, object]:
+    def set_recipients(self, recipient_type: str, emails: Sequence[EmailAddress]) -> None:
+        """Take the recipients; those of a batch are on the message."""
+        super().set_recipients(recipient_type, emails)
+        if recipient_type == "to":
+            self.to_emails = getattr(self.message, "plain_to", self.to_emails)
+
+    def data_for_recipient(self, to: EmailAddress | _Plain) -> dict[str, object]:
         """Return one message of the batch."""
         data: dict[str, object] = super().data_for_recipient(to)
         return {**data, **getattr(self.message, "own_words", {}).get(to.addr_spec, {})}
@@ -47,15 +64,29 @@ class OwnWordsBackend(PostmarkBackend):  # type: ignore[misc]
         """Return the payload."""
         return OwnWordsPayload(message, defaults, self)
 
+    def parse_recipient_status(
+        self, response: requests.Response, payload: OwnWordsPayload, message: AnymailMessage
+    ) -> dict[str, AnymailRecipientStatus]:
+        """Return what became of each; nobody reads it of a batch, since the answer is read by `each_result`."""
+        if hasattr(message, "plain_to"):
+            return {to.addr_spec: AnymailRecipientStatus(None, "unknown") for to in message.plain_to}
+        status: dict[str, AnymailRecipientStatus] = super().parse_recipient_status(response, payload, message)
+        return status
+
 
 def alike(one: OutboundMessage, other: OutboundMessage) -> bool:
     """Whether two messages may go in one request: what is not theirs alone has to be the same.
 
-    A receiver of anymail's `pre_send` may change the email, and sees one for all: then their words have to be the same.
+    A receiver of anymail's signals sees one email for all, and may change it: then their words have to be the same.
     """
     same_words = one.content == other.content
-    may_differ = bool(one.content.html) == bool(other.content.html) and not pre_send.receivers
+    may_differ = bool(one.content.html) == bool(other.content.html) and not _watched()
     return (same_words or may_differ) and one.headers.keys() == other.headers.keys() and one.tags == other.tags
+
+
+def _watched() -> bool:
+    """Whether the host looks at what anymail sends."""
+    return bool(pre_send.receivers or post_send.receivers)
 
 
 def most_together(esp: str, message: OutboundMessage) -> int:
@@ -75,7 +106,11 @@ def most_together(esp: str, message: OutboundMessage) -> int:
 
 def addressed_to(email: EmailMultiAlternatives, messages: Sequence[OutboundMessage]) -> EmailMultiAlternatives:
     """Return the first message's email, for all of them: each gets one of its own, which carries its own id."""
-    email.to = [message.address for message in messages]
+    if _watched():
+        email.to = [message.address for message in messages]
+    else:
+        email.to = [messages[0].address]
+        email.plain_to = [_Plain(message.address) for message in messages]  # type: ignore[attr-defined]
     del email.metadata  # type: ignore[attr-defined]
     if messages[0].headers:
         # Each has its own, such as the link to unsubscribe by.
