@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 import requests
@@ -49,7 +50,7 @@ class OwnWordsPayload(PostmarkPayload):  # type: ignore[misc]  # anymail has no 
         """Take the recipients; those of a batch are on the message."""
         super().set_recipients(recipient_type, emails)
         if recipient_type == "to":
-            self.to_emails = getattr(self.message, "plain_to", self.to_emails)
+            self.to_emails = getattr(self.message, "plain_to", emails)
 
     def data_for_recipient(self, to: EmailAddress | _Plain) -> dict[str, object]:
         """Return one message of the batch."""
@@ -67,8 +68,8 @@ class OwnWordsBackend(PostmarkBackend):  # type: ignore[misc]
     def parse_recipient_status(
         self, response: requests.Response, payload: OwnWordsPayload, message: AnymailMessage
     ) -> dict[str, AnymailRecipientStatus]:
-        """Return what became of each; nobody reads it of a batch, since the answer is read by `each_result`."""
-        if hasattr(message, "plain_to"):
+        """Return what became of each; that of a batch nobody reads, since `each_result` reads its answer."""
+        if hasattr(message, "plain_to") and response.status_code == HTTPStatus.OK:
             return {to.addr_spec: AnymailRecipientStatus(None, "unknown") for to in message.plain_to}
         status: dict[str, AnymailRecipientStatus] = super().parse_recipient_status(response, payload, message)
         return status

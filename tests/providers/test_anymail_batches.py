@@ -83,8 +83,9 @@ def test_the_same_words_go_in_one_request(make: Make, server: ScriptedProvider) 
     assert {result.message.delivery_id for result in results} == {item.delivery_id for item in messages}
     assert len({result.provider_message_id for result in results}) == 100
     assert len(server.requests) < 20, "as many requests as there were moments' pauses, but far from one each"
-    emails = [email for request in server.requests for email in json.loads(request.body)]
-    assert {request.path for request in server.requests} == {"/email/batch"}
+    bodies = [json.loads(request.body) for request in server.requests]  # after a moment's pause one may be alone
+    emails = [email for body in bodies for email in (body if isinstance(body, list) else [body])]
+    assert "/email/batch" in {request.path for request in server.requests}
     assert {email["To"]: email["Metadata"]["carillon_id"] for email in emails} == {
         item.address: item.carillon_id for item in messages
     }
