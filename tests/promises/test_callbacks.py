@@ -89,9 +89,16 @@ def send_all(connect: Connect, requests: Sequence[WebhookRequest], at_once: int)
         parts = urlsplit(request.url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         began = time.perf_counter()
-        own.connection.request("POST", path, request.body, {**request.headers, **THROUGH_TLS})
-        answer = own.connection.getresponse()
-        answer.read()
+        for is_last in (False, True):
+            try:
+                own.connection.request("POST", path, request.body, {**request.headers, **THROUGH_TLS})
+                answer = own.connection.getresponse()
+                answer.read()
+                break
+            except (http.client.RemoteDisconnected, ConnectionError):
+                if is_last:  # the server closes a connection that rests for a while, as any client knows
+                    raise
+                own.connection.close()
         seconds.append(time.perf_counter() - began)
         return answer.status
 
