@@ -9,7 +9,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -26,9 +25,8 @@ from ..models import AuditEntry, Delivery
 from ..models.console_queries import TooSlow, deadline
 from ..rules.explanations import explain
 from .base import ConsoleAdmin, actor_of, as_uuid
-from .confirm import DryRun, ReasonForm, selected
+from .confirm import CountedForm, DryRun, number_in, selected, to_be_typed
 
-TYPED_ABOVE = 1_000
 #: What the field `whole` says where it is not one cause or filter that is meant, but all there is.
 EVERYTHING = "all"
 _LOOK_MILLISECONDS = 10_000
@@ -48,26 +46,10 @@ _WORDS = {
 }
 
 
-class ActForm(ReasonForm):
+class ActForm(CountedForm):
     """Why somebody acts, and how many letters it is about where they are many."""
 
-    typed = forms.IntegerField(
-        label=gettext_lazy("How many letters were chosen? Type the number"), min_value=0, widget=forms.NumberInput
-    )
-
-    def __init__(self, *args: Any, counted: int, **kwargs: Any) -> None:
-        """Ask for the count only where it is large."""
-        super().__init__(*args, **kwargs)
-        self.counted = counted
-        if counted <= TYPED_ABOVE:
-            del self.fields["typed"]
-
-    def clean_typed(self) -> int:
-        """Compare what was typed with what was shown."""
-        typed: int = self.cleaned_data["typed"]
-        if typed != self.counted:
-            raise ValidationError(_("There are %(count)d: type that number, or go back.") % {"count": self.counted})
-        return typed
+    typed = forms.IntegerField(label=gettext_lazy("How many letters were chosen? Type the number"), min_value=0)
 
 
 class ReplayForm(ActForm):
@@ -104,9 +86,7 @@ def act_on_letters(page: ConsoleAdmin, request: HttpRequest, action: str, back: 
             page.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(back)
         choice, wrong = Choice(Delivery.objects.database_now()), str(error)
-    counted = _number(request.POST.get("counted", ""))
-    if counted is None:
-        counted = len(choice.ids) or choice.count()
+    counted = to_be_typed(number_in(request.POST.get("counted", "")), len(choice.ids) or choice.count())
     again = "look" in request.POST
     kind = ReplayForm if action == REPLAY else ActForm
     form = kind(request.POST if confirmed else None, counted=counted)
@@ -253,7 +233,3 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found is not None and found.tzinfo is not None else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

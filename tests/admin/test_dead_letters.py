@@ -157,7 +157,7 @@ def test_a_wrong_filter_is_told_and_acts_on_nothing(letters: list[Delivery], bro
 def test_many_ask_for_the_count_to_be_typed(
     letters: list[Delivery], browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.admin.replaying.TYPED_ABOVE", 2)
+    monkeypatch.setattr("notifications.admin.confirm.TYPED_ABOVE", 2)
     asked = browser.post(reverse(DISCARD), {"whole": "yes", "code": "500"})
     form = {**fields_of(asked), "reason": "useless"}
     for typed in ("", "2", "x"):

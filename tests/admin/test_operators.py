@@ -293,7 +293,7 @@ def test_what_waits_is_looked_at_then_cancelled_or_expired(ada: Any, browser: Cl
 def test_many_are_only_cleared_once_their_number_is_typed(
     ada: Any, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.admin.replaying.TYPED_ABOVE", 1)
+    monkeypatch.setattr("notifications.admin.confirm.TYPED_ABOVE", 1)
     for _ in range(2):
         order(ada)
     page = url("queue_clear")
