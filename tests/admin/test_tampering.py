@@ -131,3 +131,18 @@ def test_a_key_that_no_row_has_changes_nothing(ada: Any, browser: Client, key: s
         assert browser.post(path, form).status_code in (200, 302), path
     assert ProviderHold.objects.exists()
     assert Delivery.objects.filter(state=State.DEAD).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("delivery", "address__startswith=ada@"), ("delivery", "address=ada@example.com"),
+        ("delivery", "error_detail__icontains=a"), ("notification", "data__number=A-1042"),
+        ("notification", "secrets__isnull=True"), ("device", "address__startswith=token-"),
+        ("apikey", "digest__startswith=a"), ("suppression", "address_hash__startswith=a"),
+        ("delivery", "state__regex=."), ("receipt", "raw__icontains=ada"), ("auditentry", "reason__icontains=ada"),
+    ],
+)  # fmt: skip
+def test_a_list_is_filtered_by_nothing_that_it_does_not_offer(ada: Any, browser: Client, page: str, query: str) -> None:
+    killed(ada)
+    assert browser.get(f"{url(f'{page}_changelist')}?{query}").status_code == 400
