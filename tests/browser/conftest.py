@@ -44,7 +44,7 @@ def outage(tmp_path: Path, database_url: str, valkey: embedded.Services) -> Iter
         seeded(made, "send()")
         made.start_worker()
         left = "Delivery.objects.filter(state__in=['pending', 'sending'], channel__in=['email', 'sms'])"
-        wait_for(lambda: shell(made, f"{MODELS}; print({left}.exists())") == "False", "mails and texts to be sent")
+        wait_for(lambda: shell(made, f"{MODELS}; print({left}.exists())") == "False", "mails and texts to be sent", 240)
         seeded(made, "break_down()")
         seeded(made, "wait()")
         yield made

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import sin
 
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications import broadcast, notify
@@ -21,12 +21,13 @@ from notifications.flows.keys import create_key
 from notifications.flows.operate import By
 from notifications.flows.pausing import pause_channel
 from notifications.flows.suppress import suppress
-from notifications.models import Broadcast, Delivery, Device, Preference, Topic, TopicSubscription
+from notifications.models import Broadcast, Delivery, Device, Preference, Topic, TopicSubscription, Traffic
 from project.shop.models import Profile
 from project.shop.notifications import followers
 from tests.promises import host
 
 PEOPLE = 120
+OUTAGE_MINUTES = 12
 NAMES = ("Ada Nowak", "Jonas Albers", "Yuki Tanaka", "Clara Moreau", "Tom Okafor", "Emil Sand")
 ORDER = {"number": "A-1042", "total": 59.9, "items": ["Bell, bronze, 24 cm", "Rope, 6 m"]}
 GRACE = By("grace", "their status page is red: INC-4")
@@ -70,6 +71,7 @@ def break_down() -> None:
     operate.hold_provider("twilio", timedelta(minutes=45), GRACE)
     raise_alert("provider_degraded", "twilio", "12% of 240 texts were reported as delivered; usually it is 97%.")
     raise_alert("breaker_open", "email", "41 of 44 sends failed within a minute.")
+    _hour()
     _people()
     pause(Broadcast.objects.exclude(status="draft").get().pk)
     create_key("shop", ["send", "read"], owner="the shop")
@@ -84,9 +86,31 @@ def wait() -> None:
 
 
 def _kill(keys: list[object], reason: Reason, code: str, detail: str) -> None:
-    Delivery.objects.filter(pk__in=keys).update(
-        state=State.DEAD, reason=reason, error_code=code, error_detail=detail, attempt=6, updated_at=Now()
-    )
+    died = {"state": State.DEAD, "reason": reason, "error_code": code, "error_detail": detail, "attempt": 6}
+    now, apart = timezone.now(), timedelta(minutes=OUTAGE_MINUTES) / len(keys)
+    for place, key in enumerate(keys):
+        Delivery.objects.filter(pk=key).update(**died, updated_at=now - place * apart)
+
+
+def _hour() -> None:
+    """Let the last hour have been busy, and mails have failed for the last twelve minutes of it."""
+    this = timezone.now().replace(second=0, microsecond=0)
+    usual = {"push": ("fcm", 9, 16), "sms": ("twilio", 3, 18), "email": ("email", 5, 19)}
+    rows = []
+    for ago in range(2, 60):
+        for place, (channel, (provider, count, lag)) in enumerate(usual.items()):
+            down = channel == "email" and ago <= OUTAGE_MINUTES
+            moved = round((3 if down else count) * (1.2 + sin(ago / 4 + place)))
+            of = {
+                "begins": this - timedelta(minutes=ago), "seconds": 60, "channel": channel, "provider": provider,
+                "category": "orders",
+            }  # fmt: skip
+            died = {"was": "pending", "state": "dead", "reason": "retries_exhausted", "lag": -1}
+            sent = {"was": "pending", "state": "sent", "lag": lag}
+            rows.append(Traffic(**of, **(died if down else sent), moved=moved))
+            if not down and channel != "push":
+                rows.append(Traffic(**of, was="sent", state="delivered", lag=-1, moved=moved))
+    Traffic.objects.bulk_create(row for row in rows if row.moved)
 
 
 def _people() -> None:
