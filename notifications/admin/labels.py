@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _OF_MESSAGES: dict[str, _StrPromise] = {
     "attempt": _("attempt"), "attempts": _("attempts"), "cancelled_at": _("cancelled"), "category": _("category"),
     "channel": _("channel"), "channels": _("channels"), "collapse_key": _("collapse key"),
-    "delivered_at": _("delivered"), "due_at": _("due"), "error_code": _("error code"), "expires_at": _("expires"),
+    "delivered_at": _("delivered"), "due_at": _("due"), "error_code": _("error code"),
+    "error_detail": _("error detail"), "expires_at": _("expires"), "possible_duplicate": _("possible duplicate"),
     "fallback_at": _("other channel from"), "generation": _("generation"), "lane": _("lane"), "locale": _("language"),
     "lost_leases": _("lost leases"), "notification": _("notification"), "owner": _("owner"),
     "provider": _("provider"), "provider_message_id": _("the provider's id"), "recipient": _("recipient"),
@@ -28,6 +29,7 @@ _OF_MESSAGES: dict[str, _StrPromise] = {
     "template": _("template"), "time_zone": _("time zone"), "updated_at": _("last changed"), "version": _("version"),
 }  # fmt: skip
 _OF_WORK: dict[str, _StrPromise] = {
+    "address": _("address"), "raw": _("as it came"),
     "code": _("code"), "deactivate": _("switches the device off"), "error": _("error"), "event_key": _("event key"),
     "id": _("id"), "key": _("key"), "kind": _("kind"), "occurred_at": _("occurred"), "received_at": _("received"),
     "started_upto": _("started up to"), "status": _("status"), "suppress": _("suppresses the address"),
@@ -45,7 +47,8 @@ _OF_PEOPLE: dict[str, _StrPromise] = {
     "categories": _("categories"), "cause": _("cause"), "created_at": _("created"),
     "deactivated_at": _("switched off"), "deactivated_by": _("switched off by"),
     "deactivated_reason": _("reason it is off"), "devices": _("devices"), "hint": _("ends with"),
-    "is_active": _("active"), "last_seen_at": _("last seen"), "lifted_reason": _("reason for lifting"),
+    "is_active": _("active"), "last_seen_at": _("last seen"), "lifted_at": _("lifted"),
+    "lifted_reason": _("reason for lifting"),
     "platform": _("platform"), "quiet_hours": _("quiet hours"), "restored_at": _("brought back"),
     "token_type": _("kind of token"), "topic": _("topic"), "user": _("user"),
 }  # fmt: skip
