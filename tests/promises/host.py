@@ -78,6 +78,11 @@ def possible_duplicates() -> None:
     print(json.dumps([str(key) for key in marked]))
 
 
+def deliveries() -> None:
+    """Print the ids of all deliveries."""
+    print(json.dumps([str(key) for key in Delivery.objects.values_list("pk", flat=True)]))
+
+
 def states() -> None:
     """Print how many deliveries stand in each state."""
     print(json.dumps(dict(Counter(Delivery.objects.values_list("state", flat=True)))))
