@@ -54,7 +54,7 @@ def is_ready(using: str) -> bool:
     tables = connections[using].introspection.table_names()
     if Translation._meta.db_table not in tables or Template._meta.db_table not in tables:
         return False
-    loader = MigrationLoader(connections[using], ignore_no_initial=True)
+    loader = MigrationLoader(connections[using])
     newest = loader.graph.leaf_nodes(Template._meta.app_label)
     return all(node in (loader.applied_migrations or ()) for node in newest)
 
