@@ -81,7 +81,7 @@ def claim(
         rows = [] if gate.paused_until(channel) else _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
         if not rows:
             return Claimed(0, None)
-        now = Delivery.objects.database_now()
+        now = Delivery.objects.claim_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
         for decide in (collapse, throttle, stop_abuse):
