@@ -142,7 +142,7 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             outcomes.dead(row, str(error))
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            told = {"delivery": str(row.pk), "notification": str(row.notification_id)}
+            told = {"delivery": str(row.id), "notification": str(row.notification_id)}
             logger.error("composing failed with %s", type(error).__name__, extra=told)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
@@ -172,7 +172,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     own = {**links, **secrets, **(row.data or {})}
     alias, keyed = batch.adapter.alias, batch.adapter.idempotency_key_lifetime is not None
     return OutboundMessage(
-        delivery_id=row.pk,
+        delivery_id=row.id,
         attempt=row.attempt + 1,
         generation=row.generation,
         channel=channel,
@@ -194,9 +194,9 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
 def _receipt_token(row: Delivery, notification: Notification, *, keyed: bool) -> str:
     """Return what lets the phone report this attempt; under a provider's key it is the same for all of a generation."""
     if not keyed:
-        return receipt_token(row.pk, row.attempt + 1, datetime.now(UTC))
-    asked_for = notification.send_at or time_of(row.pk)
-    return receipt_token(row.pk, row.generation, asked_for, is_generation=True)
+        return receipt_token(row.id, row.attempt + 1, datetime.now(UTC))
+    asked_for = notification.send_at or time_of(row.id)
+    return receipt_token(row.id, row.generation, asked_for, is_generation=True)
 
 
 def _content(batch: Batch, row: Delivery, version: int, own: Mapping[str, object]) -> Content:

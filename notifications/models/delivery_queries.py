@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -86,7 +86,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Write new standings where the deliveries still stand as `before` says; return the ids that did."""
         with connections[self.db].cursor() as cursor:
             cursor.execute(*standing_sql.statement(changes))
-            return {row[0] for row in cursor.fetchall()}
+            written, ids = cursor.fetchone()
+        # Nearly always it is all of them, and reading their ids back would take longer than writing them.
+        return set(ids) if written < len(changes) else {change.delivery_id for change in changes}
 
     def claim_now(self) -> datetime:
         """Return the database's clock as `database_now` does; the planner is as free as before `due_lane`."""
@@ -195,17 +197,19 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 def standing_of(delivery: Delivery) -> Standing:
     """Return a loaded delivery's standing; made once, since only `stand_at` and a fresh look move a loaded row."""
-    kept: Standing | None = delivery.__dict__.get(_KEPT)
+    values = delivery.__dict__
+    kept: Standing | None = values.get(_KEPT)
     if kept is None:
-        state, reason, *rest = _standing(delivery)
-        kept = delivery.__dict__[_KEPT] = Standing(State(state), Reason(reason), *rest)
+        # Past Django's descriptors, which ask for each field whether it was loaded; where one was not, they are asked.
+        loaded = values.keys() >= _FIELDS
+        state, reason, *rest = _values(values) if loaded else _attributes(delivery)
+        kept = values[_KEPT] = Standing(State(state), Reason(reason), *rest)
     return kept
 
 
 def stand_at(delivery: Delivery, standing: Standing) -> None:
     """Let a loaded delivery stand where it was just recorded to stand; writes nothing."""
-    for name in STANDING_FIELDS:
-        setattr(delivery, name, getattr(standing, name))
+    delivery.__dict__.update(zip(STANDING_FIELDS, standing, strict=True))
     delivery.__dict__[_KEPT] = standing
 
 
@@ -214,5 +218,7 @@ def forget_standing(delivery: Delivery) -> None:
     delivery.__dict__.pop(_KEPT, None)
 
 
-_standing = attrgetter(*STANDING_FIELDS)
+_FIELDS = frozenset(STANDING_FIELDS)
+_attributes = attrgetter(*STANDING_FIELDS)
+_values = itemgetter(*STANDING_FIELDS)
 _KEPT = "_standing"

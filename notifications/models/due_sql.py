@@ -2,15 +2,16 @@
 
 What waits comes and goes faster than PostgreSQL's statistics follow: it takes "pending" for a handful of rows, however
 many wait, and would read and sort all of them for every claim. So these statements leave it one way only. LATERAL with
-a LIMIT is asked lane by lane, where EXISTS may be turned into a join with all that waits; and while a claim locks its
-rows, `enable_sort` is off, since the index of what is due has them in order. Measured with 10,000 waiting: 17 ms
+a LIMIT is asked lane by lane, where EXISTS may be turned into a join with all that waits; what is asked for in order of
+`due_at` is found by the index that has it; and while a claim locks its rows, `enable_sort` is off for the same reason. Measured with 10,000 waiting: 17 ms
 became 2 for a claim, and 8 ms became 0.1 for a look at what is more urgent.
 """
 
 DUE_LANE = """
     SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane) CROSS JOIN LATERAL (
         SELECT 1 FROM carillon_delivery
-        WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp() LIMIT 1
+        WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp()
+        ORDER BY due_at LIMIT 1
     ) d
     ORDER BY l.lane LIMIT 1
 """
@@ -27,7 +28,8 @@ CHANNELS_DUE = """
     SELECT DISTINCT c.channel FROM unnest(%s::text[]) AS c(channel) CROSS JOIN unnest(%s::smallint[]) AS l(lane)
     CROSS JOIN LATERAL (
         SELECT 1 FROM carillon_delivery
-        WHERE channel = c.channel AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp() LIMIT 1
+        WHERE channel = c.channel AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp()
+        ORDER BY due_at LIMIT 1
     ) d
 """
 NEXT_DUE = """
