@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifications import broadcast, conf, notify
+from notifications import broadcast, conf
 from notifications.enums import Channel, Lane
 from notifications.flows.accept import accept
 from notifications.flows.broadcast import plan_page
