@@ -120,5 +120,5 @@ def test_each_statement_reads_the_index_by_clients_and_sorts_nothing(ask: Callab
             plan = "\n".join(line for (line,) in cursor.fetchall())
         assert "carillon_dlv_client" in plan
         assert "carillon_dlv_due" not in plan
-        assert "Sort" not in plan
+        assert "Sort  (cost" not in plan
     Delivery.objects.claim_now()  # and to here
