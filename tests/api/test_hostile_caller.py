@@ -280,6 +280,7 @@ def test_broadcasts_that_cannot_be(call: Caller, person: Any, path: str) -> None
     assert not Broadcast.objects.exists()
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_users(call: Caller, person: Any) -> None:
     user = str(person().pk)
     many = {**news([]), "audience": {"users": [user, *(str(10**9 + n) for n in range(99_999))]}}
