@@ -171,7 +171,11 @@ WRONG: list[dict[str, Any]] = [
     {"collapse_key": "x" * 10_000},
 ]
 #: Sent for good, though odd.
-TAKEN = ({"channels": []}, {"send_at": "2000-01-01T00:00:00+23:59"}, {"send_at": "2199-12-31T23:59:59-23:59"})
+TAKEN: tuple[dict[str, Any], ...] = (
+    {"channels": []},
+    {"send_at": "2000-01-01T00:00:00+23:59"},
+    {"send_at": "2199-12-31T23:59:59-23:59"},
+)
 
 
 @pytest.mark.parametrize("path", ["notifications/", "notifications/batch/"])

@@ -91,7 +91,14 @@ class BenchStack(Stack):
                     os.killpg(process.pid, number)
 
     def _environment(self) -> dict[str, str]:
-        return {**super()._environment(), "DJANGO_DEBUG": "false", **self.extra_env}
+        return {
+            **super()._environment(),
+            "DJANGO_DEBUG": "false",
+            # Its watchdog takes web processes that were frozen for hung ones: they would be killed as soon as it is
+            # their turn, and what is measured then is how long they take to start.
+            "GUNICORN_CMD_ARGS": "--timeout 3600",
+            **self.extra_env,
+        }
 
     def _account(self, provider: str) -> Mapping[str, str]:  # type: ignore[override]
         if self.sink is None:

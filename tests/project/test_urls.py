@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -51,13 +51,13 @@ def anything(request: HttpRequest) -> HttpResponse:
     return HttpResponse("secrets")
 
 
-FORGOTTEN = [path("api/v2/secrets/", anything), path("admin/secrets/", anything)]
+FORGOTTEN: list[URLPattern | URLResolver] = [path("api/v2/secrets/", anything), path("admin/secrets/", anything)]
 
 
 class Forgetful:
     """A URL conf with views that nobody guards."""
 
-    urlpatterns = [*FORGOTTEN, *urlpatterns]
+    urlpatterns: ClassVar[list[URLPattern | URLResolver]] = [*FORGOTTEN, *urlpatterns]
 
 
 def test_every_address_is_in_a_matrix_and_a_new_one_is_noticed() -> None:

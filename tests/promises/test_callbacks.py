@@ -100,7 +100,7 @@ def send_all(connect: Connect, requests: Sequence[WebhookRequest], at_once: int)
                     raise
                 own.connection.close()
         seconds.append(time.perf_counter() - began)
-        return answer.status
+        return int(answer.status)
 
     with ThreadPoolExecutor(at_once) as pool:
         return Counter(pool.map(send, requests)), sorted(seconds)
