@@ -12,11 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, path
 
-from project.urls import urlpatterns
+from project.urls import urlpatterns as of_project
 from tests.addresses import METHODS, addresses, nothing_changes
 from tests.api.matrix import BEHIND_A_KEY, OPEN
 
 ADMIN, CONSOLE = "admin/", "admin/carillon/"  # the console has a matrix of its own
+PATTERNS: list[Any] = [*of_project]
 #: For everybody: a redirect to the console, and probes; the metrics want a token of their own.
 PROJECTS = {"", "healthz", "readyz", "metrics"}
 LOGIN = {"admin/login/", "admin/logout/"}
@@ -51,17 +52,17 @@ def anything(request: HttpRequest) -> HttpResponse:
     return HttpResponse("secrets")
 
 
-FORGOTTEN: list[URLPattern | URLResolver] = [path("api/v2/secrets/", anything), path("admin/secrets/", anything)]
+FORGOTTEN: list[Any] = [path("api/v2/secrets/", anything), path("admin/secrets/", anything)]
 
 
 class Forgetful:
     """A URL conf with views that nobody guards."""
 
-    urlpatterns: ClassVar[list[URLPattern | URLResolver]] = [*FORGOTTEN, *urlpatterns]
+    urlpatterns: ClassVar[list[Any]] = [*FORGOTTEN, *PATTERNS]
 
 
 def test_every_address_is_in_a_matrix_and_a_new_one_is_noticed() -> None:
-    assert nobodys(urlpatterns) == set()
+    assert nobodys(PATTERNS) == set()
     assert nobodys(Forgetful.urlpatterns) == {"api/v2/secrets/"}
 
 
@@ -70,6 +71,6 @@ def test_the_admin_leads_strangers_to_the_login_and_an_unguarded_page_is_noticed
     nobody, customer = Client(), Client()
     customer.force_login(get_user_model().objects.create_user("customer"))
     with nothing_changes():
-        assert set(open_to_strangers(urlpatterns, [nobody, customer])) == set()
+        assert set(open_to_strangers(PATTERNS, [nobody, customer])) == set()
         settings.ROOT_URLCONF = Forgetful
         assert set(open_to_strangers(FORGOTTEN, [nobody])) == {"admin/secrets/"}
