@@ -102,7 +102,9 @@ class Callers(RuleBasedStateMachine):
     def send_while_in_flight(self, owner: str, key: str, body: dict[str, Any]) -> None:
         if (owner, key) in self.known:
             return
-        with elsewhere(owner, key):
+        with elsewhere(owner, key) as is_held:
+            if not is_held:  # our own transaction, which is that of all requests here, has it from an earlier one
+                return
             answer = self.callers[owner].notify(self.named(body), key)
         assert answer.status_code == 409
         assert int(answer["Retry-After"]) >= 1
@@ -129,13 +131,13 @@ class Callers(RuleBasedStateMachine):
 
 
 @contextmanager
-def elsewhere(owner: str, key: str) -> Iterator[None]:
-    """Hold a key as another request does that has not committed yet."""
+def elsewhere(owner: str, key: str) -> Iterator[bool]:
+    """Hold a key as another request does that has not committed yet; yield whether it could be had."""
     other = psycopg2.connect(**connection.get_connection_params())
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_lock_of(owner, key)])
-        yield
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_lock_of(owner, key)])
+            yield bool(cursor.fetchone()[0])
     finally:
         other.close()
 
