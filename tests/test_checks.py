@@ -252,6 +252,12 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ),
     ("W013", "sms is routed, but", '"RECIPIENT": {"email": "email", "sms": "profile__phone"},', drop("RECIPIENT")),
     ("E021", "RQ_QUEUES is not set", "RQ_QUEUES = {channel:", lambda host: host.queues.clear()),
+    (
+        "E021",
+        "is no URL of a Redis",
+        "redis://localhost:6379/0",
+        lambda host: host.queues.update(sms={"URL": "localhost:6379"}),
+    ),
     ("E021", 'no queue "sms"', 'RQ_QUEUES["sms"] = {"URL":', lambda host: host.queues.pop("sms")),
     ("E022", "is not set", "notifications.workers.ChannelWorker", lambda host: host.rq.clear()),
     (

@@ -15,6 +15,7 @@ from .base import error, setting, warning
 
 _OURS = "notifications.workers.ChannelWorker"
 _WHERE = ("URL", "HOST", "UNIX_SOCKET_PATH", "SENTINELS", "USE_REDIS_CACHE")
+_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def check_django_rq(**_: object) -> list[CheckMessage]:
@@ -36,6 +37,11 @@ def check_queues(**_: object) -> list[CheckMessage]:
         if not isinstance(queue, Mapping) or not any(name in queue for name in _WHERE):
             what = f'RQ_QUEUES has no queue "{channel}" with a URL; `rqworker push sms email` needs all three.'
             messages.append(error(21, what, f'RQ_QUEUES["{channel}"] = {{"URL": os.environ["REDIS_URL"]}}'))
+            continue
+        url = queue.get("URL")
+        if url and not str(url).startswith(_SCHEMES):
+            what = f'RQ_QUEUES["{channel}"]["URL"] is no URL of a Redis; it begins with one of {", ".join(_SCHEMES)}.'
+            messages.append(error(21, what, "redis://localhost:6379/0"))
             continue
         serializer = queue.get("SERIALIZER")
         if serializer is not None and not _is_json(serializer):
