@@ -28,7 +28,8 @@ from ..models import Broadcast, Notification, TemplateVersion
 from .base import actor_of
 from .broadcast_new import estimate_lines
 from .broadcast_shown import unplanned
-from .confirm import CountedForm
+from .confirm import CountedForm, to_be_typed
+from .inputs import number_in
 
 if TYPE_CHECKING:
     from .base import ConsoleAdmin
@@ -131,18 +132,16 @@ class BroadcastActs(ConsoleAdmin):
     def _ask_or_act(
         self, request: HttpRequest, action: str, made: Broadcast, notification: Notification, back: str
     ) -> HttpResponse:
-        counted = _number(request.POST.get("counted", "")) if request.method == "POST" else None
-        form: TypedForm | None = None
-        if counted is not None:
-            form = _form(action, notification, counted, request.POST)
-            if form.is_valid():
-                by = By(actor_of(request), form.cleaned_data.get("reason") or "")
-                self.message_user(request, _act(action, made, form, by), messages.SUCCESS)
-                return HttpResponseRedirect(back)
         lines, found = _look(action, made)
         looked = estimate_lines(estimate_draft(made, notification)) if action == "launch" else None
         found = looked["members"] if looked else found
-        form = form or _form(action, notification, found, None)
+        shown = number_in(request.POST.get("counted", "")) if request.method == "POST" else None
+        counted = to_be_typed(shown, found)
+        form = _form(action, notification, counted, request.POST if shown is not None else None)
+        if form.is_valid():
+            by = By(actor_of(request), form.cleaned_data.get("reason") or "")
+            self.message_user(request, _act(action, made, form, by), messages.SUCCESS)
+            return HttpResponseRedirect(back)
         act = ACTS[action]
         context = {
             **self.admin_site.each_context(request),
@@ -155,7 +154,7 @@ class BroadcastActs(ConsoleAdmin):
             "lines": [(text, f"{count:,}") for text, count in lines],
             "looked": looked,
             "newer": _newer(notification) if action == "launch" else None,
-            "counted": found,
+            "counted": counted,
             "form": form,
             "grace": int(GRACE.total_seconds()),
             "back": back,
@@ -169,7 +168,7 @@ def _act(action: str, made: Broadcast, form: TypedForm, by: By) -> str:
     Raises:
         RequestRejected: somebody else was faster, or it cannot be done.
     """
-    version = _number(form.cleaned_data.get("version") or "")
+    version = number_in(form.cleaned_data.get("version") or "")
     if action == "launch":
         launch_later(made.pk, by, expected=form.counted, version=version)
         return _("Launched. It can be taken back until it begins.")
@@ -243,7 +242,3 @@ def _newer(notification: Notification) -> int | None:
     current = template.current
     taken = notification.unsent_version_id or notification.version_id
     return current.number if current is not None and current.pk != taken else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

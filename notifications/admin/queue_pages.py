@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import conf
 from ..enums import Channel, Lane, Priority, Reason, State
-from ..flows import clear
+from ..flows.clear import CLEARINGS
 from ..flows.operate import By
 from ..flows.overview import MOST_DUE
 from ..flows.pausing import LONGEST, pause_channel, resume_channel
@@ -33,7 +33,8 @@ from .markup import EMPTY, id_moment, moment, reason_text, redacted, sees_person
 
 PAUSE, RESUME = "carillon.add_channelpause", "carillon.delete_channelpause"
 _EVERY_SECONDS = 10
-_SILENT_SECONDS = 900
+#: A worker tells every ten seconds that it is there.
+_SILENT_SECONDS = 35
 
 
 class PauseForm(ReasonForm):
@@ -74,7 +75,9 @@ class QueueAdmin(ClearPages):
             "stuck": [_stuck(claim, seen) for claim in seen.stuck],
             "sweeper": _sweeper(seen),
             "redis_is_away": seen.redis_is_away,
-            "runs": [self.run_line(entry) for entry in clear.unfinished()] if may("carillon.view_auditentry") else [],
+            "runs": [self.run_line(entry) for entry in CLEARINGS.unfinished()]
+            if may("carillon.view_auditentry")
+            else [],
             "may_pause": may(PAUSE),
             "may_resume": may(RESUME),
             "may_clear": self.may_clear(request),
@@ -129,14 +132,16 @@ class QueueAdmin(ClearPages):
 
     def _reason(self, item: Waiting, seen: Queues) -> dict[str, Any]:
         late = (seen.now - item.first_due).total_seconds()
+        first = _("due for %(time)s") % {"time": duration(late)} if late > 0 else moment(item.first_due)
+        resumed = item.reason == Reason.PAUSED  # it is due when somebody says so, whatever its row has
         query = urlencode({"channel": item.channel, "waits_for": item.reason})
         return {
             "channel": Channel(item.channel).label,
             "reason": reason_text(item.reason) or EMPTY,
             "meaning": _meaning(item, seen),
             "count": f"{item.count:,}{'+' if item.count >= MOST_READ else ''}",
-            "first": _("due for %(time)s") % {"time": duration(late)} if late > 0 else moment(item.first_due),
-            "last": moment(item.last_due),
+            "first": _("when it is resumed") if resumed else first,
+            "last": "" if resumed else moment(item.last_due),
             "oldest": id_moment(item.oldest),
             "url": f"{self.url('queue_clear')}?{query}",
         }
