@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
 import django_rq
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -71,7 +72,12 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
     """
     if _instead is not None:
         return False
-    where = _where(channel)
+    try:
+        where = _where(channel)
+    except (KeyError, ImproperlyConfigured, ValueError) as error:
+        # What was accepted is committed: whoever asked is told nothing, operators are.
+        logger.error('no wake-up for %s: RQ_QUEUES["%s"] cannot be used: %s', channel, channel, error)  # noqa: TRY400
+        return False
     if not force and _rests(where):
         return False
     argument = argument or channel
@@ -100,7 +106,12 @@ def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool 
 def wake_on_commit(channels: Iterable[str], job: str = DRAIN_JOB, argument: str = "") -> None:
     """Wake these channels once the surrounding transaction has committed."""
     for channel in sorted(set(channels)):
-        transaction.on_commit(partial(wake, channel, job, argument), robust=True)
+
+        def wake_it(channel: str = channel) -> None:
+            wake(channel, job, argument)
+
+        # No partial: Django names a function that fails, and a partial has no name.
+        transaction.on_commit(wake_it, robust=True)
 
 
 def forget(channel: str, job: str = DRAIN_JOB, argument: str = "") -> None:

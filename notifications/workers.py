@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from django.db import Error, connection
+from django.db import Error, ProgrammingError, connection
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -141,6 +141,10 @@ class Sweeper(threading.Thread):
             self._beat(began)
             try:
                 sweep(self.holder)
+            except ProgrammingError as error:
+                text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                logger.error("sweep: the tables are not as they should be (%s): run `manage.py migrate`", text)  # noqa: TRY400
+                connection.close()
             except Error as error:
                 logger.warning("sweep: the database is away: %s", type(error).__name__)
                 connection.close()

@@ -252,6 +252,12 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ),
     ("W013", "sms is routed, but", '"RECIPIENT": {"email": "email", "sms": "profile__phone"},', drop("RECIPIENT")),
     ("E021", "RQ_QUEUES is not set", "RQ_QUEUES = {channel:", lambda host: host.queues.clear()),
+    (
+        "E021",
+        "is no URL of a Redis",
+        "redis://localhost:6379/0",
+        lambda host: host.queues.update(sms={"URL": "localhost:6379"}),
+    ),
     ("E021", 'no queue "sms"', 'RQ_QUEUES["sms"] = {"URL":', lambda host: host.queues.pop("sms")),
     ("E022", "is not set", "notifications.workers.ChannelWorker", lambda host: host.rq.clear()),
     (
@@ -364,6 +370,28 @@ def test_django_rq_is_missed(host: Host, settings: Any) -> None:
     (found,) = [item for item in host.check() if item.id == "carillon.E020"]
 
     assert found.hint == 'INSTALLED_APPS += ["django.contrib.postgres", "django_rq", "notifications"]'
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "hint"),
+    [
+        (
+            ["pushh", "sms", "--burst"],
+            "RQ_QUEUES has no queue 'pushh'.",
+            "did you mean 'push'? manage.py rqworker push",
+        ),
+        ([], "without a queue", "manage.py rqworker push sms email"),
+        (["--name", "pushh", "push"], "", ""),
+    ],
+)
+def test_a_worker_of_a_queue_that_is_not_there_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch, words: list[str], what: str, hint: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["manage.py", "rqworker", *words])
+
+    found = [item for item in host.check() if item.id == "carillon.E026"]
+
+    assert [what in item.msg and hint in str(item.hint) for item in found] == [True] * bool(what)
 
 
 def test_django_rqs_pages_in_the_admin_are_seen(host: Host) -> None:

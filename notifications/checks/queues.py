@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from django.apps import apps
 from django.core.checks import CheckMessage
+from django.core.management import load_command_class
 from django.utils.module_loading import import_string
 from rq.serializers import JSONSerializer, resolve_serializer
 
+from ..conf import did_you_mean
 from ..enums import Channel
 from . import lines
 from .base import error, setting, warning
 
 _OURS = "notifications.workers.ChannelWorker"
 _WHERE = ("URL", "HOST", "UNIX_SOCKET_PATH", "SENTINELS", "USE_REDIS_CACHE")
+_SERVE = "manage.py rqworker push sms email"
+_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 def check_django_rq(**_: object) -> list[CheckMessage]:
@@ -36,6 +41,11 @@ def check_queues(**_: object) -> list[CheckMessage]:
         if not isinstance(queue, Mapping) or not any(name in queue for name in _WHERE):
             what = f'RQ_QUEUES has no queue "{channel}" with a URL; `rqworker push sms email` needs all three.'
             messages.append(error(21, what, f'RQ_QUEUES["{channel}"] = {{"URL": os.environ["REDIS_URL"]}}'))
+            continue
+        url = queue.get("URL")
+        if url and not str(url).startswith(_SCHEMES):
+            what = f'RQ_QUEUES["{channel}"]["URL"] is no URL of a Redis; it begins with one of {", ".join(_SCHEMES)}.'
+            messages.append(error(21, what, "redis://localhost:6379/0"))
             continue
         serializer = queue.get("SERIALIZER")
         if serializer is not None and not _is_json(serializer):
@@ -59,6 +69,23 @@ def check_worker(**_: object) -> list[CheckMessage]:
         return []
     what = f'RQ["WORKER_CLASS"] is {named!r}, not Carillon\'s worker.' if named else 'RQ["WORKER_CLASS"] is not set.'
     return [error(22, what, lines.RQ)]
+
+
+def check_served(**_: object) -> list[CheckMessage]:
+    """E026: this very command is a worker of queues that there are not; django-rq would end it with a KeyError."""
+    queues = setting("RQ_QUEUES")
+    if sys.argv[1:2] != ["rqworker"] or not queues:
+        return []
+    # Its own parser, loaded for a worker only: a web process starts without all of RQ's worker.
+    parser = load_command_class("django_rq", "rqworker").create_parser("manage.py", "rqworker")
+    named = parser.parse_known_args(sys.argv[2:])[0].args
+    if not named and "default" not in queues:
+        return [error(26, "`rqworker` is started without a queue, and there is none called default.", _SERVE)]
+    return [
+        error(26, f"RQ_QUEUES has no queue {name!r}.", f"{did_you_mean(name, tuple(queues))} {_SERVE}")
+        for name in named
+        if name not in queues
+    ]
 
 
 def check_commit_mode(**_: object) -> list[CheckMessage]:

@@ -20,6 +20,7 @@ ALWAYS: tuple[Check, ...] = (
     queues.check_django_rq,
     queues.check_queues,
     queues.check_worker,
+    queues.check_served,
     queues.check_commit_mode,
     mounting.check_mounted,
     mounting.check_public_url,

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from notifications import wakeups
-from notifications.enums import Channel
+from notifications import Address, notify, wakeups
+from notifications.enums import Channel, State
+from notifications.models import Delivery
 
 
 @pytest.fixture
@@ -61,3 +62,17 @@ def test_when_its_rest_is_over_one_thread_finds_out_and_the_others_go_on(
     for thread in threads:
         thread.join()
     assert len(silent) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_that_cannot_be_used_fails_no_request(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What was accepted is committed by then: an error would make its caller ask again."""
+    settings.RQ_QUEUES = {channel: {"URL": "localhost:6379"} for channel in settings.RQ_QUEUES}
+    wakeups.connection.cache_clear()
+    try:
+        notify(Address(email="ada@example.com"), "invoice", {"order": {"number": "1", "total": 2}})
+    finally:
+        wakeups.connection.cache_clear()
+
+    assert Delivery.objects.get().state == State.PENDING
+    assert 'RQ_QUEUES["email"] cannot be used: Redis URL must specify' in caplog.text

@@ -92,7 +92,10 @@ class Command(BaseCommand):
                 f"The tables are not there yet ({first_line(error)}): run `manage.py migrate`."
             ) from error
         except OperationalError as error:
-            raise CommandError(f"PostgreSQL cannot be reached: {first_line(error)}") from error
+            raise CommandError(
+                f"PostgreSQL cannot be reached: {first_line(error)}\n"
+                "Start it, or correct DATABASES (host, port, name, user, password)."
+            ) from error
         if status:
             sys.exit(status)
 
