@@ -186,8 +186,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         Return by notification id, of those of the group, why nothing of it must be sent after all ("cancelled",
         "paused"), or None if the claim is no longer this worker's.
         """
-        values = {
-            "claim": claim_id, "worker": worker, "upto": upto, "lease": lease_seconds, "notifications": [*notifications]
+        asked_for = f"{{{','.join(map(str, notifications))}}}"
+        values: dict[str, float | str] = {
+            "claim": claim_id, "worker": worker, "upto": upto, "lease": lease_seconds, "notifications": asked_for
         }  # fmt: skip
         with connections[self.db].cursor() as cursor:
             cursor.execute(_START_GROUP, values)
