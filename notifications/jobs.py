@@ -13,7 +13,7 @@ from django.db import Error, close_old_connections
 
 from . import conf
 from .enums import Channel, Lane
-from .flows import clear
+from .flows import campaigns, clear
 from .flows.broadcast import plan_page
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent
@@ -58,14 +58,18 @@ def drain(channel: str) -> None:
     """Deliver what is due on a channel."""
     close_old_connections()
     own = Channel(channel)
-    drain_channel(own, worker_name(), served or [own])
+    try:
+        drain_channel(own, worker_name(), served or [own])
+    finally:
+        campaigns.leave(worker_name())
 
 
 @_quoting_nobody
 def plan_broadcast(broadcast_id: str) -> None:
     """Plan pages of a broadcast for a second, then make way."""
     key = UUID(broadcast_id)
-    _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
+    with campaigns.planning(worker_name(), served):
+        _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
 
 
 @_quoting_nobody

@@ -44,7 +44,7 @@ _REST_SECONDS = 2.0
 _LOOKED_AT = 100
 # RQ's own heartbeats pause for as long as a job takes, and a drain takes as long as there is work.
 _WORKERS = "carillon:workers:{%s}"
-_ALIVE_SECONDS = 60
+ALIVE_SECONDS = 60
 _BEAT = """
 local now = tonumber(redis.call('TIME')[1])
 if ARGV[1] ~= '' then redis.call('ZADD', KEYS[1], now, ARGV[1]); redis.call('EXPIRE', KEYS[1], 86400) end
@@ -159,6 +159,11 @@ def leave(channels: Iterable[str], worker: str) -> None:
             return
 
 
+def workers_key(channel: str) -> str:
+    """Return under which key Redis has a channel's workers, each with when it last said that it is alive."""
+    return _WORKERS % channel
+
+
 def live_workers(channel: str) -> int | None:
     """Return how many workers serve a channel, or None if Redis is away; one that was killed counts for a minute."""
     return _count_alive(channel)
@@ -166,7 +171,7 @@ def live_workers(channel: str) -> int | None:
 
 def _count_alive(channel: str, worker: str = "") -> int | None:
     try:
-        return int(connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, _ALIVE_SECONDS))
+        return int(connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, ALIVE_SECONDS))
     except RedisError:
         return None
 

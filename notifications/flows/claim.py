@@ -31,6 +31,7 @@ from .collapse import collapse
 from .newer_words import give_newer_words
 from .recheck import Facts, load_facts, recheck
 from .record import record
+from .take_turns import take_turns
 from .throttle import throttle
 from .turns import is_urgent, leave, report
 
@@ -107,7 +108,7 @@ def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None,
     lane = Delivery.objects.due_lane(channel, lanes)
     if lane is None:
         return []
-    rows = Delivery.objects.lock_due(channel, lane, most)
+    rows = take_turns(Delivery.objects.lock_due(channel, lane, most), channel, lane, most)
     if rows and goes_alone(standing_of(rows[0])):
         return rows[:1]
     return [row for row in rows if not goes_alone(standing_of(row))]

@@ -14,7 +14,7 @@ from .. import conf
 from ..enums import Channel, Priority
 from ..models import Category, Delivery, NewDelivery, Notification, Suppression
 from ..rules.fallback import is_unreachable, steps
-from ..rules.identity import delivery_ids
+from ..rules.identity import client_number, delivery_ids
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
 from .record import insert
@@ -140,6 +140,8 @@ def _rows(
     """Return what makes the row of a decision; by position, since it is made for each of a million."""
     key, expires_at = notification.pk, notification.expires_at
     new_id = delivery_ids(key)
+    # A broadcast has no recipient of its own; broadcasts share a lane by how far each may plan ahead.
+    client = client_number(notification.owner) if notification.recipient else None
 
     def row(person: Person, planned: Planned, own: Mapping[str, object] | None) -> NewDelivery:
         channel, target, state, reason, due_at, zone = planned
@@ -151,6 +153,7 @@ def _rows(
         return NewDelivery(
             *(new_id(person.recipient, channel, identity), key, person.recipient, channel, step, lane, device, address),
             *(locale, zone.key, own, state, reason, due_at, expires_at, now),
+            client,
         )
 
     return row

@@ -15,7 +15,7 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
-from . import due_sql, insert_sql, standing_sql
+from . import client_sql, due_sql, insert_sql, standing_sql
 from .insert_sql import Column, NewDelivery
 
 if TYPE_CHECKING:
@@ -124,6 +124,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Lock what has been due longest in a lane, passing over what another worker holds."""
         due = self.filter(channel=channel, lane=lane, state=State.PENDING, due_at__lte=models.functions.Now())
         return list(due.order_by("due_at").select_for_update(skip_locked=True)[:limit])
+
+    def clients_due(self, channel: str, lane: int, most: int) -> list[int]:
+        """Return the numbers of clients that have something due in a lane, `most` at most; broadcasts are none."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(client_sql.CLIENTS_DUE, {"channel": channel, "lane": lane, "most": most})
+            return [row[0] for row in cursor.fetchall()]
+
+    def lock_of_clients(self, channel: str, lane: int, clients: Sequence[int], each: int) -> list[Delivery]:
+        """Lock what has been due longest of each of these clients, passing over what another worker holds."""
+        values = {"channel": channel, "lane": lane, "clients": list(clients), "each": each}
+        return list(self.raw(client_sql.LOCK_OF_CLIENTS, values))
 
     def lock_ids(self, ids: Sequence[UUID]) -> list[Delivery]:
         """Lock these deliveries in id order, so that two callers never wait for each other in a circle."""
