@@ -29,6 +29,7 @@ from .base import actor_of
 from .broadcast_new import estimate_lines
 from .broadcast_shown import unplanned
 from .confirm import CountedForm
+from .inputs import number_in
 
 if TYPE_CHECKING:
     from .base import ConsoleAdmin
@@ -131,7 +132,7 @@ class BroadcastActs(ConsoleAdmin):
     def _ask_or_act(
         self, request: HttpRequest, action: str, made: Broadcast, notification: Notification, back: str
     ) -> HttpResponse:
-        counted = _number(request.POST.get("counted", "")) if request.method == "POST" else None
+        counted = number_in(request.POST.get("counted", "")) if request.method == "POST" else None
         form: TypedForm | None = None
         if counted is not None:
             form = _form(action, notification, counted, request.POST)
@@ -169,7 +170,7 @@ def _act(action: str, made: Broadcast, form: TypedForm, by: By) -> str:
     Raises:
         RequestRejected: somebody else was faster, or it cannot be done.
     """
-    version = _number(form.cleaned_data.get("version") or "")
+    version = number_in(form.cleaned_data.get("version") or "")
     if action == "launch":
         launch_later(made.pk, by, expected=form.counted, version=version)
         return _("Launched. It can be taken back until it begins.")
@@ -243,7 +244,3 @@ def _newer(notification: Notification) -> int | None:
     current = template.current
     taken = notification.unsent_version_id or notification.version_id
     return current.number if current is not None and current.pk != taken else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

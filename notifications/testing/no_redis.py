@@ -66,12 +66,20 @@ class NoRedis:
     # What wake-ups and roll-ups ask
 
     def eval(self, script: str, count: int, *rest: object) -> int:
-        """Nobody else is alive, and nobody waits for messages to gather."""
+        """Nobody waits for messages to gather."""
         return 0
 
     def delete(self, *names: str) -> int:
         """Delete nothing."""
         return 0
+
+    def time(self) -> tuple[int, int]:
+        """Tell no time: nothing is kept by it."""
+        return 0, 0
+
+    def zrangebyscore(self, name: str, first: float, last: str, *, withscores: bool) -> list[tuple[bytes, float]]:
+        """Nobody else is alive."""
+        return []
 
     def llen(self, name: str) -> int:
         """No wake-up waits."""
