@@ -31,6 +31,8 @@ TITLES = {
     "accept_p50_vs_bare_view": "Accepting one, median, against the bare view",
     "accept_p99_vs_bare_view": "Accepting one, 99th percentile, against the bare view",
     "batch_per_s": "Batch endpoint, accepted",
+    "webhook_burst_s": "A thousand signed callbacks within a second, all kept",
+    "webhook_p99_vs_bare_view": "Taking a callback, 99th percentile, against the bare view",
     "otp_p50_s": "Login code by SMS during the broadcast, median",
     "otp_p99_s": "Login code by SMS during the broadcast, 99th percentile",
     "cost_1m_vs_10k": "Cost of a recipient among the many against among 10,000",

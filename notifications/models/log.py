@@ -17,7 +17,8 @@ from ..enums import Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet, forget_standing
-from .log_queries import DeliveryEventQuerySet, NotificationQuerySet, ReceiptQuerySet
+from .log_queries import DeliveryEventQuerySet, NotificationQuerySet
+from .receipt_queries import ReceiptQuerySet
 from .recipient import Device
 
 

@@ -13,6 +13,7 @@ SCENARIOS: dict[str, str] = {
     "batch": "tests.benchmarks.batch",
     # These need one of their own.
     "planning": "tests.benchmarks.planning",
+    "callbacks": "tests.benchmarks.callbacks",
     "slow_provider": "tests.benchmarks.slow_provider",
     "big_log": "tests.benchmarks.big_log",
     "two_hosts": "tests.benchmarks.two_hosts",
@@ -25,6 +26,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "planning": ("plan_share_of_insert_select",),
     "single": ("single_per_s", "single_share_of_bare_view", "accept_p50_vs_bare_view", "accept_p99_vs_bare_view"),
     "batch": ("batch_per_s",),
+    "callbacks": ("webhook_burst_s", "webhook_p99_vs_bare_view"),
     "login_codes": ("otp_p50_s", "otp_p99_s"),
     "slow_provider": ("rate_at_100ms_latency",),
     "held_snapshot": ("rate_with_held_snapshot",),

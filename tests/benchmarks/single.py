@@ -79,15 +79,15 @@ def in_turn(bench: Bench, bare: BenchStack, order: Order, bare_order: Order) -> 
         return ours, rate_of(answered(load(bench.run.folder, bare_order)))
 
 
-def answered(seen: Sequence[Seen]) -> list[Seen]:
-    """Return them, if each was answered with a 202.
+def answered(seen: Sequence[Seen], status: int = 202) -> list[Seen]:
+    """Return them, if each was answered with this status.
 
     Raises:
         FellShort: one was not.
     """
     statuses = Counter(one.status for one in seen)
-    if set(statuses) != {202}:
-        raise FellShort(f"answers other than 202: {dict(statuses)}")
+    if set(statuses) != {status}:
+        raise FellShort(f"answers other than {status}: {dict(statuses)}")
     return list(seen)
 
 
