@@ -21,9 +21,11 @@ from ..flows.operate import By, audit
 from ..models import Delivery
 from ..models.console_queries import TooSlow, deadline
 from .changelist import MILLISECONDS, KeysetChangeList, NothingCounted
+from .labels import FORM_LABELS, LABELS, field_of, labelled
 from .markup import moment, sees_personal_data
 
 NUL = "\x00"
+_LOOKUPS = ("exact", "isempty")
 _Page = TypeVar("_Page", bound="ConsoleAdmin")
 _Rest = ParamSpec("_Rest")
 
@@ -124,8 +126,36 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return (queryset.filter(self.find(term)) if term else queryset), False
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Return the columns, masked or not."""
-        return self._unmasked(request, super().get_list_display(request))
+        """Return the columns, masked or not, under names that can be translated."""
+        names = self._unmasked(request, super().get_list_display(request))
+        fields = {name: field_of(self.model, name) for name in names if not hasattr(self, str(name))}
+        return [labelled(field) if (field := fields.get(name)) and name in LABELS else name for name in names]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Filter by what the list offers and by nothing else: any other column would tell what it holds, bit by bit."""
+        offered = {
+            item[0] if isinstance(item, tuple) else getattr(item, "parameter_name", item)
+            for item in self.get_list_filter(request)
+        }
+        name, *rest = lookup.split("__")
+        known = name in offered and (not rest or rest[-1] in _LOOKUPS)
+        return known and super().lookup_allowed(lookup, value, request)
+
+    def get_list_select_related(self, request: HttpRequest) -> bool | list[str] | tuple[str, ...]:
+        """Read rows that columns name together with the list."""
+        chosen = super().get_list_select_related(request)
+        found = (field_of(self.model, name) for name in super().get_list_display(request))
+        return chosen or [field.name for field in found if field is not None and field.is_relation]
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Any | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002
+        **kwargs: Any,
+    ) -> type[forms.ModelForm[Any]]:
+        """Return the form with labels that can be translated."""
+        return super().get_form(request, obj, change, **{"labels": FORM_LABELS, **kwargs})
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Return the fields of a change page, masked or not."""
@@ -198,7 +228,8 @@ class ReadOnlyAdmin(ConsoleAdmin):
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> list[Any]:
         """Return the named fields, or every column; times in UTC, as everywhere in the console."""
         names = self.fields or [field.name for field in self.opts.concrete_fields if field.name not in self.hidden]
-        times = {field.name: field.verbose_name for field in self.opts.fields if isinstance(field, DateTimeField)}
+        fields = [field for field in self.opts.fields if isinstance(field, DateTimeField)]
+        times = {field.name: LABELS.get(field.name, field.verbose_name) for field in fields}
         return [time_field(name, times[name]) if name in times else name for name in self._unmasked(request, names)]
 
     def has_add_permission(self, request: HttpRequest) -> bool:

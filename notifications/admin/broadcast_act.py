@@ -28,7 +28,7 @@ from ..models import Broadcast, Notification, TemplateVersion
 from .base import actor_of
 from .broadcast_new import estimate_lines
 from .broadcast_shown import unplanned
-from .confirm import CountedForm
+from .confirm import CountedForm, to_be_typed
 from .inputs import number_in
 
 if TYPE_CHECKING:
@@ -132,18 +132,16 @@ class BroadcastActs(ConsoleAdmin):
     def _ask_or_act(
         self, request: HttpRequest, action: str, made: Broadcast, notification: Notification, back: str
     ) -> HttpResponse:
-        counted = number_in(request.POST.get("counted", "")) if request.method == "POST" else None
-        form: TypedForm | None = None
-        if counted is not None:
-            form = _form(action, notification, counted, request.POST)
-            if form.is_valid():
-                by = By(actor_of(request), form.cleaned_data.get("reason") or "")
-                self.message_user(request, _act(action, made, form, by), messages.SUCCESS)
-                return HttpResponseRedirect(back)
         lines, found = _look(action, made)
         looked = estimate_lines(estimate_draft(made, notification)) if action == "launch" else None
         found = looked["members"] if looked else found
-        form = form or _form(action, notification, found, None)
+        shown = number_in(request.POST.get("counted", "")) if request.method == "POST" else None
+        counted = to_be_typed(shown, found)
+        form = _form(action, notification, counted, request.POST if shown is not None else None)
+        if form.is_valid():
+            by = By(actor_of(request), form.cleaned_data.get("reason") or "")
+            self.message_user(request, _act(action, made, form, by), messages.SUCCESS)
+            return HttpResponseRedirect(back)
         act = ACTS[action]
         context = {
             **self.admin_site.each_context(request),
@@ -156,7 +154,7 @@ class BroadcastActs(ConsoleAdmin):
             "lines": [(text, f"{count:,}") for text, count in lines],
             "looked": looked,
             "newer": _newer(notification) if action == "launch" else None,
-            "counted": found,
+            "counted": counted,
             "form": form,
             "grace": int(GRACE.total_seconds()),
             "back": back,

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from ..models.console_queries import TooSlow, deadline
+from .labels import LABELS
 
 OLDER, NEWER = "older", "newer"
 MILLISECONDS = 3_000
@@ -35,6 +36,13 @@ class KeysetChangeList(ChangeList):
         """Return the filters without the cursor."""
         found: dict[str, Any] = super().get_filters_params(params)
         return {name: value for name, value in found.items() if name not in (OLDER, NEWER)}
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Return the filters, those of columns under names that can be translated."""
+        found = super().get_filters(request)
+        for spec in found[0]:
+            spec.title = LABELS.get(getattr(spec, "field_path", ""), spec.title)
+        return found
 
     def get_query_string(self, new_params: dict[str, Any] | None = None, remove: Iterable[str] | None = None) -> str:
         """Return a query string that starts at the first page again: a cursor belongs to one set of filters."""

@@ -22,23 +22,20 @@ from ..models import AuditEntry, Delivery
 from ..models.console_queries import TooSlow, deadline
 from .base import actor_of, narrowed, without_nul
 from .changelist import MILLISECONDS
-from .confirm import ReasonForm
+from .confirm import CountedForm, ReasonForm, to_be_typed
 from .frame import OperatorPage, pill
 from .inputs import looked_at, moment_in, number_in
 from .markup import moment, reason_text, redacted, sees_personal_data
-from .replaying import ActForm
 
 CLEAR = "carillon.clear_waiting"
 _WORK_SECONDS = 2.0
 _ANY = ("", gettext_lazy("any"))
 
 
-class ClearForm(ActForm):
+class ClearForm(CountedForm):
     """Why, and how many messages it is about where they are many."""
 
-    typed = forms.IntegerField(
-        label=gettext_lazy("How many messages is it about? Type the number"), min_value=0, widget=forms.NumberInput
-    )
+    typed = forms.IntegerField(label=gettext_lazy("How many messages is it about? Type the number"), min_value=0)
 
 
 class WaitingForm(forms.Form):
@@ -138,8 +135,8 @@ class ClearPages(OperatorPage):
         }
 
     def _begin(self, request: HttpRequest, chosen: Chosen, action: str) -> HttpResponse:
-        counted = number_in(request.POST.get("counted", ""))
-        form = ClearForm(request.POST, counted=chosen.count() if counted is None else counted)
+        counted = to_be_typed(number_in(request.POST.get("counted", "")), chosen.count())
+        form = ClearForm(request.POST, counted=counted)
         if not form.is_valid():
             return self._shown(request, chosen.filter.values(), {}, chosen, form)
         entry = clear.begin(action, chosen, By(actor_of(request), form.cleaned_data["reason"]))

@@ -18,10 +18,13 @@ from django.utils.translation import gettext_lazy
 
 from ..flows.operate import By
 from .base import ConsoleAdmin, actor_of
+from .inputs import number_in
 
 _Text = str | Promise
 #: Whoever acts on more than this types how many there are.
 TYPED_ABOVE = 1_000
+#: By how much a set may have grown since it was shown before it has to be looked at again.
+_GROWN = 1.1
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,9 @@ def ask_or_do(
 ) -> HttpResponse:
     """Show what an operation would do; once it is confirmed with a reason, do it and go back."""
     confirmed = request.POST.get("confirm") == "yes"
-    shown = request.POST.get("counted", "") if confirmed else ""
-    dry_run = None if shown.isascii() and shown.isdigit() and len(shown) < 10 else operation.look(keys)
-    form = CountedForm(request.POST if confirmed else None, counted=dry_run.will if dry_run else int(shown))
+    dry_run = operation.look(keys)
+    counted = to_be_typed(number_in(request.POST.get("counted", "")) if confirmed else None, dry_run.will)
+    form = CountedForm(request.POST if confirmed else None, counted=counted)
     if confirmed and form.is_valid():
         told = operation.run(keys, By(actor_of(request), form.cleaned_data["reason"]))
         page.message_user(request, told, messages.SUCCESS)
@@ -96,7 +99,7 @@ def ask_or_do(
         "opts": page.opts,
         "media": page.media,
         "operation": operation,
-        "dry_run": dry_run or operation.look(keys),
+        "dry_run": dry_run,
         "counted": form.counted,
         "action": request.POST.get("action", ""),
         "keys": [str(key) for key in keys],
@@ -105,6 +108,14 @@ def ask_or_do(
         "back": back,
     }
     return TemplateResponse(request, "carillon/console/confirm.html", context)
+
+
+def to_be_typed(shown: int | None, actual: int) -> int:
+    """Return how many it is about: as many as were shown, unless there are many, and far more of them, by now.
+
+    What was shown comes back from the browser; by itself it must not decide that nothing has to be typed.
+    """
+    return actual if shown is None or (actual > TYPED_ABOVE and actual > shown * _GROWN) else shown
 
 
 def selected(request: HttpRequest) -> list[str]:

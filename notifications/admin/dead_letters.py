@@ -143,7 +143,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             **progress_of(entry),
             "title": _("Replay of dead letters") if entry.action == REPLAY else _("Discard of dead letters"),
             "entry": entry,
-            "facts": run_lines(entry),
+            "facts": run_lines(entry, full=sees_personal_data(request)),
             "refused": refusal_lines(entry.detail.get("refused", {})),
             "left": wanted.choice.count(MOST_COUNTED),
             "most_counted": MOST_COUNTED,

@@ -55,6 +55,14 @@ class WindowFilter(admin.SimpleListFilter):
         return queryset.filter(pk__gte=first_id_at(timezone.now() - _WINDOWS[chosen][1]))
 
 
+class NamedChoices(admin.ChoicesFieldListFilter):
+    """The choices of a column that have a name: one for "none" has nothing to be read or pressed."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Return "All" and the named ones."""
+        yield from (choice for choice in super().choices(changelist) if str(choice["display"]))
+
+
 class FamilyFilter(admin.SimpleListFilter):
     """The five families in which people meet states."""
 

@@ -61,7 +61,8 @@ class ProviderHoldAdmin(ConsoleAdmin):
 
     keyset = "pk"
     form = HoldForm
-    list_display = ("alias", "platform", "ends", "reason", "by_whom", "since")
+    list_display = ("alias", "platform", "ends", "reason_masked", "by_whom", "since")
+    personal: ClassVar = {"reason_masked": "reason"}
     actions = ("release",)
     ends = time_column("until", gettext_lazy("ends"))
     since = time_column("created_at", gettext_lazy("first held"))
@@ -82,7 +83,7 @@ class ProviderHoldAdmin(ConsoleAdmin):
         """Ask for minutes when holding; show the end afterwards."""
         if obj is None:
             return ["alias", "platform", "minutes", "reason"]
-        return ["alias", "platform", "ends", "reason", "by_whom", "since"]
+        return self._unmasked(request, ["alias", "platform", "ends", "reason_masked", "by_whom", "since"])
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001
         """Hold through the flow."""
@@ -96,6 +97,11 @@ class ProviderHoldAdmin(ConsoleAdmin):
     def release(self, request: HttpRequest, queryset: QuerySet[ProviderHold]) -> HttpResponse:
         """Ask why, then release."""
         return ask_or_do(self, request, RELEASE, numbers(request), request.get_full_path())
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason_masked(self, row: ProviderHold) -> str:
+        """Why, without what may be personal."""
+        return redacted(row.reason) or EMPTY
 
     @admin.display(description=gettext_lazy("held by"))
     def by_whom(self, row: ProviderHold) -> str:

@@ -28,7 +28,7 @@ from ..models import ProviderHold
 from .base import actor_of
 from .confirm import ReasonForm
 from .frame import OperatorPage
-from .markup import moment, person_url, sees_personal_data
+from .markup import moment, person_url, redacted, sees_personal_data
 from .provider_shown import shown
 
 HOLD, RELEASE, TRY = "carillon.add_providerhold", "carillon.delete_providerhold", "carillon.send_trial"
@@ -98,6 +98,7 @@ class ProviderCardAdmin(OperatorPage):
         self._known(request, RELEASE, alias)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         held = list(ProviderHold.objects.filter(alias=alias).order_by("platform"))
+        full = sees_personal_data(request)
         if request.method == "POST" and form.is_valid():
             by = By(actor_of(request), form.cleaned_data["reason"])
             done = operate.release_providers([row.pk for row in held], by)
@@ -111,7 +112,10 @@ class ProviderCardAdmin(OperatorPage):
             "title": _("Release %(alias)s") % {"alias": alias},
             "effect": _("Holds and pauses end; workers use it again within a second or so. Its breaker still judges."),
             "button": _("Release"),
-            "lines": [(row.platform or _("all it carries"), moment(row.until), row.reason) for row in held],
+            "lines": [
+                (row.platform or _("all it carries"), moment(row.until), row.reason if full else redacted(row.reason))
+                for row in held
+            ],
         }
         return self._ask(request, form, **context)
 

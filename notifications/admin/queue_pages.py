@@ -132,14 +132,16 @@ class QueueAdmin(ClearPages):
 
     def _reason(self, item: Waiting, seen: Queues) -> dict[str, Any]:
         late = (seen.now - item.first_due).total_seconds()
+        first = _("due for %(time)s") % {"time": duration(late)} if late > 0 else moment(item.first_due)
+        resumed = item.reason == Reason.PAUSED  # it is due when somebody says so, whatever its row has
         query = urlencode({"channel": item.channel, "waits_for": item.reason})
         return {
             "channel": Channel(item.channel).label,
             "reason": reason_text(item.reason) or EMPTY,
             "meaning": _meaning(item, seen),
             "count": f"{item.count:,}{'+' if item.count >= MOST_READ else ''}",
-            "first": _("due for %(time)s") % {"time": duration(late)} if late > 0 else moment(item.first_due),
-            "last": moment(item.last_due),
+            "first": _("when it is resumed") if resumed else first,
+            "last": "" if resumed else moment(item.last_due),
             "oldest": id_moment(item.oldest),
             "url": f"{self.url('queue_clear')}?{query}",
         }

@@ -17,6 +17,7 @@ from ..rules.identity import user_recipient
 from .base import ReadOnlyAdmin, as_uuid, time_column
 from .census_shown import device_board
 from .confirm import Operation, ask_or_do, selected
+from .filters import NamedChoices
 from .markup import address, person_link
 from .pruning import PRUNE, RESTORE, UndoAdmin
 from .suppressions import hashes_of
@@ -38,7 +39,7 @@ class DeviceAdmin(TransferPages, UndoAdmin):
         "seen",
         "created",
     )
-    list_filter = ("is_active", "channel", "platform", "deactivated_reason")
+    list_filter = ("is_active", "channel", "platform", ("deactivated_reason", NamedChoices))
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A device's id, a whole token, number or mailbox, or a recipient key such as u:42.")
     actions = ("prune", "restore")

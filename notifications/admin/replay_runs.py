@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from ..flows.operate import By
 from ..flows.replay import REPLAY, REPLAYS
 from ..models import AuditEntry
-from .markup import moment
+from .markup import moment, redacted
 
-PAUSE, RESUME = "pause", "resume"
+PAUSE, RESUME, STOP = "pause", "resume", "stop"
 
 
 def steer(entry: AuditEntry, act: str, by: By) -> str:
@@ -23,7 +23,8 @@ def steer(entry: AuditEntry, act: str, by: By) -> str:
     elif act == RESUME:
         done, told = REPLAYS.resume(entry.pk, by), _("It goes on where it stood.")
     else:
-        done, told = REPLAYS.stop(entry.pk, by), _("It was stopped; what it has not come to is still here.")
+        done = act in (STOP, "") and REPLAYS.stop(entry.pk, by)
+        told = _("It was stopped; what it has not come to is still here.")
     return told if done else _("Nothing was changed: somebody was faster, or it has finished.")
 
 
@@ -52,10 +53,11 @@ def progress_of(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
-def run_lines(entry: AuditEntry) -> list[tuple[str, str]]:
-    """Return who asked for a run, why, and for which letters, as (term, text)."""
+def run_lines(entry: AuditEntry, *, full: bool) -> list[tuple[str, str]]:
+    """Return who asked for a run, why, and for which letters, as (term, text); masked where not `full`."""
     kept = entry.detail
-    lines = [(_("Who"), entry.actor), (_("Why"), entry.reason), (_("Begun"), moment(entry.created_at))]
+    why = entry.reason if full else redacted(entry.reason)
+    lines = [(_("Who"), entry.actor), (_("Why"), why), (_("Begun"), moment(entry.created_at))]
     if entry.action == REPLAY:
         lines.append((_("In a second"), f"{kept.get('rate', 0)}"))
     asked = kept.get("filter") or {}

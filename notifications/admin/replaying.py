@@ -24,7 +24,7 @@ from ..models import AuditEntry, Delivery
 from ..models.console_queries import TooSlow, deadline
 from ..rules.explanations import explain
 from .base import ConsoleAdmin, actor_of, as_uuid
-from .confirm import CountedForm, DryRun, selected
+from .confirm import CountedForm, DryRun, selected, to_be_typed
 from .inputs import looked_at, number_in
 
 #: What the field `whole` says where it is not one cause or filter that is meant, but all there is.
@@ -49,9 +49,7 @@ _WORDS = {
 class ActForm(CountedForm):
     """Why somebody acts, and how many letters it is about where they are many."""
 
-    typed = forms.IntegerField(
-        label=gettext_lazy("How many letters were chosen? Type the number"), min_value=0, widget=forms.NumberInput
-    )
+    typed = forms.IntegerField(label=gettext_lazy("How many letters were chosen? Type the number"), min_value=0)
     field_order: tuple[str, ...] = ("reason", "typed")
 
 
@@ -89,9 +87,7 @@ def act_on_letters(page: ConsoleAdmin, request: HttpRequest, action: str, back: 
             page.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(back)
         choice, wrong = Choice(Delivery.objects.database_now()), str(error)
-    counted = number_in(request.POST.get("counted", ""))
-    if counted is None:
-        counted = len(choice.ids) or choice.count()
+    counted = to_be_typed(number_in(request.POST.get("counted", "")), len(choice.ids) or choice.count())
     again = "look" in request.POST
     kind = ReplayForm if action == REPLAY else ActForm
     form = kind(request.POST if confirmed else None, counted=counted)

@@ -19,6 +19,6 @@ def take_chunks(request: HttpRequest) -> bool:
     if not meta.get("wsgi.input_terminated"):
         return False
     # There is no other way in.
-    request._stream = meta["wsgi.input"]  # type: ignore[attr-defined]  # noqa: SLF001
+    request._stream = meta["wsgi.input"]  # noqa: SLF001
     meta["CONTENT_LENGTH"] = _UNKNOWN
     return True

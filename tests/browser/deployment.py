@@ -67,7 +67,7 @@ def add_followers(stack: Stack, count: int) -> None:
 
 def logged_in(browser: Browser, stack: Stack, name: str, **options: Any) -> Page:
     """Return a page on which somebody has logged in."""
-    page: Page = browser.new_context(locale="en-GB", **options).new_page()
+    page: Page = browser.new_context(**{"locale": "en-GB", **options}).new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{stack.url}/admin/login/?next=/admin/")
     page.fill("#id_username", name)

@@ -5,13 +5,8 @@ The screenshots are kept under build/screenshots/.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from notifications.declarations import registry
 from notifications.declarations.slugs import LAYOUT
@@ -22,10 +17,10 @@ from notifications.flows.layout import with_layout
 from notifications.flows.words import LINKS
 from notifications.messages import Content
 
+from .deployment import KEPT
+
 pytestmark = pytest.mark.browser
 
-KEPT = Path(__file__).parents[2] / "build" / "screenshots"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 SIZES = {"phone": (360, 740), "desktop": (1024, 768)}
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * 2
 DATA: dict[str, dict[str, object]] = {
@@ -65,17 +60,6 @@ CONTRAST = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser of the system's; playwright's own are not downloaded."""
-    if not CHROMIUM:
-        pytest.fail("no chromium found: install one (Debian: apt install chromium) or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def email(slug: str, locale: str) -> Content:

@@ -5,14 +5,12 @@ Screenshots are kept under build/screenshots/.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from notifications.sandbox.credentials import (
     POSTMARK_SERVER_TOKEN,
@@ -24,10 +22,10 @@ from notifications.sandbox.oauth import AccessTokens
 from notifications.sandbox.process import SandboxProcess, launch
 from notifications.sandbox.server import SandboxOptions
 
+from .deployment import KEPT
+
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
-KEPT = Path(__file__).parents[2] / "build" / "screenshots"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 NUMBER, MAILBOX, TOKEN = "+4915112345642", "ada@example.com", "token-" + "a1b2c3" * 24
 PATIENCE = 60_000
@@ -35,17 +33,6 @@ HTML = """<!doctype html><html><head><meta name="color-scheme" content="light da
 body { font: 16px/1.5 system-ui; margin: 24px; background: #fff; color: #1b1f27 }
 @media (prefers-color-scheme: dark) { body { background: #16191f; color: #e8ebf1 } }
 </style></head><body><h1>Your bell is on its way</h1><p>Order A-1042, 59.90 €.</p></body></html>"""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser of the system's; playwright's own are not downloaded."""
-    if not CHROMIUM:
-        pytest.fail("no chromium found: install one (Debian: apt install chromium) or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

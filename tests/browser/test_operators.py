@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from project import embedded
 from project.demo.stack import Stack
 from tests.live import wait_for
-from tests.promises.conftest import database_url, valkey
 from tests.promises.deployment import accepted
 
-from .test_emails import CHROMIUM, KEPT
+from .deployment import KEPT
 
-__all__ = ["database_url", "valkey"]
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 PATIENCE = 60_000
@@ -60,17 +58,6 @@ def shop(tmp_path: Path, database_url: str, valkey: embedded.Services) -> Iterat
         made.start_web()
         made.start_worker()
         yield made
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    """A browser of the system's; playwright's own are not downloaded."""
-    if not CHROMIUM:
-        pytest.fail("no chromium found: install one (Debian: apt install chromium) or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def run(stack: Stack, code: str) -> None:

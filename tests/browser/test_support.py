@@ -5,12 +5,9 @@ Real server, real worker, the sandbox as the network's far end. Screenshots are 
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +16,7 @@ from django.contrib.auth.models import Permission
 from django.db import close_old_connections, connection
 from django.db.models.functions import Now
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from notifications import jobs, notify
 from notifications.enums import Reason, State, SuppressionCause
@@ -30,27 +27,16 @@ from notifications.sandbox.process import SandboxProcess
 from tests.fixtures import own_redis, patient_redis, person, running_sandbox, sandbox
 from tests.live import wait_for, work
 
+from .deployment import KEPT
+
 __all__ = ["own_redis", "patient_redis", "person", "running_sandbox", "sandbox"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
-KEPT = Path(__file__).parents[2] / "build" / "screenshots"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome") or ""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 DATA = {"number": "A-1042", "total": 59.9, "items": ["Bell"]}
 PATIENCE = 60_000
 LETTERS = 300
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser of the system's; playwright's own are not downloaded."""
-    if not CHROMIUM:
-        pytest.fail("no chromium found: install one (Debian: apt install chromium) or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from project.demo.stack import Stack
-from tests.promises.conftest import database_url, stack, valkey
 
-from .deployment import add_followers, add_staff, chromium, keep, logged_in, shell
+from .deployment import add_followers, add_staff, keep, logged_in, shell
 
-__all__ = ["database_url", "stack", "valkey"]
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 PRUNE = """
@@ -21,55 +19,53 @@ Device.objects.filter(pk__in=list(Device.objects.values_list("pk", flat=True)[:3
 """
 
 
-def test_an_editor_sees_what_is_written_publishes_it_and_rolls_back(stack: Stack) -> None:
+def test_an_editor_sees_what_is_written_publishes_it_and_rolls_back(stack: Stack, chromium: Browser) -> None:
     stack.start_web()
     add_staff(stack, "eve", "view_template", "publish")
-    with chromium() as browser:
-        page = logged_in(browser, stack, "eve", viewport={"width": 1440, "height": 900})
-        page.goto(f"{stack.url}/admin/carillon/template/?q=login-code")
-        page.click("a:text-is('Words')")
-        entries = page.evaluate("history.length")
-        page.fill("[name='sms|en|text']", "Ваш код {{ code }}")
-        shown = page.frame_locator("iframe.carillon-preview:not([hidden])")
-        expect(shown.locator(".bubble")).to_have_text("Ваш код 493021")
-        expect(shown.locator("body")).to_contain_text("UCS-2")
-        page.fill("[name='sms|en|text']", "Your code is {{ cod }}")
-        expect(shown.locator(".problem")).to_contain_text("cod")
-        assert page.evaluate("history.length") == entries, "a preview is no step back"
-        page.fill("[name='reason']", "shorter")
-        page.click("button[value='publish']")
-        expect(page.locator(".errornote")).to_contain_text("Not published")
-        page.fill("[name='sms|en|text']", "{{ code }} is your code")
-        page.fill("[name='reason']", "shorter")
-        page.click("button[value='publish']")
-        expect(page.locator(".success")).to_contain_text("v2 is in use")
-        keep(page, "console-words")
+    page = logged_in(chromium, stack, "eve", viewport={"width": 1440, "height": 900})
+    page.goto(f"{stack.url}/admin/carillon/template/?q=login-code")
+    page.click("a:text-is('Words')")
+    entries = page.evaluate("history.length")
+    page.fill("[name='sms|en|text']", "Ваш код {{ code }}")
+    shown = page.frame_locator("iframe.carillon-preview:not([hidden])")
+    expect(shown.locator(".bubble")).to_have_text("Ваш код 493021")
+    expect(shown.locator("body")).to_contain_text("UCS-2")
+    page.fill("[name='sms|en|text']", "Your code is {{ cod }}")
+    expect(shown.locator(".problem")).to_contain_text("cod")
+    assert page.evaluate("history.length") == entries, "a preview is no step back"
+    page.fill("[name='reason']", "shorter")
+    page.click("button[value='publish']")
+    expect(page.locator(".errornote")).to_contain_text("Not published")
+    page.fill("[name='sms|en|text']", "{{ code }} is your code")
+    page.fill("[name='reason']", "shorter")
+    page.click("button[value='publish']")
+    expect(page.locator(".success")).to_contain_text("v2 is in use")
+    keep(page, "console-words")
 
-        page.click("a:text-is('v1')")
-        expect(page.locator(".carillon-diff")).to_contain_text("is your code")
-        page.fill("[name='reason']", "the longer one was better")
-        page.click("button[value='roll_back']")
-        expect(page.locator(".success")).to_contain_text("v3 is in use")
+    page.click("a:text-is('v1')")
+    expect(page.locator(".carillon-diff")).to_contain_text("is your code")
+    page.fill("[name='reason']", "the longer one was better")
+    page.click("button[value='roll_back']")
+    expect(page.locator(".success")).to_contain_text("v3 is in use")
     models = "from notifications.models import AuditEntry, Template"
     assert shell(stack, f"{models}; print(Template.objects.get(slug='login-code').current.number)") == "3"
     audit = shell(stack, f"{models}; print(*AuditEntry.objects.order_by('pk').values_list('action', flat=True))")
     assert audit == "publish publish roll_back"
 
 
-def test_an_operator_undoes_a_pruning_on_a_phone(stack: Stack) -> None:
+def test_an_operator_undoes_a_pruning_on_a_phone(stack: Stack, chromium: Browser) -> None:
     stack.start_web()
     add_staff(stack, "otto", "view_device", "prune")
     add_followers(stack, 40)
     shell(stack, PRUNE)
-    with chromium() as browser:
-        page = logged_in(browser, stack, "otto", viewport={"width": 390, "height": 844}, color_scheme="dark")
-        page.goto(f"{stack.url}/admin/carillon/device/")
-        expect(page.locator(".carillon-board")).to_contain_text("The provider says the token is dead")
-        keep(page, "console-devices-phone-dark")
-        page.click("a:has-text('Undo…')")
-        expect(page.locator(".carillon-counts")).to_contain_text("30")
-        page.fill("[name='reason']", "it was a wrong key")
-        page.dblclick("input[value='Bring back (30)']")
-        expect(page.locator(".success").first).to_contain_text("back")
+    page = logged_in(chromium, stack, "otto", viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.goto(f"{stack.url}/admin/carillon/device/")
+    expect(page.locator(".carillon-board")).to_contain_text("The provider says the token is dead")
+    keep(page, "console-devices-phone-dark")
+    page.click("a:has-text('Undo…')")
+    expect(page.locator(".carillon-counts")).to_contain_text("30")
+    page.fill("[name='reason']", "it was a wrong key")
+    page.dblclick("input[value='Bring back (30)']")
+    expect(page.locator(".success").first).to_contain_text("back")
     counts = "Device.objects.filter(is_active=True).count(), AuditEntry.objects.count()"
     assert shell(stack, f"from notifications.models import AuditEntry, Device; print({counts})") == "40 1"
