@@ -38,6 +38,12 @@ _OLD_SECONDS = 0.2
 _RETRY_SECONDS = 0.5
 _KEEP_SECONDS = 600.0
 _UNCERTAIN_WAIT = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
+_makers: list[Callable[[], random.Random]] = [random.Random]
+
+
+def draw_with(maker: Callable[[], random.Random]) -> None:
+    """Draw the waits of retries with what this makes: the test kit's draws nothing by chance."""
+    _makers[:] = [maker]
 
 
 class Outcomes:
@@ -57,7 +63,7 @@ class Outcomes:
         self._clock = batch.facts.now
         self._clock_read = time.monotonic()
         # Jitter must differ between workers, not be unpredictable to an attacker.
-        self._draw = random.Random()  # noqa: S311
+        self._draw = _makers[0]()
         # What is sent under this claim is sent after it was made: no key of it was seen earlier.
         self._key = gate.key(batch.adapter.alias, batch.facts.now)
 

@@ -18,6 +18,7 @@ from ..rules.identity import client_number, delivery_ids
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
 from .record import insert
+from .restored import doubt_planned
 
 _Personal = Mapping[str, Mapping[str, object]]
 
@@ -50,7 +51,7 @@ def plan(
     `personal` gives variables of single recipients. Planning the same people again changes nothing.
     """
     made = foresee_at(notification, category, people, _read(people, now, first_step, personal or {}))
-    insert(made)
+    _write(notification, made)
     return [delivery_of(row) for row in made]
 
 
@@ -59,7 +60,7 @@ def plan_many(
 ) -> list[NewDelivery]:
     """Plan the deliveries of one notification to a page of people as `plan` does, and return them as planned rows."""
     made = foresee_at(notification, category, people, _read(people, now, 0, personal))
-    insert(made)
+    _write(notification, made)
     return made
 
 
@@ -113,6 +114,11 @@ def foresee_at(
                 unreached.append(person)
         people = unreached
     return made
+
+
+def _write(notification: Notification, made: Sequence[NewDelivery]) -> None:
+    insert(made)
+    doubt_planned(notification, [row.id for row in made])
 
 
 def _rules(notification: Notification, category: Category, channels: Sequence[Channel], now: datetime) -> Plan:

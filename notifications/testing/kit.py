@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import ContextDecorator, ExitStack
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from ..flows.broadcast import plan_page
 from ..flows.clear import CLEARINGS
 from ..flows.digest import close_digests
 from ..flows.drain import drain
+from ..flows.outcomes import draw_with
 from ..flows.reconcile import reconcile
 from ..flows.replay import REPLAYS
 from ..flows.tend_broadcasts import continue_broadcasts
@@ -42,6 +44,14 @@ _REPAIRS: tuple[Callable[[], object], ...] = (
     continue_broadcasts,
     sweep.erase_secrets,
 )
+
+
+class Longest(random.Random):
+    """Draws the longest wait: in production a retry may be due after next to nothing, in a test it is later."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """Return the second."""
+        return b
 
 
 #: unittest leaves frames of such modules out of what it shows: the test's own line is what counts.
@@ -75,6 +85,8 @@ class Outbox(ContextDecorator):
             registry.dress(self._far_end.dressed)
             opened.callback(do_without_redis, None)
             do_without_redis(cast("Redis", self._redis))
+            opened.callback(draw_with, random.Random)
+            draw_with(Longest)
             gate.forget()
             self._open = opened.pop_all()
         return self
