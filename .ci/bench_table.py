@@ -1,7 +1,7 @@
 """Makes a table and a plot for the README from `build/bench.json`.
 
-python .ci/bench_table.py            prints the table and writes docs/images/bench.svg
-python .ci/bench_table.py FILE       the same from another file
+python .ci/bench_table.py [FILE]           prints the table and writes docs/images/bench.svg
+python .ci/bench_table.py [FILE] --write   puts both into README.md, between its two marks
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PLOT = ROOT / "docs" / "images" / "bench.svg"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- made by .ci/bench_table.py -->", "<!-- end of what is made -->"
 TITLES = {
     "broadcast_push_per_s": "Push broadcast, personal body, every row recorded",
     "broadcast_exact": "Recipients with anything else than computed",
@@ -29,6 +31,8 @@ TITLES = {
     "accept_p50_vs_bare_view": "Accepting one, median, against the bare view",
     "accept_p99_vs_bare_view": "Accepting one, 99th percentile, against the bare view",
     "batch_per_s": "Batch endpoint, accepted",
+    "webhook_burst_s": "A thousand signed callbacks within a second, all kept",
+    "webhook_p99_vs_bare_view": "Taking a callback, 99th percentile, against the bare view",
     "otp_p50_s": "Login code by SMS during the broadcast, median",
     "otp_p99_s": "Login code by SMS during the broadcast, 99th percentile",
     "cost_1m_vs_10k": "Cost of a recipient among the many against among 10,000",
@@ -103,16 +107,27 @@ def _bar(title: str, bar: Line, top: int, scale: float, *, ours: bool) -> list[s
     ]
 
 
+def put(text: str, made: str) -> str:
+    """Return a page with what was made between its two marks."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{made.strip()}\n{END}{rest.partition(END)[2]}"
+
+
 def main() -> int:
-    """Print the table and write the plot."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "bench.json"
+    """Print the table or write it into the README, and write the plot."""
+    given = [word for word in sys.argv[1:] if not word.startswith("-")]
+    file = Path(given[0]) if given else ROOT / "build" / "bench.json"
     lines = json.loads(file.read_text(encoding="utf-8"))
-    print(table(lines))
-    drawn = plot(lines)
+    made, drawn = table(lines), plot(lines)
     if drawn is not None:
         PLOT.parent.mkdir(parents=True, exist_ok=True)
         PLOT.write_text(drawn, encoding="utf-8")
         print(f"{PLOT.relative_to(ROOT)} written", file=sys.stderr)
+    if "--write" in sys.argv:
+        shown_plot = f"\n![Pushes a second, each way]({PLOT.relative_to(ROOT)})\n" if drawn is not None else ""
+        README.write_text(put(README.read_text(encoding="utf-8"), made + shown_plot), encoding="utf-8")
+    else:
+        print(made)
     return 0
 
 

@@ -25,7 +25,7 @@ def digest(purpose: str, *parts: str) -> str:
     ever: `check --database` and an alert say so when it has gone.
     """
     message = "\x1f".join((purpose, *parts)).encode()
-    return hmac.digest(_secret(_keys()[-1], "digest"), message, "sha256").hex()
+    return _mac(_keys()[-1], "digest", message).hex()
 
 
 def address_hash(channel: str, address: str) -> str:
@@ -43,12 +43,12 @@ def key_mark() -> str:
 
 def sign(purpose: str, message: bytes) -> bytes:
     """Return what only the newest key makes of a message: `SIGNATURE_BYTES` bytes, in a few microseconds."""
-    return hmac.digest(_secret(_keys()[0], purpose), message, "sha256")[:SIGNATURE_BYTES]
+    return _mac(_keys()[0], purpose, message)[:SIGNATURE_BYTES]
 
 
 def is_signed(purpose: str, message: bytes, signature: bytes) -> bool:
     """Whether a signature was made of this message for this purpose, with any of the keys."""
-    made = (hmac.digest(_secret(key, purpose), message, "sha256")[:SIGNATURE_BYTES] for key in _keys())
+    made = (_mac(key, purpose, message)[:SIGNATURE_BYTES] for key in _keys())
     return any(hmac.compare_digest(one, signature) for one in made)
 
 
@@ -77,6 +77,18 @@ def _keys() -> tuple[str, ...]:
 @lru_cache(maxsize=4)
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(base64.urlsafe_b64encode(_secret(key, "encrypt"))) for key in keys])
+
+
+def _mac(key: str, purpose: str, message: bytes) -> bytes:
+    """Return the HMAC of a message; a copy of one that has its key takes half the time of `hmac.digest`."""
+    keyed = _keyed(key, purpose).copy()
+    keyed.update(message)
+    return keyed.digest()
+
+
+@lru_cache(maxsize=16)
+def _keyed(key: str, purpose: str) -> hmac.HMAC:
+    return hmac.new(_secret(key, purpose), digestmod="sha256")
 
 
 @lru_cache(maxsize=16)

@@ -13,17 +13,18 @@ from django.db import Error, close_old_connections
 
 from . import conf
 from .enums import Channel, Lane
-from .flows import clear
+from .flows import campaigns
 from .flows.broadcast import plan_page
+from .flows.clear import CLEARINGS
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent
 from .flows.reconcile import reconcile
-from .flows.replay import work_on
-from .flows.replay_runs import unfinished
+from .flows.replay import REPLAYS
+from .flows.runs import Runs
 from .flows.stopping import stopping
 from .models import Broadcast
 from .rules.masking import unquoted
-from .wakeups import CLEAR_JOB, PLAN_JOB, RECONCILE_JOB, REPLAY_JOB, forget, wake
+from .wakeups import PLAN_JOB, RECONCILE_JOB, forget, wake
 
 served: list[Channel] = []
 """The channels that this process's worker serves; set when it starts."""
@@ -58,14 +59,18 @@ def drain(channel: str) -> None:
     """Deliver what is due on a channel."""
     close_old_connections()
     own = Channel(channel)
-    drain_channel(own, worker_name(), served or [own])
+    try:
+        drain_channel(own, worker_name(), served or [own])
+    finally:
+        campaigns.leave(worker_name())
 
 
 @_quoting_nobody
 def plan_broadcast(broadcast_id: str) -> None:
     """Plan pages of a broadcast for a second, then make way."""
     key = UUID(broadcast_id)
-    _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
+    with campaigns.planning(worker_name(), served):
+        _go_on(PLAN_JOB, broadcast_id, lambda: plan_page(key), lambda: Broadcast.objects.filter(pk=key).exists())
 
 
 @_quoting_nobody
@@ -80,16 +85,17 @@ def reconcile_receipts(channel: str) -> None:
 @_quoting_nobody
 def act_on_dead_letters(entry_id: str) -> None:
     """Replay or discard dead letters, as a line of the audit asks, for a second; then make way."""
-    key = int(entry_id)
-    _go_on(REPLAY_JOB, entry_id, lambda: work_on(key), lambda: any(entry.pk == key for entry in unfinished()))
+    _go_on_with(REPLAYS, int(entry_id))
 
 
 @_quoting_nobody
 def clear_waiting(entry_id: str) -> None:
     """Expire or cancel what waits, as a line of the audit asks, for a second; then make way."""
-    key = int(entry_id)
-    page = partial(clear.work_on, key)
-    _go_on(CLEAR_JOB, entry_id, page, lambda: any(entry.pk == key for entry in clear.unfinished()))
+    _go_on_with(CLEARINGS, int(entry_id))
+
+
+def _go_on_with(runs: Runs, key: int) -> None:
+    _go_on(runs.job, str(key), partial(runs.work_on, key), partial(runs.is_under_way, key))
 
 
 def _go_on(job: str, subject: str, page: Callable[[], bool], is_unfinished: Callable[[], bool]) -> None:

@@ -96,6 +96,10 @@ class WebhookRequest:
     body: bytes = field(repr=False)
     remote: str = ""
 
+    def header(self, name: str) -> str:
+        """Return a header, whatever the case of its name; empty if it is not there."""
+        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
+
 
 @dataclass(frozen=True)
 class ReceiptEvent:

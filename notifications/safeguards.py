@@ -16,11 +16,16 @@ _HOST = re.compile(r"([^\W_]([\w-]*[^\W_])?\.)*[^\W_]([\w-]*[^\W_])?")
 
 @dataclass(frozen=True)
 class BroadcastLimits:
-    """What share of a broadcast may fail, or be complained of, before it stops; judged from so many tried ones on."""
+    """What share of a broadcast may fail, or be complained of, before it stops; judged from so many tried ones on.
+
+    And what share of a channel's workers campaigns may take.
+    """
 
     most_failed: float | None = 0.2
     most_complaints: float | None = 0.003
     judged_from: int = 500
+    #: How many of a channel's workers may be at campaigns at once, rounded up; None is all of them.
+    worker_share: float | None = 0.75
 
 
 @dataclass(frozen=True)

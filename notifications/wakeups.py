@@ -10,9 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
+from typing import Any
 from uuid import uuid4
 
 import django_rq
@@ -22,10 +22,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq.serializers import JSONSerializer
-from rq.utils import as_text, utcparse
+from rq.utils import as_text
 
 from . import conf
-from .enums import Channel
 
 logger = logging.getLogger("notifications.wakeups")
 
@@ -44,14 +43,13 @@ _REST_SECONDS = 2.0
 _LOOKED_AT = 100
 # RQ's own heartbeats pause for as long as a job takes, and a drain takes as long as there is work.
 _WORKERS = "carillon:workers:{%s}"
-_ALIVE_SECONDS = 60
+ALIVE_SECONDS = 60
 _BEAT = """
 local now = tonumber(redis.call('TIME')[1])
-if ARGV[1] ~= '' then redis.call('ZADD', KEYS[1], now, ARGV[1]); redis.call('EXPIRE', KEYS[1], 86400) end
-if ARGV[1] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2]) end
-return redis.call('ZCOUNT', KEYS[1], now - ARGV[2], '+inf')
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('EXPIRE', KEYS[1], 86400)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 """
-_WORKERS_SHOWN = 200
 _GATHERING = "carillon:gather:%s"
 _GATHERED_MS = 300
 _GATHER = """
@@ -64,16 +62,6 @@ return 1
 _resting_until: dict[str, float] = {}
 _instead: Redis | None = None
 _turn = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A worker's own word of itself: where it runs, what it serves, when it last gave a sign of life."""
-
-    host: str
-    pid: str
-    channels: tuple[str, ...]
-    seen_at: datetime | None
 
 
 def wake(channel: str, job: str = DRAIN_JOB, argument: str = "", *, force: bool = False) -> bool:
@@ -147,7 +135,10 @@ def waiting(channel: str) -> int | None:
 def beat(channels: Iterable[str], worker: str) -> None:
     """Note that a worker is alive and serves these channels; without Redis nobody is told."""
     for channel in channels:
-        _count_alive(channel, worker)
+        try:
+            connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, ALIVE_SECONDS)
+        except RedisError:
+            return
 
 
 def leave(channels: Iterable[str], worker: str) -> None:
@@ -159,35 +150,23 @@ def leave(channels: Iterable[str], worker: str) -> None:
             return
 
 
-def live_workers(channel: str) -> int | None:
-    """Return how many workers serve a channel, or None if Redis is away; one that was killed counts for a minute."""
-    return _count_alive(channel)
+def workers_key(channel: str) -> str:
+    """Return under which key Redis has a channel's workers, each with when it last said that it is alive."""
+    return _WORKERS % channel
 
 
-def _count_alive(channel: str, worker: str = "") -> int | None:
+def live_workers(channel: str) -> dict[str, datetime] | None:
+    """Return who serves a channel and when each last told so, or None if Redis is away.
+
+    One that was killed is in it for a minute; one that works on a long job is, unlike in RQ's own list.
+    """
     try:
-        return int(connection(channel).eval(_BEAT, 1, _WORKERS % channel, worker, _ALIVE_SECONDS))
+        redis = connection(channel)
+        now = int(redis.time()[0])
+        found: Any = redis.zrangebyscore(_WORKERS % channel, now - ALIVE_SECONDS, "+inf", withscores=True)
     except RedisError:
         return None
-
-
-def serving() -> list[Serving] | None:
-    """Return the workers that serve channels, as they told Redis themselves; None if it is away."""
-    found: dict[str, Serving] = {}
-    try:
-        for redis in {_where(channel): connection(channel) for channel in Channel}.values():
-            names = sorted(as_text(name) for name in redis.smembers("rq:workers"))[:_WORKERS_SHOWN]
-            pipeline = redis.pipeline(transaction=False)
-            for name in names:
-                pipeline.hmget(name, "hostname", "pid", "queues", "last_heartbeat")
-            for name, kept in zip(names, pipeline.execute(), strict=True):
-                host, pid, queues, seen = (as_text(item) if item else "" for item in kept)
-                channels = tuple(queue for queue in queues.split(",") if queue in Channel.values)
-                if channels:
-                    found[name] = Serving(host, pid, channels, utcparse(seen) if seen else None)
-    except RedisError:
-        return None
-    return [found[name] for name in sorted(found)]
+    return {as_text(name): datetime.fromtimestamp(told, UTC) for name, told in found}
 
 
 def other_work_waits(channel: str) -> bool:

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from . import conf
+from .api.chunks import take_chunks
 from .api.errors import forget_broken_connections
 from .api.problems import problem_response
 from .exceptions import WebhookRejected, WebhookUnverified
@@ -69,7 +70,7 @@ def _body(request: HttpRequest) -> bytes | None:
     if declared.isascii() and declared.isdigit() and (len(declared) > _MOST_DIGITS or int(declared) > LARGEST_BODY):
         return None
     try:
-        body = request.body
+        body = request.read(LARGEST_BODY + 1) if take_chunks(request) else request.body
     except (RequestDataTooBig, UnreadablePostError):
         return None
     return body if len(body) <= LARGEST_BODY else None

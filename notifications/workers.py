@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -32,6 +33,7 @@ logger = logging.getLogger("notifications.workers")
 _POP_SECONDS = 5
 _REDIS_REST_SECONDS = 1.0
 _BEAT_SECONDS = 10.0
+_OBJECTS_BETWEEN_COLLECTIONS = 10_000
 # Queues in turn; and nothing that a user would miss is left to RQ's scheduler.
 _OURS = {"dequeue_strategy": DequeueStrategy.ROUND_ROBIN, "with_scheduler": False}
 
@@ -80,6 +82,7 @@ class ChannelWorker(SimpleWorker):
         # On stderr, since a project without logging of its own would show nothing at all.
         sys.stderr.write(f"Carillon worker {jobs.worker_name()} serves {', '.join(jobs.served)}. Ctrl-C stops it.\n")
         set_deadlines()
+        spare_collections()
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
         try:
@@ -111,6 +114,16 @@ class ChannelWorker(SimpleWorker):
         last: datetime | None = self.last_cleaned_at  # RQ's annotation lacks the time
         if last is None or now() - last > timedelta(seconds=self.maintenance_interval):
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+
+def spare_collections() -> None:
+    """Let the garbage collector look less often, and no more at what was there before any work (modules, models).
+
+    A worker makes objects by the hundred thousand, hardly any in cycles: looking for those took a tenth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 50)
 
 
 class Sweeper(threading.Thread):

@@ -99,6 +99,8 @@ DATABASES: dict[str, Any] = {
             conn_max_age=env.int("DJANGO_CONN_MAX_AGE", 60),
             conn_health_checks=True,  # a restart of PostgreSQL costs no request
         ),
+        # A pooler that gives each transaction another connection cannot keep a cursor between two.
+        "DISABLE_SERVER_SIDE_CURSORS": env.bool("DJANGO_DISABLE_SERVER_SIDE_CURSORS", False),
     }
 }
 # Added, not set: what the URL says (sslmode, ...) stays and wins.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+from django.test import TransactionTestCase
+from pytest_django import DjangoDbBlocker
 
 from project import embedded
 from project.embedded_home import Home
+from tests.ground.untouched import Untouched, instead_of_flush
 
 _HOLD = pytest.StashKey[embedded.Services]()
 
@@ -42,3 +46,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     services = config.stash.get(_HOLD, None)
     if services is not None:
         embedded.remove(services)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let a test that commits put back what it touched, and no more."""
+    with django_db_blocker.unblock():
+        untouched = Untouched()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", instead_of_flush(untouched))
+        yield

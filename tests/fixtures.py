@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
 from notifications import wakeups
-from notifications.flows import gate
+from notifications.flows import gate, restored
 from notifications.flows.devices import Registration, register
 from notifications.providers import registry
 from notifications.sandbox.process import SandboxProcess, launch
@@ -42,11 +42,13 @@ def patient_redis() -> None:
 def own_redis(patient_redis: None) -> Iterator[None]:
     """Redis without what earlier tests left in it (an open breaker, a pause), and nothing remembered of it either."""
     gate.forget()
+    restored.forget()
     for channel in ("push", "sms", "email"):
         wakeups.connection(channel).flushdb()
     yield
     # The next test may have other settings: what was made with these must not outlive them.
     gate.forget()
+    restored.forget()
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from ..models import Broadcast, Notification, TemplateVersion
 from .base import actor_of
 from .broadcast_new import estimate_lines
 from .broadcast_shown import unplanned
-from .confirm import CountedForm, number_in, to_be_typed
+from .confirm import CountedForm, to_be_typed
+from .inputs import number_in
 
 if TYPE_CHECKING:
     from .base import ConsoleAdmin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,20 +10,21 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..enums import Channel, Lane, Priority, Reason
 from ..flows import clear
+from ..flows.filters import MOST_AT_ONCE, BadFilter
 from ..flows.operate import By
-from ..flows.waiting import MOST_AT_ONCE, NAMES, REASONS, BadWaiting, Chosen, WouldClear, try_out, waiting_from
+from ..flows.waiting import NAMES, REASONS, Chosen, WouldClear, try_out, waiting_from
 from ..models import AuditEntry, Delivery
 from ..models.console_queries import TooSlow, deadline
 from .base import actor_of, narrowed, without_nul
 from .changelist import MILLISECONDS
-from .confirm import CountedForm, ReasonForm, number_in, to_be_typed
+from .confirm import CountedForm, ReasonForm, to_be_typed
 from .frame import OperatorPage, pill
+from .inputs import looked_at, moment_in, number_in
 from .markup import moment, reason_text, redacted, sees_personal_data
 
 CLEAR = "carillon.clear_waiting"
@@ -85,8 +85,8 @@ class ClearPages(OperatorPage):
         chosen: Chosen | None = None
         if any(asked.values()):
             try:
-                chosen = Chosen(waiting_from(asked), _until(given.get("until", "")))
-            except BadWaiting as error:
+                chosen = Chosen(waiting_from(asked), looked_at(given.get("until", "")))
+            except BadFilter as error:
                 errors = error.errors
         if request.method == "POST" and chosen is not None and request.POST.get("action") in clear.ACTIONS:
             return self._begin(request, chosen, request.POST["action"])
@@ -105,10 +105,10 @@ class ClearPages(OperatorPage):
             if not self.may_clear(request):
                 raise PermissionDenied
             if form.is_valid():
-                if clear.stop(entry.pk, By(actor_of(request), form.cleaned_data["reason"])):
+                if clear.CLEARINGS.stop(entry.pk, By(actor_of(request), form.cleaned_data["reason"])):
                     self.message_user(request, _("It was stopped; what it has not come to still waits."))
                 return HttpResponseRedirect(request.path)
-        under_way = any(other.pk == entry.pk for other in clear.unfinished())
+        under_way = clear.CLEARINGS.is_under_way(entry.pk)
         context = {
             **self.frame(request, _run_title(entry)),
             "entry": entry,
@@ -140,7 +140,7 @@ class ClearPages(OperatorPage):
         if not form.is_valid():
             return self._shown(request, chosen.filter.values(), {}, chosen, form)
         entry = clear.begin(action, chosen, By(actor_of(request), form.cleaned_data["reason"]))
-        entry = clear.work_for(entry.pk, _WORK_SECONDS)
+        entry = clear.CLEARINGS.work_for(entry.pk, _WORK_SECONDS)
         if "finished_at" in entry.detail:
             self.message_user(request, _("That is done."), messages.SUCCESS)
         else:
@@ -184,7 +184,7 @@ class ClearPages(OperatorPage):
         why = entry.reason if sees_personal_data(request) else redacted(entry.reason)
         asked = ", ".join(f"{name}: {value}" for name, value in entry.detail.get("filter", {}).items())
         lines = [(_("Who"), entry.actor), (_("Why"), why), (_("Which"), asked), (_("Begun"), moment(entry.created_at))]
-        if finished := _until_or_none(entry.detail.get("finished_at", "")):
+        if finished := moment_in(entry.detail.get("finished_at", "")):
             lines.append((_("Finished"), moment(finished)))
         return lines
 
@@ -216,17 +216,3 @@ def _run_state(entry: AuditEntry, *, under_way: bool) -> str:
     if under_way:
         return pill("on_its_way", _("under way"))
     return pill("reached", _("finished")) if "finished_at" in entry.detail else pill("not_sent", _("stopped"))
-
-
-def _until_or_none(text: str) -> datetime | None:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None
-
-
-def _until(text: str) -> datetime:
-    """Return the moment of the dry run; never one that is still to come."""
-    now = Delivery.objects.database_now()
-    return min(_until_or_none(text) or now, now)

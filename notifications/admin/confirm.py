@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from ..flows.operate import By
 from .base import ConsoleAdmin, actor_of
+from .inputs import number_in
 
 _Text = str | Promise
 #: Whoever acts on more than this types how many there are.
@@ -115,11 +116,6 @@ def to_be_typed(shown: int | None, actual: int) -> int:
     What was shown comes back from the browser; by itself it must not decide that nothing has to be typed.
     """
     return actual if shown is None or (actual > TYPED_ABOVE and actual > shown * _GROWN) else shown
-
-
-def number_in(text: str) -> int | None:
-    """Return a number that a form brought along, or None if it is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def selected(request: HttpRequest) -> list[str]:

@@ -22,16 +22,15 @@ from ..enums import Channel, Hint, Reason, State
 from ..flows.dead_letters import (
     MOST_COUNTED,
     NAMES,
-    BadFilter,
     LetterFilter,
     cause_of,
     filter_from,
     groups,
     newest,
 )
+from ..flows.filters import BadFilter
 from ..flows.operate import By
-from ..flows.replay import DISCARD, REPLAY, wanted_of
-from ..flows.replay_runs import unfinished
+from ..flows.replay import DISCARD, REPLAY, REPLAYS, wanted_of
 from ..models import AuditEntry, Delivery, Notification
 from ..models.console_queries import DeadGroup, TooSlow, deadline
 from ..rules.dead_letters import HINTS, hint
@@ -190,7 +189,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         ]
         total = sum(group.count for group in found)
         shown = f"{MOST_COUNTED:,}+" if more else f"{total:,}"
-        return {"causes": rows, "total": shown, "number": total, "runs": unfinished()}
+        return {"causes": rows, "total": shown, "number": total, "runs": REPLAYS.unfinished()}
 
     def _letters(self, request: HttpRequest, wanted: LetterFilter) -> dict[str, Any]:
         plain = Notification.objects.only("pk", "template")

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import conf
 from ..enums import Channel, Lane, Priority, Reason, State
-from ..flows import clear
+from ..flows.clear import CLEARINGS
 from ..flows.operate import By
 from ..flows.overview import MOST_DUE
 from ..flows.pausing import LONGEST, pause_channel, resume_channel
@@ -33,7 +33,8 @@ from .markup import EMPTY, id_moment, moment, reason_text, redacted, sees_person
 
 PAUSE, RESUME = "carillon.add_channelpause", "carillon.delete_channelpause"
 _EVERY_SECONDS = 10
-_SILENT_SECONDS = 900
+#: A worker tells every ten seconds that it is there.
+_SILENT_SECONDS = 35
 
 
 class PauseForm(ReasonForm):
@@ -74,7 +75,9 @@ class QueueAdmin(ClearPages):
             "stuck": [_stuck(claim, seen) for claim in seen.stuck],
             "sweeper": _sweeper(seen),
             "redis_is_away": seen.redis_is_away,
-            "runs": [self.run_line(entry) for entry in clear.unfinished()] if may("carillon.view_auditentry") else [],
+            "runs": [self.run_line(entry) for entry in CLEARINGS.unfinished()]
+            if may("carillon.view_auditentry")
+            else [],
             "may_pause": may(PAUSE),
             "may_resume": may(RESUME),
             "may_clear": self.may_clear(request),

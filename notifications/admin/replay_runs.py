@@ -9,8 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ..flows.operate import By
-from ..flows.replay import REPLAY
-from ..flows.replay_runs import is_paused, pause, resume, stop, unfinished
+from ..flows.replay import REPLAY, REPLAYS
 from ..models import AuditEntry
 from .markup import moment, redacted
 
@@ -20,11 +19,11 @@ PAUSE, RESUME, STOP = "pause", "resume", "stop"
 def steer(entry: AuditEntry, act: str, by: By) -> str:
     """Pause a run, let it go on or stop it; return what came of it, also where somebody else was faster."""
     if act == PAUSE:
-        done, told = pause(entry.pk, by), _("It is paused; what had its turn already goes out all the same.")
+        done, told = REPLAYS.pause(entry.pk, by), _("It is paused; what had its turn already goes out all the same.")
     elif act == RESUME:
-        done, told = resume(entry.pk, by), _("It goes on where it stood.")
+        done, told = REPLAYS.resume(entry.pk, by), _("It goes on where it stood.")
     else:
-        done = act in (STOP, "") and stop(entry.pk, by)
+        done = act in (STOP, "") and REPLAYS.stop(entry.pk, by)
         told = _("It was stopped; what it has not come to is still here.")
     return told if done else _("Nothing was changed: somebody was faster, or it has finished.")
 
@@ -36,8 +35,8 @@ def progress_of(entry: AuditEntry) -> dict[str, Any]:
     """
     kept = entry.detail
     planned, seen, rate = entry.planned or 0, kept.get("seen", 0), kept.get("rate", 0)
-    under_way = any(other.pk == entry.pk for other in unfinished())
-    paused = under_way and is_paused(entry.pk)
+    under_way = REPLAYS.is_under_way(entry.pk)
+    paused = under_way and REPLAYS.is_paused(entry.pk)
     last = datetime.fromisoformat(kept["next_at"]) if "next_at" in kept else None
     ahead = max(0.0, (last - datetime.now(UTC)).total_seconds()) if last is not None else 0.0
     waiting = min(entry.done or 0, ceil(ahead * rate))

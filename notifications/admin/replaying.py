@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,20 +11,21 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..enums import Reason, Refusal, State
-from ..flows.dead_letters import MOST_AT_ONCE, MOST_SELECTED, NAMES, BadFilter, Choice, filter_from
+from ..flows.dead_letters import MOST_SELECTED, NAMES, Choice, filter_from
+from ..flows.filters import MOST_AT_ONCE, BadFilter
 from ..flows.gate import held_until
 from ..flows.operate import By
-from ..flows.replay import MOST_LOOKED_AT, MOST_RATE, REPLAY, USUAL_RATE, Replayed, Wanted, begin, look, work_for
+from ..flows.replay import MOST_LOOKED_AT, MOST_RATE, REPLAY, REPLAYS, USUAL_RATE, Replayed, Wanted, begin, look
 from ..models import AuditEntry, Delivery
 from ..models.console_queries import TooSlow, deadline
 from ..rules.explanations import explain
 from .base import ConsoleAdmin, actor_of, as_uuid
-from .confirm import CountedForm, DryRun, number_in, selected, to_be_typed
+from .confirm import CountedForm, DryRun, selected, to_be_typed
+from .inputs import looked_at, number_in
 
 #: What the field `whole` says where it is not one cause or filter that is meant, but all there is.
 EVERYTHING = "all"
@@ -50,6 +50,7 @@ class ActForm(CountedForm):
     """Why somebody acts, and how many letters it is about where they are many."""
 
     typed = forms.IntegerField(label=gettext_lazy("How many letters were chosen? Type the number"), min_value=0)
+    field_order: tuple[str, ...] = ("reason", "typed")
 
 
 class ReplayForm(ActForm):
@@ -93,7 +94,7 @@ def act_on_letters(page: ConsoleAdmin, request: HttpRequest, action: str, back: 
     if confirmed and form.is_valid() and not again:
         wanted = _wanted(action, choice, form.cleaned_data)
         entry = begin(wanted, By(actor_of(request), form.cleaned_data["reason"]))
-        return _told(page, request, work_for(entry.pk, _WORK_SECONDS), back)
+        return _told(page, request, REPLAYS.work_for(entry.pk, _WORK_SECONDS), back)
     wanted = _wanted(action, choice, getattr(form, "cleaned_data", {}))
     if again:
         form = kind(initial={name: request.POST.get(name, "") for name in form.fields}, counted=counted)
@@ -213,8 +214,7 @@ def _choice_in(request: HttpRequest) -> Choice:
     Raises:
         BadFilter: it can be meant by nobody, or asks for everything there is.
     """
-    now = Delivery.objects.database_now()
-    until = min(_moment(request.POST.get("until", "")) or now, now)
+    until = looked_at(request.POST.get("until", ""))
     if request.POST.get("whole") == EVERYTHING:
         return Choice(until, everything=True)
     if request.POST.get("whole"):
@@ -225,11 +225,3 @@ def _choice_in(request: HttpRequest) -> Choice:
     texts = [*request.POST.get("ids", "").replace(",", " ").split(), *selected(request)]
     found: dict[UUID, None] = dict.fromkeys(key for text in texts if (key := as_uuid(text)) is not None)
     return Choice(until, ids=tuple(found)[:MOST_SELECTED])
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = parse_datetime(text)
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None

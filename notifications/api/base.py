@@ -26,6 +26,7 @@ from ..models import ApiKey
 from ..quotas import Left
 from ..rules.grants import EVERYTHING, Grant
 from .authentication import ApiKeyAuthentication, HasScope
+from .chunks import take_chunks
 from .errors import handle
 from .etags import tag
 from .limits import CallerQuota, headers_of
@@ -109,8 +110,9 @@ class ApiView(APIView):
         return handle
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Take the caller's request id if it can be one, else make one."""
+        """Take the caller's request id if it can be one, else make one; and a body that comes in chunks."""
         self.request_id = request_ids.take(request.headers.get(request_ids.HEADER, ""))
+        take_chunks(request)
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..rules.locales import LONGEST, usable_locale
 from .problems import MOST_LISTED
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2200
+_NO_TIME, _FARTHEST = timedelta(0), timedelta(hours=16)
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 LONGEST_LOOKUP = 254
 NO_LOCALE = 'must be a language tag such as "de" or "pt-BR"'
@@ -160,7 +161,8 @@ class Moment(serializers.Field[Any, Any, Any, Any]):
             self.fail("naive_time")
         if not _FIRST_YEAR <= found.year < _LAST_YEAR:
             self.fail("out_of_range")
-        return found
+        # PostgreSQL knows no offset of 16 hours or more, and nobody is so far away.
+        return found if abs(found.utcoffset() or _NO_TIME) < _FARTHEST else found.astimezone(UTC)
 
     def to_representation(self, value: datetime) -> str:
         """Return it as text."""

@@ -15,6 +15,7 @@ from .errors import BodyTooLarge, Malformed
 
 DEEPEST = 32
 USUAL_LIMIT = 256 * 1024
+_MOST_DIGITS = 18
 MOST_VALUES = 250_000  # a broadcast that names as many users as it may, and as many that it leaves out
 _SUSPICIOUS = ("\\u0000", "\\ud")
 _BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -44,11 +45,12 @@ def parse_json(raw: bytes, most_values: int = MOST_VALUES) -> object:
     """Return the JSON value in these bytes.
 
     Raises:
-        Malformed: it is not JSON in UTF-8, too deep, of too many values, or holds what cannot be stored.
+        Malformed: it is not JSON in UTF-8, too deep, of too many values, gives a name twice, or holds what cannot be
+            stored.
     """
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_object)
     except UnicodeDecodeError:
         raise Malformed("The body is not UTF-8.") from None
     except RecursionError:
@@ -72,7 +74,7 @@ def read_within(stream: IO[Any], context: Mapping[str, Any], limit: int) -> byte
     """
     request = context.get("request")
     declared = str(request.META.get("CONTENT_LENGTH") or "") if request is not None else ""
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isascii() and declared.isdigit() and (len(declared) > _MOST_DIGITS or int(declared) > limit):
         raise BodyTooLarge(f"The body is larger than {limit} bytes.")
     raw: bytes = stream.read(limit + 1)
     if len(raw) > limit:
@@ -120,6 +122,14 @@ def _path_to_bad_text(item: object) -> list[str] | None:
 
 def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name.replace("~", "~0").replace("/", "~1"))
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return a JSON object, if nothing in it is said twice: of two values one would be passed over in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Malformed("The body gives a name twice in one object.")
+    return found
 
 
 def _no_constant(name: str) -> NoReturn:

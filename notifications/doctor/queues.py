@@ -56,8 +56,8 @@ def _served(channel: Channel) -> Iterator[Finding]:
         return
     serving = live_workers(channel)
     if serving:
-        yield fine("workers", f"{channel}: {serving}")
-    elif serving == 0:
+        yield fine("workers", f"{channel}: {len(serving)}")
+    elif serving is not None:
         behind = f", and {waiting(channel)} wake-up(s) wait" if waiting(channel) else ""
         yield error(123, "workers", f"no worker serves {channel}{behind}: nothing is sent", _WORKER)
 

@@ -59,8 +59,8 @@ class Behind:
     def _park(self, row: Delivery, reason: Reason, wait: timedelta, *, in_trouble: bool) -> Change:
         before = standing_of(row)
         after = parked(before, reason, self.facts.now + wait)
-        change = Change(row.pk, before, with_patience(after, row, self.facts) if in_trouble else after)
-        self.changes[row.pk] = change
+        change = Change(row.id, before, with_patience(after, row, self.facts) if in_trouble else after)
+        self.changes[row.id] = change
         return change
 
 

@@ -133,7 +133,7 @@ def receipts_of(recipient: str, hashes: set[str]) -> QuerySet[Receipt]:
 def beside(receipts: Iterable[Receipt]) -> QuerySet[Receipt]:
     """Return the others' receipts that came in the same callbacks, and therefore have the same `raw`.
 
-    One callback is one transaction, whose time all its receipts have.
+    One callback is stored by one statement, whose time all its receipts have.
     """
     rows = list(receipts)
     together = Receipt.objects.filter(received_at__in={row.received_at for row in rows})

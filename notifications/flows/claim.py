@@ -31,6 +31,7 @@ from .collapse import collapse
 from .newer_words import give_newer_words
 from .recheck import Facts, load_facts, recheck
 from .record import record
+from .take_turns import take_turns
 from .throttle import throttle
 from .turns import is_urgent, leave, report
 
@@ -81,19 +82,19 @@ def claim(
         rows = [] if gate.paused_until(channel) else _lock(channel, lanes, only, most or conf.CLAIM_SIZE)
         if not rows:
             return Claimed(0, None)
-        now = Delivery.objects.database_now()
+        now = Delivery.objects.claim_now()
         facts = load_facts(rows, now)
         settled = recheck(rows, facts)
         for decide in (collapse, throttle, stop_abuse):
-            settled |= decide([row for row in rows if row.pk not in settled], facts)
+            settled |= decide([row for row in rows if row.id not in settled], facts)
         routes = Routes(channel, rows[0].lane, facts)
         sendable = []
         for row in rows:
-            if row.pk in settled:
+            if row.id in settled:
                 continue
             alias, change = routes.route(row)
             if change is not None:
-                settled[row.pk] = change
+                settled[row.id] = change
             else:
                 sendable.append((row, alias))
         rows_to_take = routes.share_out([row for row, alias in sendable if alias == routes.taken], settled)
@@ -107,7 +108,7 @@ def _lock(channel: Channel, lanes: Sequence[int], only: Collection[UUID] | None,
     lane = Delivery.objects.due_lane(channel, lanes)
     if lane is None:
         return []
-    rows = Delivery.objects.lock_due(channel, lane, most)
+    rows = take_turns(Delivery.objects.lock_due(channel, lane, most), channel, lane, most)
     if rows and goes_alone(standing_of(rows[0])):
         return rows[:1]
     return [row for row in rows if not goes_alone(standing_of(row))]
@@ -158,9 +159,9 @@ class Routes:
         )
         if not alias:
             dead = ended(before, State.DEAD, Reason.NO_ROUTE, self.facts.now)
-            return "", Change(row.pk, before, dead._replace(fallback_at=self.facts.now))
+            return "", Change(row.id, before, dead._replace(fallback_at=self.facts.now))
         if not available:
-            return alias, Change(row.pk, before, self._park(row, alias, platform))
+            return alias, Change(row.id, before, self._park(row, alias, platform))
         return alias, None
 
     def _is_open(self, alias: str, platform: str) -> bool:
@@ -225,7 +226,7 @@ def _take(rows: list[Delivery], routes: Routes, worker: str) -> Batch | None:
     )
     lifetime, now = gate.key_lifetime(alias), routes.facts.now
     changes = [
-        Change(row.pk, before, claimed(resumed(before, alias, lifetime, now), made.pk, position, alias))
+        Change(row.id, before, claimed(resumed(before, alias, lifetime, now), made.pk, position, alias))
         for position, (row, before) in enumerate(((row, standing_of(row)) for row in rows), start=1)
     ]
     give_newer_words(rows, routes.facts)

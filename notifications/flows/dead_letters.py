@@ -13,27 +13,17 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from ..enums import Channel, Reason, State
+from ..enums import Reason, State
 from ..models import Broadcast, Delivery
 from ..models.console_queries import DeadGroup, dead_groups
 from ..rules.dead_letters import HINTS
 from ..rules.standing import storable
+from .filters import MOST_AT_ONCE, BadFilter, read_channel, read_fields, read_id
 
 MOST_COUNTED = 10_000
 MOST_SELECTED = 2_000
-#: The most that one press acts on; whatever is left can be pressed again.
-MOST_AT_ONCE = 100_000
 NONE = "-"
 _LONGEST = {"provider": 63, "code": 60, "code_begins": 60, "template": 63}
-
-
-class BadFilter(ValueError):
-    """A filter that cannot be meant; `errors` says by field what is wrong and what to write."""
-
-    def __init__(self, errors: dict[str, str]) -> None:
-        """Keep what is wrong, by field."""
-        super().__init__("; ".join(f"{name}: {text}" for name, text in errors.items()))
-        self.errors = errors
 
 
 @dataclass(frozen=True)
@@ -90,13 +80,7 @@ def filter_from(values: Mapping[str, str]) -> LetterFilter:
         BadFilter: something in it can be no channel, reason, id or time.
     """
     given = {name: text for name in NAMES if (text := values.get(name, ""))}
-    errors: dict[str, str] = {}
-    found: dict[str, object] = {}
-    for name, text in given.items():
-        try:
-            found[name] = _read(name, text)
-        except ValueError as error:
-            errors[name] = str(error)
+    found, errors = read_fields(given, _read)
     made = LetterFilter(**found)  # type: ignore[arg-type]
     if made.died_from and made.died_before and made.died_from >= made.died_before:
         errors["died_before"] = "must be later than the time to begin with"
@@ -168,15 +152,12 @@ def _read(name: str, text: str) -> str | UUID | datetime:
     if storable(text, len(text)) != text:
         raise ValueError("contains a character that no letter can have")
     if name == "about":
-        try:
-            return UUID(text)
-        except ValueError:
-            raise ValueError("is no id; copy that of a notification or broadcast from its page") from None
+        return read_id(text)
     if name in ("died_from", "died_before"):
         return _time(text)
     text = text if text.strip(NONE) else text[1:]
-    if name == "channel" and text not in Channel.values:
-        raise ValueError(f"is no channel; one of {', '.join(Channel.values)}")
+    if name == "channel":
+        return read_channel(text)
     if name == "why" and (text not in Reason.values or Reason(text) not in HINTS):
         raise ValueError(f"is nothing that letters die of; one of {', '.join(HINTS)}")
     if len(text) > _LONGEST.get(name, len(text)):

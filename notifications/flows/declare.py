@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.apps import apps
 from django.db import connections, router, transaction
+from django.db.migrations.loader import MigrationLoader
 
 from ..channels import SPECS
 from ..conf import did_you_mean
@@ -44,11 +45,18 @@ def load_declarations() -> None:
 
 
 def is_ready(using: str) -> bool:
-    """Whether our tables are all in this database; a migration backwards or of another database loads nothing."""
+    """Whether our tables are all in this database, as this version has them.
+
+    A migration backwards, of another database, or of another app before ours has caught up loads nothing.
+    """
     if router.db_for_write(Template) != using:
         return False
     tables = connections[using].introspection.table_names()
-    return Translation._meta.db_table in tables and Template._meta.db_table in tables
+    if Translation._meta.db_table not in tables or Template._meta.db_table not in tables:
+        return False
+    loader = MigrationLoader(connections[using])
+    newest = loader.graph.leaf_nodes(Template._meta.app_label)
+    return all(node in (loader.applied_migrations or ()) for node in newest)
 
 
 def find_words(refused: list[str] | None = None) -> dict[str, Words]:

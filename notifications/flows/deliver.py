@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import Error, connection
 
@@ -84,12 +85,12 @@ def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool
 
 
 def _messages(
-    batch: Batch, group: Sequence[Delivery], stopped: dict[object, str], outcomes: Outcomes, turns: Turns
+    batch: Batch, group: Sequence[Delivery], stopped: Mapping[UUID, str], outcomes: Outcomes, turns: Turns
 ) -> Iterator[OutboundMessage]:
     """Yield the messages of a group that was declared started, each at its turn."""
     late = False
     for row in group:
-        message = None if late else _message(batch, row, stopped.get(row.pk), outcomes)
+        message = None if late else _message(batch, row, stopped.get(row.notification_id), outcomes)
         if message is not None and turns.go():
             outcomes.handed(row)
             yield message
@@ -101,15 +102,17 @@ def _messages(
             turns.skip()
 
 
-def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
-    """Return who of the next group must be left out, or None if the claim is lost or PostgreSQL is away.
+def _advance(batch: Batch, done: int, upto: int) -> dict[UUID, str] | None:
+    """Return what of the next group must be left out, by notification, or None if the claim is lost or the database is.
 
     None too where the channel was paused since: what was not started goes back to pending, as it was.
     """
     try:
         if gate.paused_until(batch.channel) is not None:
             return None
-        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, done, upto, lease_seconds(batch.adapter))
+        asked_for = {row.notification_id for row in batch.deliveries[done:upto]}
+        lease = lease_seconds(batch.adapter)
+        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, upto, lease, asked_for)
     except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.
         logger.warning("claim %s: the database is away, no further group is started", batch.claim_id)
@@ -117,17 +120,18 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[object, str] | None:
         return None
     if stopped is None:
         logger.warning("claim %s was taken over; stopped sending", batch.claim_id)
-    return stopped  # type: ignore[return-value]
+    return stopped
 
 
 def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) -> OutboundMessage | None:
     before, now = standing_of(row), outcomes.now()
     held = gate.known_hold(batch.adapter.alias, _platform(batch, row))
-    if stop == "paused":
+    if stop == "cancelled":
+        outcomes.settle(row, ended(before, State.CANCELLED, Reason.NONE, now))
+    elif row.expires_at is not None and row.expires_at <= now:
+        outcomes.settle(row, ended(before, State.EXPIRED, Reason.TTL, now))
+    elif stop == "paused":
         outcomes.settle(row, parked(before, Reason.PAUSED, now + PAUSED_FOR))
-    elif stop is not None:
-        state = State.EXPIRED if stop == "expired" else State.CANCELLED
-        outcomes.settle(row, ended(before, state, Reason.TTL if stop == "expired" else Reason.NONE, now))
     elif held is not None:
         # Since it was claimed, the provider turned out to reach nobody on this platform.
         outcomes.settle(row, parked(before, Reason.BREAKER_OPEN, held))
@@ -138,7 +142,7 @@ def _message(batch: Batch, row: Delivery, stop: str | None, outcomes: Outcomes) 
             outcomes.dead(row, str(error))
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with this one must not take its neighbours along; its text may hold values.
-            told = {"delivery": str(row.pk), "notification": str(row.notification_id)}
+            told = {"delivery": str(row.id), "notification": str(row.notification_id)}
             logger.error("composing failed with %s", type(error).__name__, extra=told)  # noqa: TRY400
             outcomes.dead(row, f"composing failed with {type(error).__name__}")
     return None
@@ -168,7 +172,7 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
     own = {**links, **secrets, **(row.data or {})}
     alias, keyed = batch.adapter.alias, batch.adapter.idempotency_key_lifetime is not None
     return OutboundMessage(
-        delivery_id=row.pk,
+        delivery_id=row.id,
         attempt=row.attempt + 1,
         generation=row.generation,
         channel=channel,
@@ -190,9 +194,9 @@ def _outbound(batch: Batch, row: Delivery) -> OutboundMessage:
 def _receipt_token(row: Delivery, notification: Notification, *, keyed: bool) -> str:
     """Return what lets the phone report this attempt; under a provider's key it is the same for all of a generation."""
     if not keyed:
-        return receipt_token(row.pk, row.attempt + 1, datetime.now(UTC))
-    asked_for = notification.send_at or time_of(row.pk)
-    return receipt_token(row.pk, row.generation, asked_for, is_generation=True)
+        return receipt_token(row.id, row.attempt + 1, datetime.now(UTC))
+    asked_for = notification.send_at or time_of(row.id)
+    return receipt_token(row.id, row.generation, asked_for, is_generation=True)
 
 
 def _content(batch: Batch, row: Delivery, version: int, own: Mapping[str, object]) -> Content:

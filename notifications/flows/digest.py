@@ -20,6 +20,7 @@ from .alerts import raise_alert
 from .compose import channels_with_words, compose
 from .people import person_of
 from .plan import plan
+from .restored import doubt_planned
 from .templates import published
 from .time_box import in_time
 from .unsubscribe import links_of
@@ -116,6 +117,7 @@ def _close(digest: Digest) -> None:
     digest.save(update_fields=["notification_id"])
     person = person_of(digest.recipient, notification)
     rows = plan(notification, category, [person] if person else [], now)
+    doubt_planned(notification, [row.pk for row in rows], digest.due_at)
     wake_on_commit(row.channel for row in rows if row.state == State.PENDING and row.due_at <= now)
 
 

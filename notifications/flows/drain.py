@@ -11,6 +11,7 @@ from ..enums import Channel, Lane
 from ..models import Delivery
 from ..wakeups import forget, other_work_waits, waiting, wake
 from . import gate
+from .campaigns import claim_next, stay
 from .claim import claim
 from .deliver import deliver
 from .gathering import Gathering, trickles
@@ -33,7 +34,7 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
     done = enough = 0
     gathering = Gathering(channel, worker)
     while not stopping.is_set():
-        claimed = claim(channel, _ALL_LANES, worker, most=enough)
+        claimed = claim_next(channel, worker, served, most=enough)
         if not claimed.due:
             may_wait = enough and not gate.paused_until(channel) and time.monotonic() - began < _LONGEST_SECONDS
             if gathering.end() or (may_wait and _soon_due(channel, served)):
@@ -60,6 +61,7 @@ def drain(channel: Channel, worker: str, served: Collection[Channel]) -> int:
 
 def serve_urgent(lane: int, worker: str, served: Collection[Channel]) -> bool:
     """Deliver what is more urgent than a lane, on every channel the worker serves; return False when it must stop."""
+    stay(worker)
     lanes = [item for item in _ALL_LANES if item < lane]
     if lanes and not stopping.is_set():
         for channel in _urgent_channels(lanes, served):

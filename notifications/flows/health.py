@@ -61,7 +61,7 @@ class ProviderHealth:
 
 def backlog() -> list[Backlog]:
     """Return what is due by channel and lane, all of them, in one statement."""
-    rows = health_queries.backlog(Channel.values, [int(lane) for lane in Lane], MOST_COUNTED)
+    rows = health_queries.backlog(MOST_COUNTED)
     return [Backlog(Channel(channel), Lane(lane), depth, age or 0.0) for channel, lane, depth, age in rows]
 
 
@@ -88,12 +88,13 @@ def open_alerts() -> dict[str, int]:
 
 def sweeper_age() -> float | None:
     """Return how many seconds ago a round of the sweeper began, or None if none ever did."""
-    return health_queries.swept_ago(conf.SWEEPER_LEASE_SECONDS)
+    return health_queries.swept_ago()
 
 
 def workers() -> dict[Channel, int | None]:
     """Return how many workers serve each channel; None where its Redis is away."""
-    return {channel: live_workers(channel) for channel in Channel}
+    found = {channel: live_workers(channel) for channel in Channel}
+    return {channel: None if names is None else len(names) for channel, names in found.items()}
 
 
 def wakeups() -> dict[Channel, int | None]:

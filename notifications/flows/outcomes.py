@@ -38,6 +38,12 @@ _OLD_SECONDS = 0.2
 _RETRY_SECONDS = 0.5
 _KEEP_SECONDS = 600.0
 _UNCERTAIN_WAIT = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
+_makers: list[Callable[[], random.Random]] = [random.Random]
+
+
+def draw_with(maker: Callable[[], random.Random]) -> None:
+    """Draw the waits of retries with what this makes: the test kit's draws nothing by chance."""
+    _makers[:] = [maker]
 
 
 class Outcomes:
@@ -46,7 +52,7 @@ class Outcomes:
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.started_upto = 0
-        self._rows = {row.pk: row for row in batch.deliveries}
+        self._rows = {row.id: row for row in batch.deliveries}
         self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
         self._handed: dict[UUID, float] = {}
@@ -57,7 +63,7 @@ class Outcomes:
         self._clock = batch.facts.now
         self._clock_read = time.monotonic()
         # Jitter must differ between workers, not be unpredictable to an attacker.
-        self._draw = random.Random()  # noqa: S311
+        self._draw = _makers[0]()
         # What is sent under this claim is sent after it was made: no key of it was seen earlier.
         self._key = gate.key(batch.adapter.alias, batch.facts.now)
 
@@ -67,7 +73,7 @@ class Outcomes:
 
     def handed(self, row: Delivery) -> None:
         """Note that a message is handed to its adapter at this moment."""
-        self._handed[row.pk] = time.monotonic()
+        self._handed[row.id] = time.monotonic()
 
     def add(self, result: SendResult) -> None:
         """Take one result; a full or old group is recorded."""
@@ -80,22 +86,22 @@ class Outcomes:
         after = self._follow(row, self._after(before, result))
         notification = self.batch.facts.notifications[row.notification_id]
         tell_attempt(row, notification, self.batch.adapter.alias, result, after)
-        self._results[row.pk] = result
+        self._results[row.id] = result
         self._answers.count(result)
-        self._append(Change(row.pk, before, after, keep=result.error is not None))
+        self._append(Change(row.id, before, after, keep=result.error is not None))
         if len(self._changes) >= _GROUP:
             self.flush()
         self.flush_if_old()
 
     def settle(self, row: Delivery, after: Standing) -> None:
         """Take a delivery that is not sent after all."""
-        self._append(Change(row.pk, standing_of(row), after))
+        self._append(Change(row.id, standing_of(row), after))
 
     def dead(self, row: Delivery, detail: str) -> None:
         """Take a delivery whose words could not be rendered."""
         before = standing_of(row)
         after = ended(before, State.DEAD, Reason.RENDER_ERROR, self.now())._replace(error_detail=detail)
-        self._append(Change(row.pk, before, self._follow(row, after), keep=True))
+        self._append(Change(row.id, before, self._follow(row, after), keep=True))
 
     def flush_if_old(self) -> None:
         """Record what has waited for 200 ms."""
@@ -188,11 +194,11 @@ class Outcomes:
         """Let a result whose fence is stale settle an uncertain delivery that no newer claim holds."""
         settled = []
         for row in Delivery.objects.lock_ids(late):
-            result = results.get(row.pk)
+            result = results.get(row.id)
             if result is not None and row.state == State.UNCERTAIN and row.claim_id == self.batch.claim_id:
                 before = standing_of(row)
                 after = self._follow(row, self._after(before, result))
-                settled.append(Change(row.pk, before, after, keep=True, note="late result"))
+                settled.append(Change(row.id, before, after, keep=True, note="late result"))
         record(settled)
 
     def _fall_back(self, changes: Sequence[Change]) -> None:
@@ -214,7 +220,7 @@ class Outcomes:
                 before = standing_of(row)
                 started = (row.position or 0) <= self.started_upto
                 after = self._lost(before) if started else returned(before, self.now())
-                rest.append(Change(row.pk, before, after, keep=started, note="no result" if started else ""))
+                rest.append(Change(row.id, before, after, keep=started, note="no result" if started else ""))
             record(rest)
             release_claim(self.batch.claim_id)
 

@@ -94,7 +94,7 @@ def look(window: str) -> Seen:
     count = sum(group.count for group in dead)
     signals = Signals(
         channels=[_signal(row, seen, providers) for row in channels],
-        swept=swept(seen),
+        swept=seen.sweeper[1] if seen.sweeper else None,
         stopped_broadcasts=sum(item.broadcast.status == BroadcastStatus.STOPPED for item in running),
         dead=count,
         dead_more=more,
@@ -113,13 +113,6 @@ def look(window: str) -> Seen:
         broadcasts=running,
         alerts=seen.alerts,
     )
-
-
-def swept(seen: Standing) -> float | None:
-    """Return how many seconds ago a sweeper last renewed its lease, None if there never was one."""
-    if seen.sweeper is None:
-        return None
-    return max(0.0, seen.now.timestamp() - seen.sweeper[1] + conf.SWEEPER_LEASE_SECONDS)
 
 
 def _channel(channel: Channel, moved: Sequence[Moved], seen: Standing) -> ChannelRow:

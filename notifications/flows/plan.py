@@ -14,10 +14,11 @@ from .. import conf
 from ..enums import Channel, Priority
 from ..models import Category, Delivery, NewDelivery, Notification, Suppression
 from ..rules.fallback import is_unreachable, steps
-from ..rules.identity import delivery_ids
+from ..rules.identity import client_number, delivery_ids
 from ..rules.planning import Person, Plan, Planned, Target, decide
 from .compose import channels_with_words
 from .record import insert
+from .restored import doubt_planned
 
 _Personal = Mapping[str, Mapping[str, object]]
 
@@ -50,7 +51,7 @@ def plan(
     `personal` gives variables of single recipients. Planning the same people again changes nothing.
     """
     made = foresee_at(notification, category, people, _read(people, now, first_step, personal or {}))
-    insert(made)
+    _write(notification, made)
     return [delivery_of(row) for row in made]
 
 
@@ -59,7 +60,7 @@ def plan_many(
 ) -> list[NewDelivery]:
     """Plan the deliveries of one notification to a page of people as `plan` does, and return them as planned rows."""
     made = foresee_at(notification, category, people, _read(people, now, 0, personal))
-    insert(made)
+    _write(notification, made)
     return made
 
 
@@ -115,6 +116,11 @@ def foresee_at(
     return made
 
 
+def _write(notification: Notification, made: Sequence[NewDelivery]) -> None:
+    insert(made)
+    doubt_planned(notification, [row.id for row in made])
+
+
 def _rules(notification: Notification, category: Category, channels: Sequence[Channel], now: datetime) -> Plan:
     return Plan(
         category=category.slug,
@@ -140,6 +146,8 @@ def _rows(
     """Return what makes the row of a decision; by position, since it is made for each of a million."""
     key, expires_at = notification.pk, notification.expires_at
     new_id = delivery_ids(key)
+    # A broadcast has no recipient of its own; broadcasts share a lane by how far each may plan ahead.
+    client = client_number(notification.owner) if notification.recipient else None
 
     def row(person: Person, planned: Planned, own: Mapping[str, object] | None) -> NewDelivery:
         channel, target, state, reason, due_at, zone = planned
@@ -151,6 +159,7 @@ def _rows(
         return NewDelivery(
             *(new_id(person.recipient, channel, identity), key, person.recipient, channel, step, lane, device, address),
             *(locale, zone.key, own, state, reason, due_at, expires_at, now),
+            client,
         )
 
     return row

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from ..enums import Channel
 from ..models import Claim
 from ..models.figures import Depth, Held, Waiting, standing, waiting_by_reason
-from ..wakeups import Serving, serving, waiting
-from .overview import MOST_DUE, swept
+from ..wakeups import live_workers, waiting
+from .overview import MOST_DUE
 
 #: Of each channel and lane so many are looked at to tell why they wait.
 MOST_READ = 2_500
@@ -19,7 +19,7 @@ _MOST_CLAIMS = 200
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker, as Redis or its claims know it; `seen_at` is its last sign of life in Redis."""
+    """A worker, as it told Redis or its claims know it; `seen_at` is when it last told."""
 
     name: str
     serves: Sequence[str]
@@ -48,19 +48,19 @@ def look() -> Queues:
     """Return what waits and who works on it, in three statements."""
     seen = standing(MOST_DUE + 1)
     claims = list(Claim.objects.order_by("lease_expires_at")[:_MOST_CLAIMS])
-    known = serving()
+    known = {channel: live_workers(channel) for channel in Channel}
     stuck = [claim for claim in claims if claim.lease_expires_at < seen.now]
     return Queues(
         now=seen.now,
         depths=seen.depths,
         reasons=waiting_by_reason(MOST_READ),
         pauses={item.name: item for item in seen.pauses},
-        workers=_workers(known or [], claims, {claim.pk for claim in stuck}),
+        workers=_workers(known, claims, {claim.pk for claim in stuck}),
         stuck=stuck,
-        swept=swept(seen),
+        swept=seen.sweeper[1] if seen.sweeper else None,
         sweeper=seen.sweeper[0] if seen.sweeper else "",
         wake_ups={channel.value: waiting(channel) for channel in Channel},
-        redis_is_away=known is None,
+        redis_is_away=None in known.values(),
     )
 
 
@@ -69,19 +69,19 @@ def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _workers(known: Sequence[Serving], claims: Sequence[Claim], stuck: set[int]) -> list[WorkerRow]:
+def _workers(
+    known: Mapping[Channel, Mapping[str, datetime] | None], claims: Sequence[Claim], stuck: set[int]
+) -> list[WorkerRow]:
     """Return the workers that Redis knows, and those that it does not know and that hold claims nevertheless."""
-    rows, told = [], set()
-    for item in known:
-        own = [claim for claim in claims if claim.worker.startswith(f"{item.host}:{item.pid}:")]
-        told |= {claim.pk for claim in own}
-        lost = sum(claim.pk in stuck for claim in own)
-        rows.append(WorkerRow(f"{item.host}:{item.pid}", item.channels, item.seen_at, len(own), lost))
-    others: dict[str, list[Claim]] = {}
-    for claim in claims:
-        if claim.pk not in told:
-            others.setdefault(claim.worker, []).append(claim)
-    for name, own in sorted(others.items()):
-        serves = sorted({claim.channel for claim in own})
-        rows.append(WorkerRow(name, serves, None, len(own), sum(claim.pk in stuck for claim in own)))
+    serves: dict[str, set[str]] = {}
+    seen_at: dict[str, datetime] = {}
+    for channel, names in known.items():
+        for name, told in (names or {}).items():
+            serves.setdefault(name, set()).add(channel.value)
+            seen_at[name] = max(told, seen_at.get(name, told))
+    rows = []
+    for name in (*sorted(serves), *sorted({claim.worker for claim in claims} - serves.keys())):
+        own = [claim for claim in claims if claim.worker == name]
+        channels = sorted(serves.get(name) or {claim.channel for claim in own}, key=Channel.values.index)
+        rows.append(WorkerRow(name, channels, seen_at.get(name), len(own), sum(claim.pk in stuck for claim in own)))
     return rows

@@ -6,19 +6,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from urllib.parse import parse_qsl, urlencode
-
-from django.db import transaction
 
 from ..cipher import address_hash
 from ..messages import ReceiptEvent, WebhookRequest, split_carillon_id
-from ..models import Delivery, Receipt
+from ..models import Receipt
+from ..models.receipt_queries import Reported
 from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
 
 _LARGEST_RAW = 64 * 1024
 _LONGEST_KEY = 200
+_YEARS = range(2000, 2100)  # a time outside them is none, and PostgreSQL has some that Python has not
 _DEEPEST = 4  # of JSON within text within JSON; nobody sends more than two, and what is deeper is left out
 _CONTENT = frozenset(
     {"content", "subject", "body", "html", "text", "htmlbody", "textbody", "stripped-text", "body-plain"}
@@ -36,19 +35,15 @@ def receive(alias: str, request: WebhookRequest) -> int:
     events = [_storable(event) for event in adapter.parse(request)]
     if not events:
         return 0
-    raw = without_content(request.body)[:_LARGEST_RAW]
-    with transaction.atomic():
-        return store(alias, adapter.channel, events, raw)
+    return store(alias, adapter.channel, events, without_content(request.body)[:_LARGEST_RAW])
 
 
 def store(alias: str, channel: str, events: Sequence[ReceiptEvent], raw: str) -> int:
     """Store what is known to be genuine and wake a worker with the commit; return how many events were new."""
-    now = Delivery.objects.database_now()
-    before = _stored(alias, events)
-    rows = [_receipt(alias, channel, event, raw, now) for event in events]
-    Receipt.objects.bulk_create(rows, ignore_conflicts=True)
-    wake_on_commit([channel], RECONCILE_JOB)
-    return len({event.event_key for event in events} - before)
+    new = Receipt.objects.store(alias, [_reported(channel, event) for event in events], raw)
+    if new:  # whoever stored the others has asked for a worker, or the sweeper will
+        wake_on_commit([channel], RECONCILE_JOB)
+    return new
 
 
 def probes(alias: str) -> frozenset[str]:
@@ -120,17 +115,11 @@ def _small(number: int) -> int:
     return max(0, min(number, 100))
 
 
-def _stored(alias: str, events: Sequence[ReceiptEvent]) -> set[str]:
-    keys = [event.event_key for event in events]
-    return set(Receipt.objects.filter(provider=alias, event_key__in=keys).values_list("event_key", flat=True))
-
-
-def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datetime) -> Receipt:
+def _reported(channel: str, event: ReceiptEvent) -> Reported:
     ours = split_carillon_id(event.carillon_id)
-    return Receipt(
-        provider=alias,
+    return Reported(
         event_key=event.event_key,
-        kind=event.kind,
+        kind=event.kind.value,
         delivery_id=ours.delivery_id if ours else None,
         attempt=ours.attempt if ours else None,
         generation=ours.generation if ours else None,
@@ -145,8 +134,5 @@ def _receipt(alias: str, channel: str, event: ReceiptEvent, raw: str, now: datet
         retries=_small(event.retries),
         misconfigured=event.misconfigured,
         filtered=event.filtered,
-        occurred_at=event.occurred_at,
-        raw=raw,
-        received_at=now,
-        due_at=now,
+        occurred_at=event.occurred_at if event.occurred_at and event.occurred_at.year in _YEARS else None,
     )

@@ -6,8 +6,6 @@ import json
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db import transaction
-
 from ..enums import ReceiptKind
 from ..messages import ReceiptEvent
 from ..models import Delivery, DeliveryEvent
@@ -33,8 +31,7 @@ def receive_from_phone(token: str, event: str) -> bool:
     number = f"g{named.generation}" if named.attempt is None else str(named.attempt)
     carillon_id = f"{named.delivery_id}.{number}"
     told = ReceiptEvent(EVENTS[event], f"phone:{carillon_id}:{event}", carillon_id=carillon_id, code="phone")
-    with transaction.atomic():
-        store(provider, channel, [told], json.dumps({"event": event}))
+    store(provider, channel, [told], json.dumps({"event": event}))
     return True
 
 

@@ -33,6 +33,7 @@ class DeviceFacts(NamedTuple):
     is_active: bool
     platform: str
     token_type: str
+    address_hash: str
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,11 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
     """Read what re-checking and composing these deliveries needs: a fixed number of queries."""
     ids = {row.notification_id for row in rows}
     notifications = Notification.objects.in_bulk(ids)
-    hashes = {row.pk: address_hash(row.channel, row.address) for row in rows if row.address}
-    devices = Device.objects.filter(pk__in={row.device_id for row in rows if row.device_id})
+    keys = {row.device_id for row in rows if row.device_id}
+    known = Device.objects.filter(pk__in=keys).values_list("pk", *DeviceFacts.__annotations__)
+    # Values, not instances, which would take several times as long; and a device's hash need not be made anew.
+    devices = {pk: DeviceFacts(*facts) for pk, *facts in known}
+    hashes = {row.id: _hash_of(row, devices) for row in rows if row.address}
     return Facts(
         now=now,
         notifications=notifications,
@@ -67,12 +71,17 @@ def load_facts(rows: Sequence[Delivery], now: datetime) -> Facts:
             for item in Category.objects.filter(slug__in={item.category for item in notifications.values()})
         },
         broadcasts=dict(Broadcast.objects.filter(notification_id__in=ids).values_list("notification_id", "status")),
-        # Values, not instances, which would take several times as long.
-        devices={pk: DeviceFacts(*known) for pk, *known in devices.values_list("pk", *DeviceFacts.__annotations__)},
+        devices=devices,
         wishes=load_wishes([row.recipient for row in rows]),
         suppressed=frozenset(Suppression.objects.active_among(set(hashes.values()), now)),
         hashes=hashes,
     )
+
+
+def _hash_of(row: Delivery, devices: Mapping[UUID, DeviceFacts]) -> str:
+    """Return the hash of a delivery's address; a device never gets another address, so its own is the same."""
+    device = devices.get(row.device_id) if row.device_id else None
+    return device.address_hash if device is not None else address_hash(row.channel, row.address)
 
 
 def recheck(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
@@ -82,7 +91,7 @@ def recheck(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
         before = standing_of(row)
         after = _verdict(row, before, facts)
         if after is not None:
-            changes[row.pk] = Change(row.pk, before, after)
+            changes[row.id] = Change(row.id, before, after)
     return changes
 
 
@@ -100,7 +109,7 @@ def _verdict(row: Delivery, before: Standing, facts: Facts) -> Standing | None:
         return parked(before, Reason.PAUSED, now + PAUSED_FOR)
     if row.device_id is not None and not _device_is_theirs(row, facts):
         return _unsendable(row, before, Reason.DEVICE_GONE, facts)
-    if (row.channel, facts.hashes.get(row.pk, "")) in facts.suppressed:
+    if (row.channel, facts.hashes.get(row.id, "")) in facts.suppressed:
         return _unsendable(row, before, Reason.SUPPRESSION, facts)
     return _wishes_verdict(row, before, facts)
 

@@ -30,7 +30,7 @@ from .guarded import guarded, tell
 from .hash_key import watch_hash_key
 from .outcomes import release_claim
 from .record import record
-from .replay_runs import continue_replays
+from .replay import continue_replays
 from .tallies import add_up
 from .tend_broadcasts import continue_broadcasts
 from .time_box import in_time, turns

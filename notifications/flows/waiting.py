@@ -14,6 +14,7 @@ from ..enums import Channel, Lane, Reason, State
 from ..models import Broadcast, Delivery, Notification
 from ..rules.identity import bounds_of, first_id_at
 from ..rules.standing import storable
+from .filters import MOST_AT_ONCE, BadFilter, read_channel, read_fields, read_id
 
 REASONS = (
     Reason.NEW,
@@ -25,18 +26,7 @@ REASONS = (
     Reason.PACED,
     Reason.PAUSED,
 )
-#: The most that one run acts on, and that is counted; whatever is left can be chosen again.
-MOST_AT_ONCE = 100_000
 _LONGEST_MINUTES = 60 * 24 * 365
-
-
-class BadWaiting(ValueError):
-    """A filter that cannot be meant; `errors` says by field what is wrong."""
-
-    def __init__(self, errors: dict[str, str]) -> None:
-        """Keep what is wrong, by field."""
-        super().__init__("; ".join(f"{name}: {text}" for name, text in errors.items()))
-        self.errors = errors
 
 
 @dataclass(frozen=True)
@@ -127,20 +117,14 @@ def waiting_from(values: Mapping[str, str]) -> WaitingFilter:
     """Return the filter that these fields ask for.
 
     Raises:
-        BadWaiting: no channel is named, or something can be no reason, lane, template, id or number of minutes.
+        BadFilter: no channel is named, or something can be no reason, lane, template, id or number of minutes.
     """
     given = {name: text for name in NAMES if (text := values.get(name, "").strip())}
-    errors: dict[str, str] = {}
-    found: dict[str, object] = {}
-    for name, text in given.items():
-        try:
-            found[name] = _read(name, text)
-        except ValueError as error:
-            errors[name] = str(error)
+    found, errors = read_fields(given, _read)
     if "channel" not in given:
         errors["channel"] = "choose one"
     if errors:
-        raise BadWaiting(errors)
+        raise BadFilter(errors)
     return WaitingFilter(**found)  # type: ignore[arg-type]
 
 
@@ -148,9 +132,7 @@ def _read(name: str, text: str) -> object:
     if storable(text, 63) != text:
         raise ValueError("is too long, or contains a character that it cannot have")
     if name == "channel":
-        if text not in Channel.values:
-            raise ValueError(f"is no channel; one of {', '.join(Channel.values)}")
-        return Channel(text)
+        return read_channel(text)
     if name == "waits_for":
         if text not in REASONS:
             raise ValueError(f"is nothing that messages wait for; one of {', '.join(REASONS)}")
@@ -160,15 +142,8 @@ def _read(name: str, text: str) -> object:
             raise ValueError(f"is no lane; one of {', '.join(lane.name.lower() for lane in Lane)}")
         return Lane[text.upper()]
     if name == "about":
-        return _id(text)
+        return read_id(text)
     return _minutes(text) if name == "older_than" else text
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ValueError("is no id; copy that of a notification or broadcast from its page") from None
 
 
 def _minutes(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from django.db.models import Q
 from ..enums import Lane, Reason, State
 from ..rules.identity import bounds_of
 from ..rules.standing import STANDING_FIELDS, Change, Standing
-from . import insert_sql, standing_sql
+from . import client_sql, due_sql, insert_sql, standing_sql
 from .insert_sql import Column, NewDelivery
 
 if TYPE_CHECKING:
@@ -23,24 +23,6 @@ if TYPE_CHECKING:
 
 #: More than a page of recipients has, most of whom have one device.
 _PAGE = 4_000
-_DUE_LANE = """
-    SELECT l.lane FROM unnest(%s::smallint[]) AS l(lane)
-    WHERE EXISTS (SELECT 1 FROM carillon_delivery
-                  WHERE channel = %s AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp())
-    ORDER BY l.lane LIMIT 1
-"""
-_CHANNELS_DUE = """
-    SELECT DISTINCT c.channel FROM unnest(%s::text[]) AS c(channel) CROSS JOIN unnest(%s::smallint[]) AS l(lane)
-    WHERE EXISTS (SELECT 1 FROM carillon_delivery d WHERE d.channel = c.channel AND d.lane = l.lane
-                  AND d.state = 'pending' AND d.due_at <= statement_timestamp())
-"""
-_NEXT_DUE = """
-    SELECT extract(epoch FROM min(d.due_at) - clock_timestamp())::float8
-    FROM unnest(%s::smallint[]) AS l(lane) CROSS JOIN LATERAL (
-        SELECT due_at FROM carillon_delivery
-        WHERE channel = %s AND lane = l.lane AND state = 'pending' ORDER BY due_at LIMIT 1
-    ) d
-"""
 _SIBLINGS = """
     SELECT d.notification_id, d.recipient, d.step, d.state
     FROM unnest(%s::uuid[], %s::text[]) AS u(notification_id, recipient)
@@ -58,14 +40,12 @@ _START_GROUP = """
         SET lease_expires_at = greatest(lease_expires_at, clock_timestamp() + make_interval(secs => %(lease)s))
         WHERE worker = %(worker)s AND id <> %(claim)s AND EXISTS (SELECT 1 FROM owned)
     )
-    SELECT owned.id, s.id, s.why FROM owned LEFT JOIN LATERAL (
-        SELECT d.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status = 'cancelled' THEN 'cancelled'
-                          WHEN b.status IN ('paused', 'stopped') THEN 'paused' ELSE 'expired' END AS why
-        FROM carillon_delivery d JOIN carillon_notification n ON n.id = d.notification_id
-        LEFT JOIN carillon_broadcast b ON b.notification_id = n.id
-        WHERE d.state = 'sending' AND d.claim_id = owned.id AND d.position > %(done)s AND d.position <= %(upto)s
-          AND (n.cancelled_at IS NOT NULL OR d.expires_at <= clock_timestamp()
-               OR b.status IN ('cancelled', 'stopped', 'paused'))
+    SELECT s.id, s.why FROM owned LEFT JOIN LATERAL (
+        SELECT n.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status = 'cancelled' THEN 'cancelled'
+                          ELSE 'paused' END AS why
+        FROM carillon_notification n LEFT JOIN carillon_broadcast b ON b.notification_id = n.id
+        WHERE n.id = ANY(%(notifications)s::uuid[])
+          AND (n.cancelled_at IS NOT NULL OR b.status IN ('cancelled', 'stopped', 'paused'))
     ) s ON true
 """
 
@@ -106,25 +86,37 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Write new standings where the deliveries still stand as `before` says; return the ids that did."""
         with connections[self.db].cursor() as cursor:
             cursor.execute(*standing_sql.statement(changes))
-            return {row[0] for row in cursor.fetchall()}
+            written, ids = cursor.fetchone()
+        # Nearly always it is all of them, and reading their ids back would take longer than writing them.
+        return set(ids) if written < len(changes) else {change.delivery_id for change in changes}
+
+    def claim_now(self) -> datetime:
+        """Return the database's clock as `database_now` does; the planner is as free as before `due_lane`."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(due_sql.NOW_IN_ANY_ORDER)
+            now: datetime = cursor.fetchone()[0]
+        return now
 
     def due_lane(self, channel: str, lanes: Sequence[int]) -> int | None:
-        """Return the most urgent of these lanes that has something due on the channel."""
+        """Return the most urgent of these lanes that has something due on the channel.
+
+        Until `claim_now`, this transaction then reads in an index's order what has one: it is about to lock some.
+        """
         with connections[self.db].cursor() as cursor:
-            cursor.execute(_DUE_LANE, [list(lanes), channel])
+            cursor.execute(due_sql.DUE_LANE_IN_ORDER, [list(lanes), channel])
             row = cursor.fetchone()
         return row[0] if row else None
 
     def channels_due(self, channels: Collection[str], lanes: Sequence[int]) -> list[str]:
         """Return which of these channels have something due in one of these lanes."""
         with connections[self.db].cursor() as cursor:
-            cursor.execute(_CHANNELS_DUE, [list(channels), list(lanes)])
+            cursor.execute(due_sql.CHANNELS_DUE, [list(channels), list(lanes)])
             return [row[0] for row in cursor.fetchall()]
 
     def next_due(self, channel: str) -> float | None:
         """Return in how many seconds the next delivery of a channel is due (negative: it is), or None without one."""
         with connections[self.db].cursor() as cursor:
-            cursor.execute(_NEXT_DUE, [[int(lane) for lane in Lane], channel])
+            cursor.execute(due_sql.NEXT_DUE, [[int(lane) for lane in Lane], channel])
             row = cursor.fetchone()
         return row[0] if row else None
 
@@ -132,6 +124,17 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Lock what has been due longest in a lane, passing over what another worker holds."""
         due = self.filter(channel=channel, lane=lane, state=State.PENDING, due_at__lte=models.functions.Now())
         return list(due.order_by("due_at").select_for_update(skip_locked=True)[:limit])
+
+    def clients_due(self, channel: str, lane: int, most: int) -> list[int]:
+        """Return the numbers of clients that have something due in a lane, `most` at most; broadcasts are none."""
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(client_sql.CLIENTS_DUE, {"channel": channel, "lane": lane, "most": most})
+            return [row[0] for row in cursor.fetchall()]
+
+    def lock_of_clients(self, channel: str, lane: int, clients: Sequence[int], each: int) -> list[Delivery]:
+        """Lock what has been due longest of each of these clients, passing over what another worker holds."""
+        values = {"channel": channel, "lane": lane, "clients": list(clients), "each": each}
+        return list(self.raw(client_sql.LOCK_OF_CLIENTS, values))
 
     def lock_ids(self, ids: Sequence[UUID]) -> list[Delivery]:
         """Lock these deliveries in id order, so that two callers never wait for each other in a circle."""
@@ -187,37 +190,38 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return list(self.filter(condition).order_by().select_for_update(skip_locked=True)[:limit])
 
     def start_group(
-        self, claim_id: int, worker: str, done: int, upto: int, lease_seconds: float
+        self, claim_id: int, worker: str, upto: int, lease_seconds: float, notifications: Collection[UUID]
     ) -> dict[UUID, str] | None:
         """Declare that sends up to a position may start, and renew the lease.
 
-        Return by delivery id why some of the group must not be sent after all ("cancelled", "paused", "expired"),
-        or None if the claim is no longer this worker's.
+        Return by notification id, of those of the group, why nothing of it must be sent after all ("cancelled",
+        "paused"), or None if the claim is no longer this worker's.
         """
+        asked_for = f"{{{','.join(map(str, notifications))}}}"
         values: dict[str, float | str] = {
-            "claim": claim_id, "worker": worker, "done": done, "upto": upto, "lease": lease_seconds
+            "claim": claim_id, "worker": worker, "upto": upto, "lease": lease_seconds, "notifications": asked_for
         }  # fmt: skip
         with connections[self.db].cursor() as cursor:
             cursor.execute(_START_GROUP, values)
             rows = cursor.fetchall()
-        if not rows:
-            return None
-        return {row[1]: row[2] for row in rows if row[1] is not None}
+        return {row[0]: row[1] for row in rows if row[0] is not None} if rows else None
 
 
 def standing_of(delivery: Delivery) -> Standing:
     """Return a loaded delivery's standing; made once, since only `stand_at` and a fresh look move a loaded row."""
-    kept: Standing | None = delivery.__dict__.get(_KEPT)
+    values = delivery.__dict__
+    kept: Standing | None = values.get(_KEPT)
     if kept is None:
-        state, reason, *rest = _standing(delivery)
-        kept = delivery.__dict__[_KEPT] = Standing(State(state), Reason(reason), *rest)
+        # Past Django's descriptors, which ask for each field whether it was loaded; where one was not, they are asked.
+        loaded = values.keys() >= _FIELDS
+        state, reason, *rest = _values(values) if loaded else _attributes(delivery)
+        kept = values[_KEPT] = Standing(State(state), Reason(reason), *rest)
     return kept
 
 
 def stand_at(delivery: Delivery, standing: Standing) -> None:
     """Let a loaded delivery stand where it was just recorded to stand; writes nothing."""
-    for name in STANDING_FIELDS:
-        setattr(delivery, name, getattr(standing, name))
+    delivery.__dict__.update(zip(STANDING_FIELDS, standing, strict=True))
     delivery.__dict__[_KEPT] = standing
 
 
@@ -226,5 +230,7 @@ def forget_standing(delivery: Delivery) -> None:
     delivery.__dict__.pop(_KEPT, None)
 
 
-_standing = attrgetter(*STANDING_FIELDS)
+_FIELDS = frozenset(STANDING_FIELDS)
+_attributes = attrgetter(*STANDING_FIELDS)
+_values = itemgetter(*STANDING_FIELDS)
 _KEPT = "_standing"

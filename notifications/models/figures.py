@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connections, router
 
+from .. import conf
 from ..enums import REACHED_STATES, Channel, Lane, State
 from .log import Delivery
 
@@ -36,28 +37,34 @@ _TRAFFIC = f"""
     FROM placed GROUP BY GROUPING SETS ((place, channel), (channel, provider, lag))
 """  # noqa: S608 - built from names of ours only
 
+#: Of each lane of each channel: how many are due, counted no further than a limit, and when the first of them was.
+DUE_BY_LANE = """
+    unnest(%(channels)s::text[]) AS c(channel) CROSS JOIN unnest(%(lanes)s::smallint[]) AS l(lane)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS depth, min(due_at) AS oldest FROM (
+            SELECT due_at FROM carillon_delivery
+            WHERE channel = c.channel AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp()
+            ORDER BY due_at LIMIT %(limit)s
+        ) first
+    ) due
+"""
+#: For how many seconds no sweeper has renewed its lease, which it does at the beginning of every round.
+SWEPT_AGO = "greatest(0, extract(epoch FROM clock_timestamp() - expires_at) + %(lease)s)::float8"
 # Each part by itself ends at a limit or is a table of few rows; together they are one round trip.
-_STANDING = """
+_STANDING = f"""
     SELECT clock_timestamp(),
-    (SELECT coalesce(json_agg(json_build_array(c.channel, l.lane, d.n, d.oldest)), '[]')
-     FROM unnest(%(channels)s::text[]) AS c(channel) CROSS JOIN unnest(%(lanes)s::smallint[]) AS l(lane)
-     CROSS JOIN LATERAL (
-         SELECT count(*) AS n, extract(epoch FROM min(due_at)) AS oldest FROM (
-             SELECT due_at FROM carillon_delivery
-             WHERE channel = c.channel AND lane = l.lane AND state = 'pending' AND due_at <= statement_timestamp()
-             ORDER BY due_at LIMIT %(limit)s
-         ) first
-     ) d WHERE d.n > 0),
+    (SELECT coalesce(json_agg(json_build_array(c.channel, l.lane, depth, extract(epoch FROM oldest))), '[]')
+     FROM {DUE_BY_LANE} WHERE depth > 0),
     (SELECT coalesce(json_agg(json_build_array(alias, platform, extract(epoch FROM until), reason, held_by,
             extract(epoch FROM created_at)) ORDER BY alias, platform), '[]')
      FROM carillon_providerhold WHERE until > clock_timestamp()),
     (SELECT coalesce(json_agg(json_build_array(channel, extract(epoch FROM until), reason, paused_by,
             extract(epoch FROM created_at)) ORDER BY channel), '[]')
      FROM carillon_channelpause WHERE until > clock_timestamp()),
-    (SELECT json_build_array(holder, extract(epoch FROM expires_at)) FROM carillon_lease WHERE name = 'sweeper'),
+    (SELECT json_build_array(holder, {SWEPT_AGO}) FROM carillon_lease WHERE name = 'sweeper'),
     (SELECT coalesce(json_agg(json_build_array(id, kind, subject, count, extract(epoch FROM last_at))), '[]')
      FROM (SELECT * FROM carillon_alert WHERE acknowledged_at IS NULL ORDER BY last_at DESC LIMIT 10) a)
-"""
+"""  # noqa: S608 - built from parts of ours only
 
 _WAITING = """
     SELECT d.channel, d.reason, count(*), min(d.due_at), max(d.due_at), min(d.id::text)::uuid
@@ -136,7 +143,8 @@ class OpenAlert:
 
 @dataclass(frozen=True)
 class Standing:
-    """How the service stands at this moment; `sweeper` is its holder and the end of its lease, if there was one."""
+    """How the service stands at this moment; `sweeper` is its holder and how many seconds ago it
+    renewed its lease, if there ever was one."""
 
     now: datetime
     depths: Sequence[Depth]
@@ -172,14 +180,14 @@ class Handled:
 def traffic(since: datetime, width: int) -> list[Moved]:
     """Return all that moved since a time: sums by provider and lag, and by channel in steps of `width` seconds."""
     found = []
-    for by_place, place, channel, provider, lag, *numbers in _fetch(_TRAFFIC, {"since": since, "width": width}):
+    for by_place, place, channel, provider, lag, *numbers in fetch(_TRAFFIC, {"since": since, "width": width}):
         found.append(Moved(place if by_place else None, channel, provider or "", -1 if lag is None else lag, *numbers))
     return found
 
 
 def standing(limit: int) -> Standing:
     """Return how the service stands, in one statement; what is due is counted no further than `limit` in a lane."""
-    row = _fetch(_STANDING, {**_ALL, "limit": limit})[0]
+    row = fetch(_STANDING, {**ALL, "limit": limit, "lease": conf.SWEEPER_LEASE_SECONDS})[0]
     now, depths, holds, pauses, sweeper, alerts = row
     return Standing(
         now,
@@ -193,23 +201,25 @@ def standing(limit: int) -> Standing:
 
 def waiting_by_reason(limit: int) -> list[Waiting]:
     """Return what waits by channel and reason, of the first `limit` of each channel and lane."""
-    return [Waiting(*row) for row in _fetch(_WAITING, {**_ALL, "limit": limit})]
+    return [Waiting(*row) for row in fetch(_WAITING, {**ALL, "limit": limit})]
 
 
 def last_receipts(limit: int) -> dict[str, datetime]:
     """Return when each provider's last receipt came, as far as it is among the newest `limit` of all."""
-    return dict(_fetch(_RECEIPTS, {"limit": limit}))
+    return dict(fetch(_RECEIPTS, {"limit": limit}))
 
 
 def handled(limit: int) -> list[Handled]:
     """Return what people did to providers, as far as it is among the newest `limit` lines of the audit."""
-    return [Handled(*row) for row in _fetch(_HANDLED, {"limit": limit})]
+    return [Handled(*row) for row in fetch(_HANDLED, {"limit": limit})]
 
 
-_ALL: Mapping[str, Any] = {"channels": list(Channel.values), "lanes": [int(lane) for lane in Lane]}
+#: The parameters of `DUE_BY_LANE` but for its limit.
+ALL: Mapping[str, Any] = {"channels": list(Channel.values), "lanes": [int(lane) for lane in Lane]}
 
 
-def _fetch(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def fetch(sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, from where deliveries are read."""
     with connections[router.db_for_read(Delivery)].cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

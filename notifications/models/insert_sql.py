@@ -45,6 +45,7 @@ class NewDelivery(NamedTuple):
     due_at: datetime
     expires_at: datetime | None
     updated_at: datetime
+    client: int | None
 
 
 _PLANNED = tuple(NewDelivery.__annotations__)

@@ -17,7 +17,8 @@ from ..enums import Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet, forget_standing
-from .log_queries import DeliveryEventQuerySet, NotificationQuerySet, ReceiptQuerySet
+from .log_queries import DeliveryEventQuerySet, NotificationQuerySet
+from .receipt_queries import ReceiptQuerySet
 from .recipient import Device
 
 
@@ -108,6 +109,9 @@ class Delivery(models.Model):
     retries = models.PositiveSmallIntegerField(default=0, help_text=_("Failed attempts since the last replay."))
     generation = models.PositiveSmallIntegerField(default=0, help_text=_("Raised by a replay."))
     lost_leases = models.PositiveSmallIntegerField(default=0)
+    client = models.IntegerField(
+        null=True, help_text=_("A number for whose request it is: clients take turns. Empty: a broadcast's.")
+    )
     claim_id = models.BigIntegerField(null=True)
     position = models.PositiveIntegerField(null=True)
     possible_duplicate = models.BooleanField(default=False)
@@ -154,6 +158,11 @@ class Delivery(models.Model):
             ),
             models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
+            ),
+            models.Index(
+                fields=["channel", "lane", "client", "due_at"],
+                condition=Q(state=State.PENDING, client__isnull=False),
+                name="carillon_dlv_client",
             ),
             models.Index(fields=["claim_id", "position"], condition=Q(state=State.SENDING), name="carillon_dlv_claim"),
             models.Index(fields=["due_at"], condition=Q(state=State.UNCERTAIN), name="carillon_dlv_uncertain"),

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from django.db import connections, models
-from django.db.models import Q
 
-from ..enums import OPEN_STATES, BroadcastStatus, ReceiptKind, State
+from ..enums import OPEN_STATES, BroadcastStatus, State
 from ..rules.identity import first_id_at, time_of
 from . import accept_queries
 
 if TYPE_CHECKING:
-    from .log import DeliveryEvent, Notification, Receipt  # noqa: F401 - QuerySet names them in quotes
+    from .log import DeliveryEvent, Notification  # noqa: F401 - QuerySet names them in quotes
 
 _OVER = (BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
 # Three questions instead of one with OR, since each has an index of its own that holds only such rows. What bounds
@@ -85,23 +84,3 @@ class DeliveryEventQuerySet(models.QuerySet["DeliveryEvent"]):
         return self.filter(
             delivery_id__in=deliveries, pk__gte=first_id_at(first - _SKEW), pk__lt=first_id_at(now + _SKEW)
         )
-
-
-class ReceiptQuerySet(models.QuerySet["Receipt"]):
-    """Receipts, by what they are asked."""
-
-    #: Only so many of the newest are read: enough for a share, however many there are.
-    NEWEST = 10_000
-
-    def filtered_of_late(self, within: timedelta) -> list[tuple[str, int, int]]:
-        """Return (provider, stopped by a content filter, all that ended) of the latest receipts."""
-        oldest = self.order_by("-pk").values_list("pk", flat=True)[self.NEWEST : self.NEWEST + 1].first() or 0
-        ended = self.filter(
-            pk__gt=oldest,
-            received_at__gt=models.functions.Now() - within,
-            kind__in=[ReceiptKind.DELIVERED, ReceiptKind.UNDELIVERED],
-        )
-        counted = ended.values("provider").annotate(
-            filtered_out=models.Count("pk", filter=Q(filtered=True)), ended=models.Count("pk")
-        )
-        return list(counted.order_by("provider").values_list("provider", "filtered_out", "ended"))

@@ -34,7 +34,7 @@ from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
 from . import anymail_boto
 from .answers import by_status, retry_after_seconds
 from .anymail_answers import ANSWERS, RECIPIENT_ANSWERS
-from .anymail_batches import MOST, addressed_to, each_result, most_together
+from .anymail_batches import MOST, OwnWordsBackend, addressed_to, alike, each_result, most_together
 from .anymail_checks import is_sender, unusable
 from .anymail_credentials import ask_esp
 from .anymail_receipts import Receipts
@@ -92,10 +92,10 @@ class AnymailAdapter(EmailAdapter):
     def send_many(
         self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None
     ) -> Iterator[SendResult]:
-        """Send a stream of messages; where the ESP takes many in one request, those with the same words go together."""
+        """Send a stream of messages; where the ESP takes many in one request, they go together."""
         if self.esp not in MOST or as_mapping(self.options.get("esp_options")).get("use_bulk_api"):
             return super().send_many(messages, idle)
-        batches = Batches(self._most, self.start, self.hand_over_many, self._threads().submit)
+        batches = Batches(self._most, alike, self.start, self.hand_over_many, self._threads().submit)
         window = SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, batches.start)
         return window.run(batches.until_end(messages), idle)
 
@@ -104,7 +104,7 @@ class AnymailAdapter(EmailAdapter):
         return min(self.send_window // 2, most_together(self.esp, message))
 
     def hand_over_many(self, messages: Sequence[OutboundMessage]) -> list[SendResult]:
-        """Send messages with the same words in exactly one request, and return the result of each."""
+        """Send messages in exactly one request, and return the result of each."""
         if len(messages) == 1:
             return [self.send(messages[0])]
         begin_attempt()
@@ -197,7 +197,9 @@ class AnymailAdapter(EmailAdapter):
         return backend
 
     def _new_backend(self) -> BaseEmailBackend:
-        backend_class = import_module(f"anymail.backends.{self.esp}").EmailBackend
+        backend_class = (
+            OwnWordsBackend if self.esp == "postmark" else import_module(f"anymail.backends.{self.esp}").EmailBackend
+        )
         # What an ESP cannot take (a second tag, say) is left out: it never matters more than the message.
         options: dict[str, object] = {"ignore_unsupported_features": True}
         options.update(cast("Mapping[str, object]", self.options.get("esp_options", {})))

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -75,9 +76,17 @@ def signs(esp: str, secret: str) -> bool:
 def view_of(esp: str, secret: str, url: str = "") -> AnymailCoreWebhookView:
     """Return anymail's view of an ESP's callbacks, which checks them with the secret.
 
+    A view holds nothing of the request, so one serves all of them: making it costs more than what it does. Only
+    Mandrill signs the URL.
+
     Raises:
         WebhookRejected: anymail reads no callbacks of this ESP, or cannot use the secret.
     """
+    return _made_view(esp, secret, url if esp == "mandrill" else "")
+
+
+@lru_cache(maxsize=64)
+def _made_view(esp: str, secret: str, url: str) -> AnymailCoreWebhookView:
     try:
         module = import_module(f"anymail.webhooks.{esp}")
     except ImportError as error:

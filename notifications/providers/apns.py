@@ -31,7 +31,7 @@ from ..messages import Content, OutboundMessage, SendResult
 from .answers import Answer, by_status, retry_after_seconds
 from .apns_token import ProviderToken, load_key
 from .background import Background, BackgroundAdapter
-from .base import GRACE_SECONDS, Option, OptionProblem, PushAdapter, as_mapping
+from .base import GRACE_SECONDS, Option, OptionProblem, PushAdapter, json_object
 from .exchange import NoAnswer, NotSent, Response
 from .http2 import Http2Pool
 from .window import unforeseen
@@ -207,7 +207,7 @@ class APNsAdapter(BackgroundAdapter, PushAdapter):
         status, identity = response.status, response.headers.get("apns-id", "")
         if status == 200 and identity:
             return identity
-        answer = _answer(response.body)
+        answer = json_object(response.body)
         reason = str(answer.get("reason", ""))
         row = ANSWERS.get(reason) or (ANSWERS["<5xx>"] if status >= 500 else by_status(status))
         if row is None or status < 300:
@@ -247,13 +247,6 @@ def collapse_id(key: str) -> str:
     if len(key) <= MAX_COLLAPSE_BYTES and key.isascii() and key.isprintable():
         return key
     return hashlib.sha256(key.encode()).hexdigest()
-
-
-def _answer(body: bytes) -> Mapping[str, object]:
-    try:
-        return as_mapping(json.loads(body))
-    except ValueError:
-        return {}
 
 
 def _moment(milliseconds: object) -> datetime | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from email.message import Message
 from http.client import HTTPException
@@ -12,7 +11,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..exceptions import ProviderUnavailable, UnknownOutcome
 from .answers import by_status
-from .base import as_mapping
+from .base import json_object
 
 _MOST_BYTES = 100_000
 
@@ -42,9 +41,9 @@ def ask(alias: str, url: str, headers: Mapping[str, str], seconds: float, also_f
         raise ProviderUnavailable(alias, "base_url", "The address is none of HTTP's.")
     try:
         with _opener.open(Request(url, headers=dict(headers)), timeout=seconds) as response:  # noqa: S310 - see above
-            return _object(response.read(_MOST_BYTES))
+            return json_object(response.read(_MOST_BYTES))
     except HTTPError as refusal:
-        name = str(_object(refusal.read(_MOST_BYTES)).get("name", ""))
+        name = str(json_object(refusal.read(_MOST_BYTES)).get("name", ""))
         row = by_status(refusal.code)
         if also_fine and name == also_fine:
             return {}
@@ -53,10 +52,3 @@ def ask(alias: str, url: str, headers: Mapping[str, str], seconds: float, also_f
         raise row.to_error(alias, name or str(refusal.code)) from None
     except (OSError, HTTPException) as error:
         raise ProviderUnavailable(alias, type(error).__name__, "The provider could not be reached.") from None
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        return as_mapping(json.loads(body))
-    except ValueError:
-        return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import os
 import threading
@@ -251,3 +252,11 @@ class EmailAdapter(Adapter):
 def as_mapping(value: object) -> Mapping[str, object]:
     """Return a decoded JSON value if it is an object, else an empty one: a provider's answer may be anything."""
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
+def json_object(body: bytes) -> Mapping[str, object]:
+    """Return a JSON object as it was sent, an empty one for whatever else a body may be."""
+    try:
+        return as_mapping(json.loads(body))
+    except ValueError:
+        return {}

@@ -1,4 +1,4 @@
-"""Alike messages of one stream, gathered for a provider that takes many in one request.
+"""Messages of one stream, gathered for a provider that takes many in one request.
 
 The stream stays lazy and the send window stays as it is: a message is gathered when it is pulled, and its future is the
 window's as always. A gathered batch goes when it is full, when a message comes that does not belong to it, when the
@@ -19,30 +19,36 @@ LINGER_SECONDS = 0.01
 LONGEST_SECONDS = 0.1
 
 Send = Callable[[Sequence[OutboundMessage]], Sequence[SendResult]]
+Alike = Callable[[OutboundMessage, OutboundMessage], bool]
 
 
 class Batch:
-    """Messages with the same words for different people, and the futures of their results."""
+    """Messages for different people, and the futures of their results."""
 
-    def __init__(self, first: OutboundMessage, most: int, send: Send) -> None:
+    def __init__(self, first: OutboundMessage, alike: Alike, send: Send) -> None:
         self._first = first
-        self._most = most
+        self._alike = alike
+        self._most: int | None = None
         self._send = send
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._held: list[tuple[OutboundMessage, Future[SendResult]]] = []
         self._addresses: set[str] = set()
 
-    def add(self, message: OutboundMessage) -> Future[SendResult] | None:
-        """Take a message and return its future, or None if it does not belong here (any more)."""
+    def add(self, message: OutboundMessage, most: int) -> Future[SendResult] | None:
+        """Take a message that goes with `most` at most and return its future, or None if it belongs elsewhere."""
         address = message.address.casefold()
         with self._lock:
-            if self._closed.is_set() or address in self._addresses or not _alike(message, self._first):
+            most = min(most, self._most or most)
+            if self._closed.is_set() or address in self._addresses or len(self._held) >= most:
                 return None
+            if not self._alike(self._first, message):
+                return None
+            self._most = most
             future: Future[SendResult] = Future()
             self._held.append((message, future))
             self._addresses.add(address)
-            if len(self._held) >= self._most:
+            if len(self._held) >= most:
                 self._closed.set()
             return future
 
@@ -80,11 +86,13 @@ class Batches:
     def __init__(
         self,
         most: Callable[[OutboundMessage], int],
+        alike: Alike,
         alone: Callable[[OutboundMessage], Future[SendResult]],
         together: Send,
         submit: Callable[[Callable[[], None]], object],
     ) -> None:
         self._most = most
+        self._alike = alike
         self._alone = alone
         self._together = together
         self._submit = submit
@@ -102,12 +110,12 @@ class Batches:
         most = self._most(message)
         if most < 2:
             return self._alone(message)
-        future = self._open.add(message) if self._open is not None else None
+        future = self._open.add(message, most) if self._open is not None else None
         if future is not None:
             return future
         self._close()
-        batch = Batch(message, most, self._together)
-        future = batch.add(message)
+        batch = Batch(message, self._alike, self._together)
+        future = batch.add(message, most)
         if future is None:
             raise RuntimeError("A new batch takes its first message.")
         self._submit(batch.run)
@@ -118,8 +126,3 @@ class Batches:
         if self._open is not None:
             self._open.close()
             self._open = None
-
-
-def _alike(one: OutboundMessage, other: OutboundMessage) -> bool:
-    """Whether two messages differ in nothing that is sent but the address, our own id and what their headers say."""
-    return one.content == other.content and one.headers.keys() == other.headers.keys() and one.tags == other.tags

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from ..exceptions import ProviderError, ProviderUnavailable, UnknownOutcome
 from ..messages import OutboundMessage, SendResult
+from .answers import by_status, retry_after_seconds
 from .background import Background, BackgroundAdapter
 from .exchange import NoAnswer, NotSent
 from .http1 import Http1Pool
@@ -41,10 +42,13 @@ class PooledAdapter(BackgroundAdapter):
 
     #: What the provider is called where an outcome is told.
     service: ClassVar[str]
+    #: Where its API is, unless the option `base_url` or the adapter itself says otherwise.
+    service_url: ClassVar[str] = ""
 
-    def __init__(self, alias: str, options: Mapping[str, object], url: str) -> None:
+    def __init__(self, alias: str, options: Mapping[str, object], url: str = "") -> None:
         super().__init__(alias, options)
-        self._http = PooledSession(f"carillon-{alias}", self.base_url or url, self.timeout, self._send)
+        self.api = self.base_url or url or self.service_url
+        self._http = PooledSession(f"carillon-{alias}", self.api, self.timeout, self._send)
 
     async def post_for(self, message: OutboundMessage) -> Post:
         """Return the request for one message.
@@ -61,6 +65,16 @@ class PooledAdapter(BackgroundAdapter):
             ProviderError: it did not take it, or its answer cannot be trusted.
         """
         raise NotImplementedError
+
+    def refusal(self, code: str, status: int, retry_after: str | None) -> ProviderError:
+        """Return what an answer is that gives no id: by its code in `known_answers`, else by its status.
+
+        Where neither tells, the message may have gone out: nobody knows.
+        """
+        row = self.known_answers.get(code) or by_status(status)
+        if row is None:
+            return UnknownOutcome(self.alias, code, f"The answer is none of {self.service}'s own.")
+        return row.to_error(self.alias, code, retry_after_seconds(retry_after))
 
     def refused(self, message: OutboundMessage, error: ProviderError) -> ProviderError:
         """Return what an answer means for this message; override where the answer alone does not tell."""

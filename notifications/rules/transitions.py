@@ -11,7 +11,9 @@ from .standing import Standing
 _RECEIPTS = {State.DELIVERED, State.OPENED, State.CLICKED, State.BOUNCED, State.COMPLAINED}
 # A delivery may also stay where it is: with another reason, time or timer.
 _NEXT: dict[State, set[State]] = {
+    # Uncertain only after a restore from a backup: it may have gone out since.
     State.PENDING: {State.SENDING, State.SKIPPED, State.EXPIRED, State.CANCELLED, State.DEAD, State.DIGESTED}
+    | {State.UNCERTAIN}
     | _RECEIPTS,
     State.SENDING: {
         State.PENDING,
@@ -77,6 +79,22 @@ def lost(standing: Standing, now: datetime, wait: timedelta, key: Key | None = N
         due_at=now + wait,
         attempt=standing.attempt + 1,
         lost_leases=standing.lost_leases + 1,
+        possible_duplicate=standing.possible_duplicate or standing.maybe_sent,
+    )
+
+
+def restored(standing: Standing, now: datetime, wait: timedelta, provider: str, key: Key | None = None) -> Standing:
+    """Return the standing of a row that a backup knows as unsent: it may have gone out since, as one more attempt.
+
+    `provider` is the one that would have carried it, if only one could: a receipt of its own then settles the row.
+    A dead letter stays one; somebody may have replayed it since.
+    """
+    doubtful = doubted(standing, key)
+    if standing.state == State.DEAD:
+        return doubtful
+    return _free(doubtful, State.UNCERTAIN, Reason.LEASE_EXPIRED, now + wait)._replace(
+        attempt=standing.attempt + 1,
+        provider=standing.provider or provider,
         possible_duplicate=standing.possible_duplicate or standing.maybe_sent,
     )
 

@@ -33,14 +33,6 @@ class SandboxClient:
         self.base_url = base_url.rstrip("/")
         self._timeout = timeout
 
-    def healthy(self) -> bool:
-        """Say whether the sandbox answers."""
-        try:
-            self._call("GET", "/healthz")
-        except (OSError, SandboxError):
-            return False
-        return True
-
     def messages(self, *, to: str | None = None, provider: str | None = None, limit: int = 2_000) -> list[Accepted]:
         """Return the newest accepted messages (at most the last 2,000), newest first."""
         wanted = {"to": to, "provider": provider, "limit": limit}

@@ -9,6 +9,8 @@ from time import monotonic
 _VALUES_FROM, _PAUSE = 8, 4
 _WITHOUT_A_TIME_MS = 1_000.0
 _CLOSED = ["closed", "1", 0, 1, 0, 0, 0, 0]
+#: What a worker is told that wants to be at campaigns: that there is no limit.
+_NO_LIMIT = 2
 
 
 class NoRedis:
@@ -38,6 +40,8 @@ class NoRedis:
         kind = keys[0].split(":")[1]
         if kind == "breaker":
             return list(_CLOSED)
+        if kind == "workers":
+            return [_NO_LIMIT]
         if kind != "pace":
             return [1] * len(keys)
         operation, values = arguments[0], [float(value) for value in arguments[_VALUES_FROM:]]
@@ -62,12 +66,20 @@ class NoRedis:
     # What wake-ups and roll-ups ask
 
     def eval(self, script: str, count: int, *rest: object) -> int:
-        """Nobody else is alive, and nobody waits for messages to gather."""
+        """Nobody waits for messages to gather."""
         return 0
 
     def delete(self, *names: str) -> int:
         """Delete nothing."""
         return 0
+
+    def time(self) -> tuple[int, int]:
+        """Tell no time: nothing is kept by it."""
+        return 0, 0
+
+    def zrangebyscore(self, name: str, first: float, last: str, *, withscores: bool) -> list[tuple[bytes, float]]:
+        """Nobody else is alive."""
+        return []
 
     def llen(self, name: str) -> int:
         """No wake-up waits."""

@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from notifications.enums import Reason, State, SuppressionCause
-from notifications.flows import replay as replaying
+from notifications.flows import runs
 from notifications.flows.dead_letters import Choice, cause_of, groups
 from notifications.flows.operate import By
-from notifications.flows.replay import Wanted, begin, work_on
+from notifications.flows.replay import REPLAYS, Wanted, begin
 from notifications.flows.suppress import suppress
 from notifications.models import AuditEntry, Delivery, Mark
 from project.demo.pages import forms_in
@@ -180,7 +180,7 @@ def test_looking_again_tries_another_rate_and_does_nothing(letters: list[Deliver
 def test_what_takes_long_goes_on_without_the_browser_and_can_be_stopped(
     letters: list[Delivery], browser: Client, staff: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "PAGE", 1)
+    monkeypatch.setattr(runs, "PAGE", 1)
     monkeypatch.setattr("notifications.admin.replaying._WORK_SECONDS", 0.0)
     asked = browser.post(reverse(REPLAY), {"whole": "yes", "code": "500"})
     run = browser.post(reverse(REPLAY), {**fields_of(asked), "reason": "mended"}, follow=True)
@@ -235,10 +235,10 @@ def test_all_of_them_can_be_replayed_at_once(letters: list[Delivery], browser: C
 def test_a_run_is_followed_paused_resumed_and_stopped(
     letters: list[Delivery], browser: Client, staff: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replaying, "PAGE", 1)
+    monkeypatch.setattr(runs, "PAGE", 1)
     choice = Choice(Delivery.objects.database_now(), everything=True)
-    entry = begin(Wanted(replaying.REPLAY, choice), By("root", "mended"))
-    assert work_on(entry.pk)
+    entry = begin(Wanted("replay", choice), By("root", "mended"))
+    assert REPLAYS.work_on(entry.pk)
     url = reverse("admin:carillon_deadletter_run", args=[entry.pk])
     page = browser.get(url)
     text = page.content.decode()
@@ -258,7 +258,7 @@ def test_a_run_is_followed_paused_resumed_and_stopped(
         said.append(next(str(message) for message in done.context["messages"]))
         if act == "pause":
             assert "Go on" in done.content.decode()
-            assert not work_on(entry.pk)
+            assert not REPLAYS.work_on(entry.pk)
     assert [text.split()[0] for text in said] == ["It", "Nothing", "It", "Nothing", "It", "Nothing"]
     assert "data-live" not in browser.get(url).content.decode()
     assert sorted(state_of(row) for row in letters) == ["dead", "dead", "dead", "pending"]

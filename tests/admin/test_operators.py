@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from notifications import wakeups
 from notifications.enums import BroadcastStatus, Channel, Lane, Reason, State
 from notifications.flows import clear, gate
 from notifications.flows.alerts import raise_alert
@@ -254,6 +255,12 @@ def test_queues_show_what_waits_why_and_who_is_stuck(outage: Delivery, browser: 
     assert context["stuck"][0]["worker"] == "gone:1:abc"
     assert context["workers"][0]["name"] == "gone:1:abc"
     assert "silent" in context["workers"][0]["state"]
+    wakeups.beat([Channel.SMS, Channel.EMAIL], "host:7:def")
+    wakeups.beat([Channel.EMAIL], "gone:1:abc")
+    gone, other = browser.get(url("queue_changelist")).context["workers"]
+    assert (other["name"], other["serves"], other["claims"]) == ("host:7:def", "SMS, Email", 0)
+    assert "waits for work" in other["state"]
+    assert "silent" in gone["state"], "it lives, and lost a lease all the same"
 
 
 def test_what_waits_is_looked_at_then_cancelled_or_expired(ada: Any, browser: Client) -> None:

@@ -18,6 +18,9 @@ from notifications.exceptions import WebhookUnverified
 from notifications.models import Receipt
 from notifications.providers import registry
 from notifications.webhooks import LARGEST_BODY
+from tests.fixtures import own_redis
+
+__all__ = ["own_redis"]
 
 pytestmark = pytest.mark.django_db
 SECRET = django_settings.NOTIFICATIONS["PROVIDERS"]["email"]["OPTIONS"]["webhook_secret"]
@@ -152,3 +155,28 @@ def test_a_callback_with_text_that_cannot_be_stored_breaks_nothing(name: str) ->
 def test_a_callback_that_names_an_attempt_that_cannot_be_is_stored_without_it(attempt: str) -> None:
     assert postmark({**bounce(), "Metadata": {"carillon_id": f"{uuid.uuid4()}.{attempt}"}}).status_code == 200
     assert Receipt.objects.get().attempt is None
+
+
+def test_a_callback_costs_one_statement(own_redis: None, django_assert_num_queries: Any) -> None:
+    """Without a transaction around it, this is one round trip and one commit; a repeat costs no more."""
+    body = bounce()
+    assert postmark(bounce()).status_code == 200
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            assert postmark(body).status_code == 200
+
+
+def test_a_repeat_wakes_nobody(own_redis: None, django_capture_on_commit_callbacks: Any) -> None:
+    body = bounce()
+    for expected in (1, 0):
+        with django_capture_on_commit_callbacks() as asked:
+            assert postmark(body).status_code == 200
+        assert len(asked) == expected
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1970-01-01T00:00:00Z"])
+def test_a_time_that_nobody_can_mean_is_none(told: str) -> None:
+    assert postmark({**bounce(), "BouncedAt": told}).status_code == 200
+    receipt = Receipt.objects.get()
+    assert receipt.occurred_at is None
+    assert receipt.received_at == receipt.due_at

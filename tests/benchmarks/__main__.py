@@ -13,6 +13,7 @@ import sys
 import time
 
 from project.demo.stack import ROOT
+from tests.benchmarks import shared
 from tests.benchmarks.deployment import SETTINGS
 from tests.benchmarks.registry import FIGURES, SCENARIOS
 from tests.ground.running import SEED, Suite
@@ -34,7 +35,10 @@ def main() -> int:
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything started here is stopped
     with Ground.at(FOLDER, SETTINGS) as ground:
-        status = suite.run_in_turn(wanted, seed, ground)
+        try:
+            status = suite.run_in_turn(wanted, seed, ground)
+        finally:
+            shared.stop()
     suite.say_written(began)
     return status
 

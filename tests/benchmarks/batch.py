@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from tests.benchmarks import scale
-from tests.benchmarks.deployment import Bench
+from tests.benchmarks import scale, shared
 from tests.benchmarks.judging import spread
 from tests.benchmarks.load import Order
 from tests.benchmarks.loading import load, reachable_users
@@ -18,11 +17,10 @@ ROWS_SQL = "SELECT count(*) FROM carillon_notification"
 
 def run(run: Run) -> list[Figure]:
     """Measure with workers at work, and once without, to tell what they take."""
-    seconds = scale.seconds(run, 20, 3)
+    seconds = scale.seconds(run, 20, 2)
     items = ITEMS if scale.SCALE >= 1 else 100
     rates = []
-    with Bench(run, people=10_000) as bench:
-        bench.begin()
+    with shared.bench(run, people=10_000, sizes=[]) as bench:
         users = reachable_users(bench.database)
         order = Order(bench.stack.url, "batch", bench.key, seconds=seconds, clients=CLIENTS, users=users, items=items)
         answered(load(run.folder, Order(**{**vars(order), "seconds": 1.0})))
@@ -32,9 +30,9 @@ def run(run: Run) -> list[Figure]:
             seen = answered(load(run.folder, order))
             rates.append(items * rate_of(seen))
             exact &= int(bench.database.value(ROWS_SQL)) - before == items * len(seen)
-        for name in bench.stack.worker_names:
-            bench.stack.kill(name)
-        alone = items * rate_of(answered(load(run.folder, order)))
+        with bench.stack.frozen_workers():
+            alone = items * rate_of(answered(load(run.folder, order)))
+        shared.rest(bench)
     value = median(rates)
     detail = {
         "accepted_per_s": spread(rates),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from tests.benchmarks import scale
-from tests.benchmarks.deployment import Bench
+from tests.benchmarks import scale, shared
 from tests.benchmarks.judging import spread
 from tests.benchmarks.sizes import cost_us
 from tests.ground.figures import Figure, Run
@@ -18,7 +17,7 @@ def run(run: Run) -> list[Figure]:
     """Send before and after the log is filled."""
     rows, size = scale.size(run, 10_000_000, 200_000), scale.size(run, 50_000, 8_000)
     turns = scale.rounds(run, 3, 2)
-    with Bench(run, people=size, sizes=[500]) as bench:
+    with shared.own_bench(run, people=size, sizes=[500]) as bench:
         bench.begin()
         bench.send(500)
         before = [cost_us(bench.send(size)) for _ in range(turns)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import expected, scale, sizes
+from tests.benchmarks import expected, scale, shared, sizes
 from tests.benchmarks.dataset import due_count
-from tests.benchmarks.deployment import STATES_SQL, UNRECORDED_SQL, Bench, Sent
+from tests.benchmarks.deployment import STATES_SQL, UNRECORDED_SQL, Sent
 from tests.benchmarks.usage import Usage
 from tests.ground.figures import Figure, Run
 
@@ -19,8 +19,7 @@ def run(run: Run) -> list[Figure]:
     """Send it once, with small ones right before and after to compare it with; the first warms workers up."""
     size, small = scale.size(run, 1_000_000, 100_000), scale.size(run, 10_000, 10_000)
     turns = scale.rounds(run, 3, 1)
-    with Bench(run, people=size, sizes=[500, small]) as bench:
-        bench.begin()
+    with shared.bench(run, people=size, sizes=[500, small]) as bench:
         bench.send(500)
         few = [bench.send(small) for _ in range(turns)]
         sent = bench.send(size, exact=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import psycopg2
 
-from tests.benchmarks import scale
-from tests.benchmarks.deployment import Bench
+from tests.benchmarks import scale, shared
 from tests.benchmarks.judging import median_ratio, spread
 from tests.ground.figures import Figure, Run
 
@@ -19,8 +18,7 @@ def run(run: Run) -> list[Figure]:
     """Send with and without, in turns."""
     size = scale.size(run, 200_000, 10_000)
     free, under = [], []
-    with Bench(run, people=size, sizes=[500]) as bench:
-        bench.begin()
+    with shared.bench(run, people=size, sizes=[500]) as bench:
         bench.send(500)
         for _ in range(scale.rounds(run, 3, 2)):
             free.append(bench.send(size).per_s)

@@ -8,6 +8,9 @@ soon as it was answered; what is measured is the rate.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import sys
 import time
@@ -15,8 +18,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import aiohttp
+
+from notifications.sandbox.credentials import TWILIO_AUTH_TOKEN
 
 MOST_CONNECTIONS = 512
 
@@ -87,6 +93,28 @@ def path(kind: str) -> str:
     return {"bare": "/bare/", "batch": "/api/v1/notifications/batch/"}.get(kind, "/api/v1/notifications/")
 
 
+def callback(order: Order, number: int) -> tuple[str, bytes, dict[str, str]]:
+    """Return path, form and headers of Twilio's report that a message arrived; `users` are ids that went out with one.
+
+    https://www.twilio.com/docs/usage/webhooks/webhooks-security
+    """
+    where = f"/webhooks/twilio/?carillon_id={order.users[number % len(order.users)]}"
+    form = {"MessageSid": f"SM{number:032}", "MessageStatus": "delivered", "To": phone(number)}
+    whole = order.url + where + "".join(f"{name}{form[name]}" for name in sorted(form))
+    proof = base64.b64encode(hmac.new(TWILIO_AUTH_TOKEN.encode(), whole.encode(), hashlib.sha1).digest()).decode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": proof}
+    return where, urlencode(form).encode(), headers
+
+
+def request(order: Order, number: int) -> tuple[str, bytes, dict[str, str]]:
+    """Return path, body and headers of a request."""
+    if order.kind == "callback":
+        return callback(order, number)
+    headers = {"Authorization": f"Api-Key {order.key}", "Idempotency-Key": f"{order.kind}-{number}"}
+    raw = json.dumps(body(order, number)).encode()
+    return path(order.kind), raw, {**headers, "Content-Type": "application/json"}
+
+
 class Generator:
     """Carries out one order."""
 
@@ -125,11 +153,10 @@ class Generator:
 
     async def _ask(self, number: int, due: float) -> None:
         order = self.order
-        headers = {"Authorization": f"Api-Key {order.key}", "Idempotency-Key": f"{order.kind}-{number}"}
         began, status = time.time(), 0
         try:
-            data = body(order, number)
-            async with self.session.post(order.url + path(order.kind), json=data, headers=headers) as answer:
+            where, data, headers = request(order, number)
+            async with self.session.post(order.url + where, data=data, headers=headers) as answer:
                 status = accepted(order.kind, answer.status, await answer.read())
         except (aiohttp.ClientError, TimeoutError):
             pass

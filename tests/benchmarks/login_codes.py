@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tests.benchmarks import scale
-from tests.benchmarks.deployment import Bench, Sent
+from tests.benchmarks import scale, shared
+from tests.benchmarks.deployment import Sent
 from tests.benchmarks.judging import percentile
 from tests.benchmarks.load import Order, Seen, phone
 from tests.benchmarks.loading import load_beside
@@ -18,8 +18,7 @@ FOREVER = 86_400.0
 def run(run: Run) -> list[Figure]:
     """Send both."""
     size = scale.size(run, 1_000_000, 25_000)
-    with Bench(run, people=size, sizes=[500]) as bench:
-        bench.begin()
+    with shared.bench(run, people=size, sizes=[500]) as bench:
         bench.send(500)
         order = Order(bench.stack.url, "code", bench.key, seconds=FOREVER, per_second=PER_SECOND)
         place = bench.sink.log.end()

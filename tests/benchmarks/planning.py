@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, spread
 from tests.ground.figures import Figure, Run
@@ -26,7 +26,7 @@ def run(run: Run) -> list[Figure]:
     """Plan and insert in turns; nobody sends meanwhile."""
     size = scale.size(run, 200_000, 10_000) + WARM_UP
     ours, bare = [], []
-    with Bench(run, people=size, sizes=[WARM_UP]) as bench:
+    with shared.own_bench(run, people=size, sizes=[WARM_UP]) as bench:
         for turn in range(scale.rounds(run)):
             planned = json.loads(bench.inside("plan", str(WARM_UP), str(size)).splitlines()[-1])
             rows = int(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench, wait_for_workers
 from tests.benchmarks.judging import median_ratio, percentile, spread
 from tests.benchmarks.load import Order, Seen
@@ -34,12 +34,14 @@ class Rates(NamedTuple):
 
 def run(run: Run) -> list[Figure]:
     """Measure rates in turns, then latencies in turns."""
-    for_rates, for_latency = scale.seconds(run, 20, 3), scale.seconds(run, 60, 4)
+    for_rates, for_latency = scale.seconds(run, 20, 2), scale.seconds(run, 60, 4)
     ours: list[Rates] = []
     bare_rates: list[float] = []
     latencies: dict[str, list[list[float]]] = {"ours": [], "bare": []}
-    with Bench(run, people=10_000) as bench, bench.new_stack("bare", env=BARE_SETTINGS) as bare:
-        bench.begin()
+    with (
+        shared.bench(run, people=10_000, sizes=[]) as bench,
+        bench.new_stack("bare", env=BARE_SETTINGS) as bare,
+    ):
         bare.start_web()
         users = reachable_users(bench.database)
         order = Order(bench.stack.url, "single", bench.key, seconds=for_rates, clients=CLIENTS, users=users)
@@ -77,15 +79,15 @@ def in_turn(bench: Bench, bare: BenchStack, order: Order, bare_order: Order) -> 
         return ours, rate_of(answered(load(bench.run.folder, bare_order)))
 
 
-def answered(seen: Sequence[Seen]) -> list[Seen]:
-    """Return them, if each was answered with a 202.
+def answered(seen: Sequence[Seen], status: int = 202) -> list[Seen]:
+    """Return them, if each was answered with this status.
 
     Raises:
         FellShort: one was not.
     """
     statuses = Counter(one.status for one in seen)
-    if set(statuses) != {202}:
-        raise FellShort(f"answers other than 202: {dict(statuses)}")
+    if set(statuses) != {status}:
+        raise FellShort(f"answers other than {status}: {dict(statuses)}")
     return list(seen)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.benchmarks import scale
+from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, spread
 from tests.benchmarks.sink import LATENCY
@@ -18,20 +18,22 @@ def run(run: Run) -> list[Figure]:
     """Send in turns; workers are started anew for each provider."""
     size = scale.size(run, 100_000, 8_000)
     rates: dict[str, list[float]] = {"at once": [], "after 100 ms": []}
-    with Bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
+    with shared.own_bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
         bench.stack.start_web()
         bench.make_key()
         kind = bench.sink.kind
         environments = {"at once": bench.stack.env, "after 100 ms": slow_environment(bench)}
+        running = ""
         for turn in range(scale.rounds(run, 5, 2)):
             for name in sorted(environments, reverse=turn % 2 == 1):
-                bench.stack.env = dict(environments[name])
-                bench.begin_workers(2)
-                bench.send(500)
+                # Whoever ended a round begins the next.
+                if name != running:
+                    running = name
+                    bench.stack.stop_workers()
+                    bench.stack.env = dict(environments[name])
+                    bench.begin_workers(2)
+                    bench.send(500)
                 rates[name].append(bench.send(size).per_s)
-                for worker in bench.stack.worker_names:
-                    bench.stack.stop(worker)
-                bench.stack.worker_names.clear()
     ratio = median_ratio(zip(rates["after 100 ms"], rates["at once"], strict=True))
     detail = {
         "recipients": size,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -53,6 +54,12 @@ class BenchStack(Stack):
             self.start_worker(name)
             self.worker_names.append(name)
 
+    def stop_workers(self) -> None:
+        """Stop all workers, at the same time."""
+        with ThreadPoolExecutor() as together:
+            list(together.map(self.stop, self.worker_names))
+        self.worker_names.clear()
+
     @property
     def worker_pids(self) -> list[int]:
         """The pids of the workers that live."""
@@ -68,10 +75,20 @@ class BenchStack(Stack):
         finally:
             self._signal(signal.SIGCONT)
 
-    def _signal(self, number: int) -> None:
-        for process in self.processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+    @contextlib.contextmanager
+    def frozen_workers(self) -> Iterator[None]:
+        """Freeze the workers alone."""
+        self._signal(signal.SIGSTOP, self.worker_names)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT, self.worker_names)
+
+    def _signal(self, number: int, names: Iterable[str] | None = None) -> None:
+        for name, process in self.processes.items():
+            if names is None or name in names:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number)
 
     def _environment(self) -> dict[str, str]:
         return {**super()._environment(), "DJANGO_DEBUG": "false", **self.extra_env}

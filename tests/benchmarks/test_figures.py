@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+from urllib.parse import parse_qsl
 
-from tests.benchmarks import broadcast, login_codes, push_rivals, single
+import pytest
+from twilio.request_validator import RequestValidator
+
+from notifications.sandbox.credentials import TWILIO_AUTH_TOKEN
+from tests.benchmarks import broadcast, callbacks, login_codes, push_rivals, single
 from tests.benchmarks.__main__ import scenario_of
 from tests.benchmarks.deployment import Sent
 from tests.benchmarks.judging import compare
-from tests.benchmarks.load import Order, Seen, accepted, body, phone
+from tests.benchmarks.load import Order, Seen, accepted, body, phone, request
 from tests.benchmarks.registry import FIGURES, SCENARIOS
 from tests.benchmarks.usage import quarter_growth
 from tests.ground.figures import FellShort
@@ -85,6 +89,23 @@ def test_rivals_are_compared_round_by_round_and_the_faster_bare_client_counts() 
     }
     assert made["share_of_bare_client"].detail["against"] == "bare pyreqwest"
     assert all(figure.passed for figure in made.values())
+
+
+def test_a_callback_carries_twilios_signature() -> None:
+    order = Order("http://127.0.0.1:8000", "callback", users=("a.1", "b.1"))
+    where, raw, headers = request(order, 3)
+    form = dict(parse_qsl(raw.decode()))
+    assert where.endswith("carillon_id=b.1")
+    assert RequestValidator(TWILIO_AUTH_TOKEN).validate(order.url + where, form, headers["X-Twilio-Signature"])
+    assert request(order, 5)[1] != raw
+
+
+def test_the_slowest_burst_counts_and_latencies_are_compared_round_by_round() -> None:
+    latencies = {"ours": [[0.02] * 9, [0.08] * 9, [0.02] * 9], "bare": [[0.01] * 9, [0.02] * 9, [0.01] * 9]}
+    made = {figure.name: figure for figure in callbacks.figures([2.0, 11.0, 3.0], latencies, [200.0, 100.0, 300.0])}
+    assert (made["webhook_burst_s"].value, made["webhook_burst_s"].passed) == (11.0, False)
+    assert (made["webhook_p99_vs_bare_view"].value, made["webhook_p99_vs_bare_view"].passed) == (2.0, True)
+    assert made["webhook_p99_vs_bare_view"].detail["open_load_per_s"] == 100.0
 
 
 def test_only_takes_a_scenarios_name_or_a_figures() -> None:

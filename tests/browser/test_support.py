@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from notifications import jobs, notify
 from notifications.enums import Reason, State, SuppressionCause
-from notifications.flows.replay_runs import unfinished
+from notifications.flows.replay import REPLAYS
 from notifications.flows.suppress import suppress
 from notifications.models import AuditEntry, Delivery, Preference, Suppression
 from notifications.sandbox.process import SandboxProcess
@@ -57,7 +57,7 @@ def worker(sandbox: SandboxProcess, live_server: Any) -> Iterator[Callable[[], N
         try:
             while not stop.wait(0.1):
                 close_old_connections()
-                for run in unfinished():
+                for run in REPLAYS.unfinished():
                     jobs.act_on_dead_letters(str(run.pk))
                 work()
         except Exception as error:  # noqa: BLE001
@@ -208,7 +208,7 @@ def test_an_operator_brings_300_dead_letters_back_after_an_outage(
     page.goto(f"/admin/carillon/deadletter/runs/{run.pk}/")
     shoot(page, "dead-letters-run")
     worker()
-    wait_for(lambda: not unfinished(), "the run to finish")
+    wait_for(lambda: not REPLAYS.unfinished(), "the run to finish")
     headline = page.locator(".carillon-headline")  # it goes on by itself
     expect(headline).to_contain_text("Finished")
     expect(headline).to_contain_text("300 of 300 have had their turn")

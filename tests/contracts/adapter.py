@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 from notifications import exceptions
 from notifications.enums import BreakerEffect, Channel
 from notifications.exceptions import ProviderUnavailable, UnknownOutcome
-from notifications.messages import Content, OutboundMessage, SendResult
+from notifications.messages import Content, OutboundMessage, SendResult, WebhookRequest
 from notifications.providers import Adapter
 from notifications.providers import http1 as http1_module
 from notifications.providers import http1_connection as http1_connection_module
@@ -295,6 +296,23 @@ class AdapterContract(WireContract):
         server.script = lambda request: Reply(self.accepted(0).status, body, {"Content-Type": "text/html"})
         assert type(make().send(self.message()).error) is UnknownOutcome
 
+    def test_an_email_takes_its_headers_along(self, make: Make, server: ScriptedProvider) -> None:
+        """Without List-Unsubscribe nobody can unsubscribe with one click, and mailbox providers ask for it."""
+        if self.channel == Channel.EMAIL:
+            make().send(self.message(headers={"List-Unsubscribe": "<https://example.com/one-click-7431>"}))
+            assert b"one-click-7431" in server.requests[0].body, "message.headers are not in the request"
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"<html>", b"null", b"[]", b"{}", b'"x"', b"[{}]", b"[null]", b'{"type": 1}', b"\xff\xfe"]
+    )
+    def test_a_callback_that_is_none_is_refused_or_means_nothing(self, make: Make, body: bytes) -> None:
+        """Any other error than WebhookRejected would be a 500, and the provider would send it again for days."""
+        adapter = make()
+        if type(adapter).parse is not Adapter.parse:
+            with contextlib.suppress(exceptions.WebhookRejected):
+                told = adapter.parse(WebhookRequest("https://example.com/", "POST", {}, body))
+                assert not [event for event in told if event.carillon_id or event.provider_message_id]
+
     def test_a_redirect_is_not_followed(self, make: Make, server: ScriptedProvider) -> None:
         server.script = lambda request: Reply(307, b"", {"Location": server.url + "/elsewhere"})
         assert make().send(self.message()).error is not None
@@ -303,7 +321,7 @@ class AdapterContract(WireContract):
     def test_retry_after_is_passed_on_and_not_slept(self, make: Make, server: ScriptedProvider) -> None:
         server.script = lambda request: Reply(429, b"{}", {"Retry-After": "3600"})
         error = make().send(self.message()).error
-        assert isinstance(error, exceptions.RateLimited)
+        assert isinstance(error, exceptions.RateLimited), f"429 is {error!r}, not RateLimited"
         assert error.retry_after == 3600
         assert error.breaker is BreakerEffect.NEUTRAL
         assert len(server.requests) == 1
@@ -311,6 +329,6 @@ class AdapterContract(WireContract):
     def test_retry_after_may_be_a_date(self, make: Make, server: ScriptedProvider) -> None:
         server.script = lambda request: Reply(429, b"{}", {"Retry-After": "Fri, 31 Dec 2049 23:59:59 GMT"})
         error = make().send(self.message()).error
-        assert isinstance(error, exceptions.RateLimited)
+        assert isinstance(error, exceptions.RateLimited), f"429 is {error!r}, not RateLimited"
         assert error.retry_after is not None
         assert error.retry_after > 86_400

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from pathlib import Path
+from types import ModuleType
 
-import pytest
+from .pages import DOCS, blocks
 
-from .pages import DOCS, ROOT, blocks
-
+PAGE = DOCS / "how-to" / "add-a-provider.md"
 BLOCKS = {
-    block.mark.removeprefix("provider: "): block.text
-    for block in blocks(DOCS / "how-to" / "add-a-provider.md")
-    if block.mark.startswith("provider: ")
+    block.mark.removeprefix("provider: "): block.text for block in blocks(PAGE) if block.mark.startswith("provider: ")
 }
-MODULE = "notifications.providers.bellgate"
+SHIPPED, HERE = "notifications.providers.bellgate", "tower_of_the_docs"
+
+
+def _run(name: str, block: str) -> ModuleType:
+    module = sys.modules[name] = ModuleType(name)
+    exec(compile(BLOCKS[block].replace(SHIPPED, HERE), f"{PAGE}: {block}", "exec"), module.__dict__)
+    return module
+
+
+_run(HERE, "bellgate.py")
+#: pytest collects it here, with all that it inherits from the contract.
+TestBellgate = _run(f"{HERE}_test", "test_bellgate.py").TestBellgate
 
 
 def test_it_is_two_short_files() -> None:
     lines = {name: len(text.splitlines()) for name, text in BLOCKS.items()}
 
     assert lines.keys() == {"bellgate.py", "test_bellgate.py"}
-    assert lines["bellgate.py"] <= 80
-    assert lines["test_bellgate.py"] <= 40
-
-
-@pytest.mark.long
-def test_it_keeps_the_contract(tmp_path: Path) -> None:
-    package = tmp_path / "tower"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "bellgate.py").write_text(BLOCKS["bellgate.py"])
-    test = tmp_path / "test_bellgate.py"
-    test.write_text(BLOCKS["test_bellgate.py"].replace(MODULE, "tower.bellgate"))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "--rootdir", str(ROOT)]
-    ran = subprocess.run(
-        [*command, "-c", str(ROOT / "pyproject.toml"), str(test)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-
-    assert ran.returncode == 0, ran.stdout
-    assert " passed" in ran.stdout
-    assert "skipped" not in ran.stdout
+    assert sum(lines.values()) <= 120

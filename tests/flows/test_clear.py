@@ -11,10 +11,12 @@ from django.db import connection
 
 from notifications import notify
 from notifications.enums import Channel, Lane, Reason, State
-from notifications.flows import clear
+from notifications.flows import clear, runs
 from notifications.flows.claim import claim
+from notifications.flows.clear import CLEARINGS
+from notifications.flows.filters import BadFilter
 from notifications.flows.operate import By
-from notifications.flows.waiting import BadWaiting, Chosen, try_out, waiting_from
+from notifications.flows.waiting import Chosen, try_out, waiting_from
 from notifications.models import AuditEntry, Delivery, DeliveryEvent, Mark
 from notifications.sandbox.process import SandboxProcess
 
@@ -32,7 +34,7 @@ def chosen(**values: str) -> Chosen:
 
 
 def finish(key: int) -> AuditEntry:
-    while clear.work_on(key):
+    while CLEARINGS.work_on(key):
         pass
     return AuditEntry.objects.get(pk=key)
 
@@ -45,7 +47,7 @@ def test_a_run_acts_page_by_page_on_what_waited(
     action: str,
     state: State,
 ) -> None:
-    monkeypatch.setattr(clear, "PAGE", 2)
+    monkeypatch.setattr(runs, "PAGE", 2)
     user = person(f"token-clear-{action}")
     waiting(user, 5)
     wanted = chosen()
@@ -54,8 +56,8 @@ def test_a_run_acts_page_by_page_on_what_waited(
     notify(user, "new-follower", {"name": "newer than the dry run"})
     entry = clear.begin(action, wanted, BY)
     assert clear.begin(action, wanted, BY).pk == entry.pk, "pressing twice is one run"
-    assert clear.work_on(entry.pk), "two of five, and more to come"
-    assert [row.pk for row in clear.unfinished()] == [entry.pk]
+    assert CLEARINGS.work_on(entry.pk), "two of five, and more to come"
+    assert [row.pk for row in CLEARINGS.unfinished()] == [entry.pk]
     done = finish(entry.pk)
     assert (done.planned, done.done, "finished_at" in done.detail) == (5, 5, True)
     assert Delivery.objects.filter(state=state).count() == 5
@@ -65,7 +67,7 @@ def test_a_run_acts_page_by_page_on_what_waited(
     assert event is not None
     assert "the sale is over" in event.detail
     assert event.actor == "root"
-    assert not clear.work_on(entry.pk), "a wake-up that comes late does nothing"
+    assert not CLEARINGS.work_on(entry.pk), "a wake-up that comes late does nothing"
 
 
 def test_a_filter_bounds_the_run(sandbox: SandboxProcess, person: Callable[..., User]) -> None:
@@ -84,16 +86,16 @@ def test_a_filter_bounds_the_run(sandbox: SandboxProcess, person: Callable[..., 
 def test_what_a_worker_holds_is_left_to_it_and_a_stop_leaves_the_rest(
     sandbox: SandboxProcess, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clear, "PAGE", 1)
+    monkeypatch.setattr(runs, "PAGE", 1)
     user = person("token-clear-held")
     waiting(user, 3)
     wanted = chosen()
     entry = clear.begin(clear.CANCEL, wanted, BY)
     assert claim(Channel.PUSH, tuple(Lane), "w", most=1).batch is not None
-    assert clear.work_on(entry.pk)
-    assert clear.stop(entry.pk, BY)
-    assert not clear.stop(entry.pk, BY)
-    assert not clear.work_on(entry.pk)
+    assert CLEARINGS.work_on(entry.pk)
+    assert CLEARINGS.stop(entry.pk, BY)
+    assert not CLEARINGS.stop(entry.pk, BY)
+    assert not CLEARINGS.work_on(entry.pk)
     states = sorted(Delivery.objects.values_list("state", flat=True))
     assert states == [State.CANCELLED, State.PENDING, State.SENDING]
 
@@ -104,7 +106,7 @@ def test_what_a_worker_holds_is_left_to_it_and_a_stop_leaves_the_rest(
      {"template": "x" * 64}],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_meant_is_refused(wrong: dict[str, str]) -> None:
-    with pytest.raises(BadWaiting):
+    with pytest.raises(BadFilter):
         waiting_from({"channel": "push", **wrong})
 
 
@@ -117,7 +119,7 @@ def test_two_who_press_at_once_are_one_run(sandbox: SandboxProcess, person: Call
     def press() -> None:
         try:
             begun.append(clear.begin(clear.CANCEL, wanted, BY).pk)
-            clear.work_for(begun[-1], 5.0)
+            CLEARINGS.work_for(begun[-1], 5.0)
         finally:
             connection.close()
 
@@ -143,6 +145,6 @@ def test_a_page_that_fails_again_and_again_ends_the_run_with_an_alert(
 
     monkeypatch.setattr(clear, "_act", broken)
     for _ in range(5):
-        assert not clear.work_on(entry.pk)
-    assert clear.unfinished() == []
+        assert not CLEARINGS.work_on(entry.pk)
+    assert CLEARINGS.unfinished() == []
     assert Delivery.objects.get().state == State.PENDING

@@ -10,6 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from notifications import Address, notify
 from notifications.enums import ReceiptKind
@@ -142,7 +144,7 @@ def test_without_redis_nobody_is_accused_and_nothing_breaks(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     history(now=20, delivered=0)
-    monkeypatch.setattr(degraded, "connection", lambda _: Redis(port=1))
+    monkeypatch.setattr(degraded, "connection", lambda _: Redis(port=1, retry=Retry(NoBackoff(), 0)))
     adapter = gate.adapter("email")
     row = Delivery(state="sent", sent_at=timezone.now())
     monkeypatch.setattr(degraded, "_resting_until", float("-inf"))

@@ -44,9 +44,9 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     real = DeliveryQuerySet.start_group
 
-    def start_group(self: Any, claim_id: int, worker: str, done: int, upto: int, lease: float) -> Any:
-        found.append(upto - done)
-        return real(self, claim_id, worker, done, upto, lease)
+    def start_group(self: Any, claim_id: int, worker: str, upto: int, lease: float, asked_for: Any) -> Any:
+        found.append(upto - sum(found))
+        return real(self, claim_id, worker, upto, lease, asked_for)
 
     monkeypatch.setattr(DeliveryQuerySet, "start_group", start_group)
     return found

@@ -18,16 +18,21 @@ from django.test.utils import CaptureQueriesContext
 from notifications.enums import Lane
 from notifications.flows import leftovers, sweep
 from notifications.flows.find import find
+from notifications.flows.record import record
 from notifications.flows.seed import Load, seed
 from notifications.flows.status import deliveries_of, progress_of
 from notifications.flows.timeline import timeline
 from notifications.models import Broadcast, Delivery
 from notifications.models.console_queries import dead_groups
+from notifications.models.delivery_queries import standing_of
 from notifications.models.weeks import week_of
+from notifications.rules import transitions
 from notifications.rules.identity import time_of
+from notifications.rules.standing import Change
 
 pytestmark = pytest.mark.django_db
 _LARGE = re.compile(r"carillon_(delivery|notification|deliveryevent)(_\d{8})?$|carillon_receipt$")
+_READ = re.compile(r"carillon_delivery")
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +104,69 @@ def locked() -> None:
 )
 def test_nothing_that_runs_all_the_time_scans_the_log(work: Callable[[], object]) -> None:
     assert scanned(work) == set()
+
+
+def crowd(count: int = 3_000) -> None:
+    """Let far more wait than PostgreSQL knows of, as right after a page was planned: it took its figures before."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE carillon_delivery SET state = 'sent', reason = ''")
+        cursor.execute("ANALYZE carillon_delivery")
+        cursor.execute(
+            "UPDATE carillon_delivery SET channel = 'push', lane = %s, state = 'pending', claim_id = NULL, "
+            "due_at = now() - interval '1 minute' WHERE id IN (SELECT id FROM carillon_delivery LIMIT %s)",
+            [Lane.BULK, count],
+        )
+
+
+def read_rows(work: Callable[[], object]) -> int:
+    """Return how many entries of tables and indexes the statements of some work read, by their own account."""
+    with CaptureQueriesContext(connection) as caught:
+        work()
+    read = 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        for sql in (item["sql"] for item in caught.captured_queries if "carillon_delivery" in item["sql"]):
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+            answer = cursor.fetchone()[0]
+            plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+            read += sum(
+                int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+                for node in nodes(plan)
+                if "Scan" in node["Node Type"] and _READ.search(node.get("Relation Name") or node.get("Index Name", ""))
+            )
+        transaction.set_rollback(True)
+    return read
+
+
+def locked_in_its_lane() -> None:
+    with transaction.atomic():
+        Delivery.objects.due_lane("push", tuple(Lane))
+        Delivery.objects.lock_due("push", Lane.BULK, 100)
+
+
+def claimed() -> None:
+    waiting = list(Delivery.objects.filter(state="pending")[:100])
+    changes = [
+        Change(row.pk, standing_of(row), transitions.claimed(standing_of(row), 7, place, "fcm"))
+        for place, row in enumerate(waiting, start=1)
+    ]
+    assert len(record(changes)) == 100
+
+
+@pytest.mark.parametrize(
+    ("work", "most"),
+    [
+        (lambda: Delivery.objects.due_lane("push", tuple(Lane)), 10),
+        (lambda: Delivery.objects.channels_due(("push", "sms"), [Lane.CRITICAL, Lane.HIGH]), 0),
+        (locked_in_its_lane, 1 + 110),
+        # Read to be shown to the test, locked, written: each by its key.
+        (claimed, 4 * 100 + 50),
+    ],
+    ids=["due lane", "more urgent", "claim", "record"],
+)
+def test_no_statement_of_a_drain_reads_all_that_waits(work: Callable[[], object], most: int) -> None:
+    """Else each claim takes longer the more there is to send: with 10,000 waiting it took twenty times as long."""
+    crowd()
+    assert read_rows(work) <= most
 
 
 def test_nothing_that_support_asks_scans_the_log() -> None:

@@ -32,6 +32,7 @@ from notifications.management.commands.carillon import mistyped
 from notifications.models import ApiKey, AuditEntry, Broadcast, Delivery, Notification, Suppression, Template
 from notifications.providers import registry
 from notifications.sandbox.process import SandboxProcess
+from notifications.wakeups import beat
 from tests.contracts.server import closed_port
 from tests.live import work
 
@@ -56,7 +57,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
         (["api-keys"], "did you mean 'api-key'?"),
         (["api-key", "creat", "Shop"], "did you mean 'create'?"),
         (["templates", "synch"], "did you mean 'sync'?"),
-        (["nothing-like-it"], "known: api-key"),
+        (["nothing-like-it"], "known: after-restore"),
         ([], "Which one?"),
         (["trial", "--channel", "sms", "+49"], ""),
         (["api-key", "create", "list"], ""),
@@ -533,3 +534,26 @@ def test_a_user_is_erased_by_key_even_after_the_host_deleted_them(person: Callab
         assert json.loads(run("export", term)[1])["recipient"] == f"u:{key}"
     assert "1  deliveries" in run("erase", str(key), "--yes")[1]
     assert not Delivery.objects.exists()
+
+
+# --- after-restore
+
+
+def test_after_a_restore_it_counts_and_with_yes_marks(own_redis: None, person: Callable[..., User]) -> None:
+    ada = person("token-after-restore")
+    notify(ada, "new-follower", {"name": "A"})
+    made = broadcast("new-post", {"users": [str(ada.pk)]}, {"title": "Bells"})
+
+    status, out, err = run("after-restore")
+    assert (status, "1  wait, and were due" in out, "Nothing was changed" in err) == (0, True, True)
+    assert f"broadcast {made.pk} planning: it goes on" in out
+    assert Delivery.objects.get().state == State.PENDING
+
+    assert "1 are taken as perhaps sent" in run("after-restore", "--yes")[2]
+    assert Delivery.objects.get().state == State.UNCERTAIN
+
+
+def test_after_a_restore_it_refuses_while_workers_run(own_redis: None) -> None:
+    beat([Channel.EMAIL], "somebody")
+    with pytest.raises(CommandError, match="workers run: stop them first"):
+        run("after-restore", "--yes")

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from notifications import Address, broadcast, notify
 from notifications.cipher import address_hash
-from notifications.enums import OPEN_STATES
+from notifications.enums import OPEN_STATES, Reason, State
 from notifications.exceptions import InvalidData
 from notifications.flows import gate
 from notifications.models import Broadcast, Delivery, Device, Notification, Template, TemplateVersion, Translation
+from notifications.rules.explanations import explain
 from project.shop.models import Follow, Profile
 from project.shop.notifications import followers
 
@@ -76,6 +77,17 @@ def possible_duplicates() -> None:
     """Print the ids of deliveries marked as possible duplicates."""
     marked = Delivery.objects.filter(possible_duplicate=True).values_list("pk", flat=True)
     print(json.dumps([str(key) for key in marked]))
+
+
+def deliveries() -> None:
+    """Print the ids of all deliveries."""
+    print(json.dumps([str(key) for key in Delivery.objects.values_list("pk", flat=True)]))
+
+
+def explanations() -> None:
+    """Print what each delivery's state means."""
+    rows = Delivery.objects.values_list("pk", "state", "reason")
+    print(json.dumps({str(key): explain(State(state), Reason(reason)) for key, state, reason in rows}))
 
 
 def states() -> None:

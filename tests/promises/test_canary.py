@@ -36,6 +36,7 @@ from notifications.models import Alert, Delivery, Device, ProviderHold, Receipt,
 from notifications.rules.masking import unquoted
 from notifications.sandbox import credentials
 from notifications.sandbox.process import SandboxProcess
+from tests.admin.test_matrix import console as every_address
 from tests.live import work
 
 pytestmark = pytest.mark.django_db
@@ -232,6 +233,7 @@ def console(found: Found, people: Sequence[User], most: int) -> int:
             pages += [reverse(f"admin:carillon_{name}_change", args=[quote(str(key))]) for key in keys]
     person = reverse("admin:carillon_person_changelist")
     pages += [f"{person}?{urlencode({'q': f'u:{user.pk}'})}" for user in people[:most]]
+    pages += [page for page, *_ in every_address()]  # forms, previews, pictures, what-if and the others
     recipients = Delivery.objects.values_list("recipient", flat=True).distinct()
     pages += [f"{person}?{urlencode({'q': key})}" for key in recipients[:most]]
     opened = 0

@@ -18,6 +18,7 @@ from notifications.rules.transitions import (
     lost,
     parked,
     replayed,
+    restored,
     returned,
     unsettled,
 )
@@ -115,6 +116,30 @@ def test_a_lost_row_may_have_gone_out(before: Standing, duplicate: bool) -> None
     assert after.maybe_sent
     assert after.possible_duplicate is duplicate
     assert after.claim_id == 7  # so that the same worker's late result can settle it
+
+
+def test_what_a_backup_takes_for_unsent_may_have_gone_out() -> None:
+    after = restored(at(State.SENDING, Reason.NONE, claim_id=7, position=3, attempt=1), NOW, WAIT, "one")
+    assert (after.state, after.reason, after.due_at) == (State.UNCERTAIN, Reason.LEASE_EXPIRED, NOW + WAIT)
+    assert (after.claim_id, after.position, after.lost_leases) == (None, None, 0)
+    assert (after.attempt, after.provider, after.maybe_sent, after.possible_duplicate) == (2, "one", True, False)
+
+
+@pytest.mark.parametrize(
+    ("before", "duplicate"),
+    [
+        pytest.param(at(State.PENDING, maybe_sent=True, provider="two"), True, id="twice in doubt"),
+        pytest.param(at(State.PENDING, possible_duplicate=True, provider="two"), True, id="it stays for ever"),
+    ],
+)
+def test_a_restored_row_keeps_its_provider_and_its_mark(before: Standing, duplicate: bool) -> None:
+    after = restored(before, NOW, WAIT, "one")
+    assert (after.provider, after.possible_duplicate) == ("two", duplicate)
+
+
+def test_a_restored_dead_letter_stays_one_and_is_doubted() -> None:
+    before = at(State.DEAD, Reason.HELD, attempt=3)
+    assert restored(before, NOW, WAIT, "one") == before._replace(maybe_sent=True)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def test_early_comes_before_the_answer(sandbox, send, receiver):
 
 def test_early_does_not_wait_for_ever_for_a_receiver_that_refuses(sandbox, send, receiver, wait_for):
     sandbox.callbacks("vonage", "early")
-    receiver.fail_next = 5
+    receiver.fail_next = 4
     assert send()
-    wait_for(lambda: len(receiver.received) == 7)
+    wait_for(lambda: len(receiver.received) == 6)
 
 
 def test_late_comes_after_its_delay(sandbox, send, receiver, wait_for):

@@ -149,6 +149,8 @@ class Failing(Kit):
         outbox.fail_next("email", ProviderUnavailable)
         notify(self.ada, "order-shipped", {"number": "A-1", "total": 1.0, "items": []})
         outbox.assert_waiting(self.ada, reason="retry")
+        row = Delivery.objects.get()
+        assert timedelta(seconds=1.9) < row.due_at - row.updated_at <= timedelta(seconds=2)  # not by chance at once
 
         outbox.travel(timedelta(minutes=5))
 

@@ -11,6 +11,7 @@ from django.db import OperationalError, ProgrammingError
 
 from notifications.conf import did_you_mean
 from notifications.exceptions import ConfigurationError
+from notifications.management.carillon.after_restore import AfterRestore
 from notifications.management.carillon.api_key import ApiKeys
 from notifications.management.carillon.audience import Audiences
 from notifications.management.carillon.base import Console, Subcommand
@@ -28,6 +29,7 @@ from notifications.management.carillon.trial import Trial
 SUBCOMMANDS: dict[str, Subcommand] = {
     item.name: item
     for item in (
+        AfterRestore(),
         ApiKeys(),
         Audiences(),
         Broadcasts(),

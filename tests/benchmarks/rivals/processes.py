@@ -57,13 +57,16 @@ class Rival:
     ) -> None:
         stop(self.processes)
 
+    def warm_up(self, sink: Sink) -> None:
+        """Send a few, once the processes are up."""
+        self._send(sink, WARM_UP)
+
     def measure(self, sink: Sink, count: int) -> float:
-        """Warm up, send so many messages and return how many a second the sink took, from the first to the last.
+        """Send so many messages and return how many a second the sink took, from the first to the last.
 
         Raises:
             RuntimeError: not every message came exactly once.
         """
-        self._send(sink, WARM_UP)
         return rate(self._send(sink, count))
 
     def _send(self, sink: Sink, count: int) -> list[float]:
