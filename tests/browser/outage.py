@@ -30,6 +30,7 @@ from tests.promises import host
 PEOPLE = 120
 OUTAGE_MINUTES = 12
 PATIENCE_SECONDS = 600
+HALF_WAY = 48
 NAMES = ("Ada Nowak", "Jonas Albers", "Yuki Tanaka", "Clara Moreau", "Tom Okafor", "Emil Sand")
 ORDER = {"number": "A-1042", "total": 59.9, "items": ["Bell, bronze, 24 cm", "Rope, 6 m"]}
 GRACE = By("grace", "their status page is red: INC-4")
@@ -56,6 +57,8 @@ def happen() -> None:
     _send()
     mails_and_texts = Delivery.objects.filter(channel__in=["email", "sms"], state__in=[State.PENDING, State.SENDING])
     wait_for(lambda: not mails_and_texts.exists(), "mails and texts to be sent", PATIENCE_SECONDS)
+    pushed = Delivery.objects.filter(channel="push", sent_at__isnull=False)
+    wait_for(lambda: pushed.count() >= HALF_WAY, "a part of the broadcast", PATIENCE_SECONDS)
     _break_down()
     _wait()
 
