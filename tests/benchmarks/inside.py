@@ -18,6 +18,7 @@ from django.db import connection, transaction  # noqa: E402 - Django comes first
 
 from notifications import broadcast, cipher, conf  # noqa: E402
 from notifications.flows.broadcast import plan_page  # noqa: E402
+from tests.benchmarks import inside_console  # noqa: E402
 from tests.benchmarks.dataset import statements, values_for  # noqa: E402
 from tests.benchmarks.host.notifications import bench_followers  # noqa: E402
 
@@ -50,7 +51,7 @@ def plan(warm_up: str, author: str) -> None:
     print(json.dumps({"notification": str(made.notification_id), "seconds": took}))
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"people": people, "plan": plan}
+COMMANDS: dict[str, Callable[..., None]] = {"people": people, "plan": plan, "console": inside_console.measure}
 
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](*sys.argv[2:])

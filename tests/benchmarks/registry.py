@@ -30,7 +30,7 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "login_codes": ("otp_p50_s", "otp_p99_s"),
     "slow_provider": ("rate_at_100ms_latency",),
     "held_snapshot": ("rate_with_held_snapshot",),
-    "big_log": ("cost_on_10m_rows",),
+    "big_log": ("cost_on_10m_rows", "console_p95_ms"),
     "email": ("email_vs_post_office",),
     "two_hosts": ("two_hosts",),
 }

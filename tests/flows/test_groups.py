@@ -42,10 +42,12 @@ def with_options(sandbox: SandboxProcess, settings: Any) -> Made:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the groups that are started."""
     found: list[int] = []
+    begun: dict[int, int] = {}
     real = DeliveryQuerySet.start_group
 
     def start_group(self: Any, claim_id: int, worker: str, upto: int, lease: float, asked_for: Any) -> Any:
-        found.append(upto - sum(found))
+        found.append(upto - begun.get(claim_id, 0))
+        begun[claim_id] = upto
         return real(self, claim_id, worker, upto, lease, asked_for)
 
     monkeypatch.setattr(DeliveryQuerySet, "start_group", start_group)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
 from notifications.enums import Lane
 from notifications.flows import leftovers, sweep
@@ -35,13 +36,21 @@ _LARGE = re.compile(r"carillon_(delivery|notification|deliveryevent)(_\d{8})?$|c
 _READ = re.compile(r"carillon_delivery")
 
 
+@pytest.fixture(scope="module")
+def _seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A log of some weeks, and a planner that knows it; each test's own transaction is within this one."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        assert max(seed(Load(2_000, 200, 4, 1))) == 2_000
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE carillon_delivery, carillon_notification, carillon_deliveryevent, carillon_receipt")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(autouse=True)
-def _log() -> None:
-    """A log of some weeks, and a planner that knows it."""
-    assert max(seed(Load(2_000, 200, 4, 1))) == 2_000
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE carillon_delivery, carillon_notification, carillon_deliveryevent, carillon_receipt")
-        cursor.execute("SET LOCAL enable_seqscan = off")
+def _log(_seeded: None, db: None) -> None:
+    """Each test looks at that log."""
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from notifications import broadcast, conf, notify
+from notifications import broadcast, conf
 from notifications.enums import Channel, Lane
 from notifications.flows.accept import accept
 from notifications.flows.broadcast import plan_page
@@ -106,16 +106,19 @@ def test_turns_cost_nothing_while_a_claim_takes_all_that_is_due(
     assert not [query for query in caught if "RECURSIVE" in query["sql"]]
 
 
-def test_a_client_is_found_by_an_index_however_much_waits(ask: Callable[[str, int], set[UUID]]) -> None:
+def test_each_statement_reads_the_index_by_clients_and_sorts_nothing(ask: Callable[[str, int], set[UUID]]) -> None:
     ask("one", 3)
-    notify(User.objects.get(), "new-follower", {"name": "A"})
-    assert len(Delivery.objects.clients_due(Channel.PUSH, Lane.NORMAL, 10)) == 2
+    ask("two", 1)
     with CaptureQueriesContext(connection) as caught:
-        Delivery.objects.clients_due(Channel.PUSH, Lane.NORMAL, 10)
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {caught[0]['sql']}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert "carillon_delivery" in plan
-    assert "Seq Scan" not in plan
-    assert "client" in plan
+        Delivery.objects.due_lane(Channel.PUSH, tuple(Lane))  # from here on a claim reads in an index's order
+        clients = Delivery.objects.clients_due(Channel.PUSH, Lane.NORMAL, 10)
+        rows = Delivery.objects.lock_of_clients(Channel.PUSH, Lane.NORMAL, clients, 2)
+    assert (len(clients), len(rows)) == (2, 3)
+    for query in caught.captured_queries[1:]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "carillon_dlv_client" in plan
+        assert "carillon_dlv_due" not in plan
+        assert "Sort  (cost" not in plan
+    Delivery.objects.claim_now()  # and to here

@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from project import embedded
-from project.embedded_home import LONGEST_SOCKET_DIR, Account, Home
+from project.embedded_home import LONGEST_SOCKET_DIR, Account, Home, make_private
 from project.embedded_postgres import Postgres
 from project.embedded_valkey import Valkey
 
@@ -56,6 +56,25 @@ def root() -> Iterator[Path]:
     path = CHECKOUT / ".services" / "scratch" / f"e{uuid.uuid4().hex[:8]}"
     yield path
     forget(path)
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[Home]:
+    """A home whose PostgreSQL was made and stopped."""
+    path = CHECKOUT / ".services" / "scratch" / f"p{uuid.uuid4().hex[:8]}"
+    embedded.start(path, reset=False, valkey=False).stop()
+    yield Home.of(path)
+    forget(path)
+
+
+@pytest.fixture
+def used(root: Path, prepared: Home) -> Path:
+    """A root that was used before, for tests that are not about the first start: making a PostgreSQL takes long."""
+    home = Home.of(root)
+    make_private(home.root, Account(os.geteuid(), os.getegid()), 0o711 if home.account.is_other else 0o700)
+    make_private(home.postgres, home.account)
+    subprocess.run(["cp", "-a", str(prepared.postgres / "data"), str(home.postgres)], check=True)
+    return root
 
 
 class Neighbour:
@@ -116,16 +135,16 @@ def test_a_reset_begins_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert sql(services, "SELECT to_regclass('kept')") == [(None,)]
 
 
-def test_a_reset_is_refused_while_somebody_uses_the_services(root: Path) -> None:
-    with embedded.start(root, reset=False) as services:
+def test_a_reset_is_refused_while_somebody_uses_the_services(used: Path) -> None:
+    with embedded.start(used, reset=False) as services:
         with pytest.raises(embedded.ServicesInUse, match=str(os.getpid())):
-            embedded.start(root, reset=True)
+            embedded.start(used, reset=True)
         assert sql(services, "SELECT 1") == [(1,)]
 
 
-def test_processes_share_one_server_and_the_last_one_stops_it(root: Path) -> None:
-    mine = embedded.start(root, reset=False)
-    neighbour = Neighbour(root)
+def test_processes_share_one_server_and_the_last_one_stops_it(used: Path) -> None:
+    mine = embedded.start(used, reset=False)
+    neighbour = Neighbour(used)
     assert neighbour.answer[1:3] == [str(mine.postgres_pid), str(mine.valkey_pid)]
     mine.stop()
     assert mine.postgres_pid is not None
@@ -135,8 +154,8 @@ def test_processes_share_one_server_and_the_last_one_stops_it(root: Path) -> Non
     assert mine.valkey_pid is None
 
 
-def test_two_holds_of_one_process_count_as_two(root: Path) -> None:
-    first, second = embedded.start(root, reset=False), embedded.start(root, reset=False)
+def test_two_holds_of_one_process_count_as_two(used: Path) -> None:
+    first, second = embedded.start(used, reset=False), embedded.start(used, reset=False)
     first.stop()
     first.stop()
     assert sql(second, "SELECT 1") == [(1,)]
@@ -144,32 +163,32 @@ def test_two_holds_of_one_process_count_as_two(root: Path) -> None:
     assert second.postgres_pid is None
 
 
-def test_a_killed_user_is_struck_off_by_the_next_start(root: Path) -> None:
-    neighbour = Neighbour(root)
+def test_a_killed_user_is_struck_off_by_the_next_start(used: Path) -> None:
+    neighbour = Neighbour(used)
     neighbour.process.kill()
     neighbour.process.wait()
-    with embedded.start(root, reset=False) as services:
+    with embedded.start(used, reset=False) as services:
         # Joined, not started again.
         assert str(services.postgres_pid) == neighbour.answer[1]
         assert sql(services, "SELECT 1") == [(1,)]
     assert services.postgres_pid is None
 
 
-def test_everything_killed_at_once_comes_back_with_its_data(root: Path) -> None:
-    neighbour = Neighbour(root)
-    home = Home.of(root)
+def test_everything_killed_at_once_comes_back_with_its_data(used: Path) -> None:
+    neighbour = Neighbour(used)
+    home = Home.of(used)
     services = embedded.Services(home, Postgres(home), Valkey(home))
     sql(services, "CREATE TABLE kept AS SELECT 'here'::text AS word")
     for pid in (neighbour.process.pid, services.valkey_pid, services.postgres_pid):
         os.kill(pid or 0, signal.SIGKILL)
     neighbour.process.wait()
-    with embedded.start(root, reset=False) as again:
+    with embedded.start(used, reset=False) as again:
         assert sql(again, "SELECT word FROM kept") == [("here",)]
         assert cache(again).ping()
 
 
-def test_killed_servers_are_revived_at_the_same_urls(root: Path) -> None:
-    with embedded.start(root, reset=False) as services:
+def test_killed_servers_are_revived_at_the_same_urls(used: Path) -> None:
+    with embedded.start(used, reset=False) as services:
         sql(services, "CREATE TABLE kept AS SELECT 'here'::text AS word")
         kill(services.postgres_pid)
         kill(services.valkey_pid)
@@ -180,19 +199,19 @@ def test_killed_servers_are_revived_at_the_same_urls(root: Path) -> None:
         assert cache(services).ping()
 
 
-def test_a_lock_file_that_names_a_stranger_does_not_stop_the_start(root: Path) -> None:
-    with embedded.start(root, reset=False) as services:
+def test_a_lock_file_that_names_a_stranger_does_not_stop_the_start(used: Path) -> None:
+    with embedded.start(used, reset=False) as services:
         lock = Postgres(services.home).data / "postmaster.pid"
         lines = lock.read_text().splitlines()
     lock.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
-    with embedded.start(root, reset=False) as services:
+    with embedded.start(used, reset=False) as services:
         assert sql(services, "SELECT 1") == [(1,)]
 
 
-def test_two_checkouts_run_side_by_side(root: Path) -> None:
-    other = root.with_name(root.name + "b")
+def test_two_checkouts_run_side_by_side(used: Path) -> None:
+    other = used.with_name(used.name + "b")
     try:
-        with embedded.start(root, reset=False) as one, embedded.start(other, reset=False) as two:
+        with embedded.start(used, reset=False) as one, embedded.start(other, reset=False) as two:
             assert one.environ != two.environ
             sql(one, "CREATE TABLE only_here ()")
             cache(one).set("word", "only here")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 
 from notifications.rules.excess import Judged, excess
 from notifications.rules.isolation import is_shared, most_left_out, next_try
 from notifications.rules.ramp import caught_up, next_page
-from notifications.rules.sharing import room_for
+from notifications.rules.sharing import by_turns, quota, room_for
 
 
 @pytest.mark.parametrize(("tried", "most"), [(1, 10), (100, 10), (109, 10), (110, 11), (1000, 100)])
@@ -137,3 +138,34 @@ def test_a_limit_may_be_switched_off() -> None:
 def test_only_what_came_since_is_judged() -> None:
     assert Judged(10, 5, 3).since(Judged(4, 5, 1)) == Judged(6, 0, 2)
     assert Judged(1, 1, 1).since(Judged(2, 2, 2)) == Judged()
+
+
+class Row(NamedTuple):
+    pk: int
+    client: int | None
+    due_at: int
+
+
+@pytest.mark.parametrize(("most", "parties", "each"), [(500, 2, 250), (500, 3, 167), (64, 200, 1), (1, 1, 1)])
+def test_each_party_may_count_on_its_part_of_a_claim(most: int, parties: int, each: int) -> None:
+    assert quota(most, parties) == each
+
+
+@pytest.mark.parametrize(
+    ("of_others", "taken"),
+    [
+        ([], [0, 1, 2, 3, 4, 5, 6, 7]),
+        ([100], [0, 100, 1, 2, 3, 4, 5, 6]),
+        ([100, 101, 102, 103, 104], [0, 100, 1, 101, 2, 102, 3, 103]),
+    ],
+)
+def test_clients_take_turns(of_others: list[int], taken: list[int]) -> None:
+    much = [Row(number, 1, number) for number in range(8)]
+    few = [Row(number, 2, number) for number in of_others]
+    assert [row.pk for row in by_turns(much, [*much[:4], *few], 8)] == taken  # type: ignore[type-var]
+
+
+def test_a_quarter_goes_by_age_however_many_take_turns() -> None:
+    old = [Row(number, None, number) for number in range(8)]
+    many = [Row(100 + client, client, 100) for client in range(20)]
+    assert [row.pk for row in by_turns(old, many, 8) if row.client is None] == [0, 1]  # type: ignore[type-var]
