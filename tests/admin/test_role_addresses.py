@@ -26,8 +26,8 @@ LOOKS = {
     "queue": {"view_claim"}, "providercard": {"view_providerhold"},
 }  # fmt: skip
 #: Rows that people add, change and delete by forms, with the permission of that name; all others are only read.
-ADDED = {"broadcast", "category", "preference", "providerhold", "suppression", "template", "topic", "topicsubscription"}
-CHANGED = {"category", "preference", "template", "topic"}
+ADDED = {"broadcast", "category", "providerhold", "suppression", "template", "topic", "topicsubscription"}
+CHANGED = {"category", "template", "topic"}
 DELETED = {"topicsubscription"}
 #: What the other addresses need to be opened, and to be sent to.
 OWN = {
