@@ -40,7 +40,7 @@ def console() -> Iterator[tuple[str, str, bool]]:
     for route, item in addresses(urlpatterns):
         if route.startswith(CONSOLE):
             model = route.removeprefix(CONSOLE).partition("/")[0]
-            yield _filled(route, model), model, item.name is None
+            yield filled(route, model), model, item.name is None
 
 
 def first_of(model: str) -> Any:
@@ -48,7 +48,7 @@ def first_of(model: str) -> Any:
     return None if BY_NAME[model]._meta.proxy else BY_NAME[model]._default_manager.order_by("pk").first()
 
 
-def _filled(route: str, model: str) -> str:
+def filled(route: str, model: str) -> str:
     first = first_of(model)
     keys = {"object_id": first, "uuid:key": Broadcast.objects.first(), "int:key": AuditEntry.objects.first()}
     names = {"<slug:action>": "pause", "<str:alias>": "fcm", "<str:channel>": "push"}

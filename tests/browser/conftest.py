@@ -10,7 +10,6 @@ from playwright.sync_api import Browser
 
 from project import embedded
 from project.demo.stack import Stack
-from tests.live import wait_for
 from tests.promises.conftest import database_url, stack, valkey
 
 from . import deployment
@@ -18,7 +17,6 @@ from .deployment import PASSWORD, shell
 
 __all__ = ["database_url", "stack", "valkey"]
 
-MODELS = "from notifications.models import Delivery"
 PROVIDERS = ("fcm", "twilio", "vonage", "postmark")
 
 
@@ -41,10 +39,6 @@ def outage(tmp_path: Path, database_url: str, valkey: embedded.Services) -> Iter
         made.manage("migrate", "--verbosity", "0")
         seeded(made, f"seed({PASSWORD!r})")
         made.start_web()
-        seeded(made, "send()")
         made.start_worker()
-        left = "Delivery.objects.filter(state__in=['pending', 'sending'], channel__in=['email', 'sms'])"
-        wait_for(lambda: shell(made, f"{MODELS}; print({left}.exists())") == "False", "mails and texts to be sent", 240)
-        seeded(made, "break_down()")
-        seeded(made, "wait()")
+        seeded(made, "happen()")
         yield made

@@ -1,6 +1,6 @@
 """A bad hour of a shop, seeded: what screens look like when they are needed. It runs inside a deployment's process.
 
-`send` asks for messages that a worker then really sends; `break_down` makes of some of them what an outage leaves.
+Messages are asked for that a worker then really sends; some of them become what an outage leaves.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ from notifications.flows.suppress import suppress
 from notifications.models import Broadcast, Delivery, Device, Preference, Topic, TopicSubscription, Traffic
 from project.shop.models import Profile
 from project.shop.notifications import followers
+from tests.live import wait_for
 from tests.promises import host
 
 PEOPLE = 120
 OUTAGE_MINUTES = 12
+PATIENCE_SECONDS = 600
+HALF_WAY = 48
 NAMES = ("Ada Nowak", "Jonas Albers", "Yuki Tanaka", "Clara Moreau", "Tom Okafor", "Emil Sand")
 ORDER = {"number": "A-1042", "total": 59.9, "items": ["Bell, bronze, 24 cm", "Rope, 6 m"]}
 GRACE = By("grace", "their status page is red: INC-4")
@@ -49,7 +52,18 @@ def seed(password: str) -> None:
     )
 
 
-def send() -> None:
+def happen() -> None:
+    """Let it happen, beside a worker."""
+    _send()
+    mails_and_texts = Delivery.objects.filter(channel__in=["email", "sms"], state__in=[State.PENDING, State.SENDING])
+    wait_for(lambda: not mails_and_texts.exists(), "mails and texts to be sent", PATIENCE_SECONDS)
+    pushed = Delivery.objects.filter(channel="push", sent_at__isnull=False)
+    wait_for(lambda: pushed.count() >= HALF_WAY, "a part of the broadcast", PATIENCE_SECONDS)
+    _break_down()
+    _wait()
+
+
+def _send() -> None:
     """Ask for what a shop sends in an hour."""
     people = list(User.objects.filter(username__startswith="u").order_by("pk"))
     for user in people[:90]:
@@ -60,7 +74,7 @@ def send() -> None:
     broadcast("new-post", {"all": True}, {"title": "A sale of bells"}, draft=True)
 
 
-def break_down() -> None:
+def _break_down() -> None:
     """Let the mail provider have been down, one text gateway be held, and a channel be paused."""
     sent = [State.SENT, State.DELIVERED]
     mails = list(Delivery.objects.filter(channel="email", state__in=sent).order_by("pk").values_list("pk", flat=True))
@@ -78,7 +92,7 @@ def break_down() -> None:
     create_key("warehouse", ["send"], owner="the warehouse")
 
 
-def wait() -> None:
+def _wait() -> None:
     """Pause the channel of mails, and ask for some that wait for it."""
     pause_channel(Channel.EMAIL, timedelta(minutes=30), GRACE)
     for user in User.objects.filter(username__startswith="u").order_by("-pk")[:25]:

@@ -51,7 +51,7 @@ def screens(stack: Stack) -> dict[str, str]:
         "key-rotate": f"apikey/{key}/rotate/", "refused": "refusedrequest/", "claims": "claim/", "leases": "lease/",
     }  # fmt: skip
     return {name: f"{stack.url}/admin/carillon/{path}" for name, path in console.items()} | {
-        "inbox": f"{stack.sandbox.base_url}/sandbox/"
+        "inbox": f"{stack.sandbox.base_url}/sandbox/?to=u5%40example.com"
     }
 
 
