@@ -64,6 +64,8 @@ _COUNTED = """d.id, d.notification_id, d.channel, d.provider, d.reason, d.sent_a
                   d.state = ANY({taken}) OR d.sent_at IS NOT NULL AS is_sent,
                   {was_state} = ANY({reached}) OR u.old_delivered_at IS NOT NULL AS was_delivered,
                   d.state = ANY({reached}) OR d.delivered_at IS NOT NULL AS is_delivered"""
+#: What a tally goes by, besides the state.
+_COUNTED_BY = frozenset({"attempt", "sent_at", "delivered_at"})
 _UNWRITTEN = ("was_state", "was_claim", "touched")
 
 
@@ -96,7 +98,8 @@ def statement(changes: Sequence[Change]) -> tuple[str, dict[str, Any]]:
     first, beyond = bounds_of(ids)  # of their notifications too
     given = {name: values[0] if name in same else values for name, values in columns.items()}
     varying = tuple(name for name in columns if name not in same)
-    return _sql(same, varying, tuple(mixed), counted=not _is_claim(changes)), {
+    counted = not (_is_claim(changes) and columns.keys().isdisjoint(_COUNTED_BY))
+    return _sql(same, varying, tuple(mixed), counted=counted), {
         "ids": f"{{{','.join(map(str, ids))}}}", "first": first, "beyond": beyond, **given
     }  # fmt: skip
 

@@ -111,7 +111,7 @@ def told(answers: list[dict[str, Any]]) -> list[Any]:
 
 def written(owner: str) -> list[Any]:
     """Return what a caller's requests left in the tables, without ids and times."""
-    left_out = {"id", "_state", "created_at", "updated_at", "expires_at", "request_id", "owner", "due_at"}
+    left_out = {"id", "_state", "created_at", "updated_at", "expires_at", "request_id", "owner", "client", "due_at"}
 
     def plain(row: Any, *also: str) -> str:
         return json.dumps({k: v for k, v in vars(row).items() if k not in left_out | set(also)}, default=str)
