@@ -37,6 +37,7 @@ TITLES = {
     "otp_p99_s": "Login code by SMS during the broadcast, 99th percentile",
     "cost_1m_vs_10k": "Cost of a recipient among the many against among 10,000",
     "cost_on_10m_rows": "Cost of a recipient with a full log against an empty one",
+    "console_p95_ms": "Slowest screen of the console on a full log during a broadcast, 95th percentile",
     "rate_with_held_snapshot": "Rate while somebody holds an old snapshot",
     "rate_at_100ms_latency": "Rate with a provider that answers after 100 ms",
     "two_hosts": "Lost or unflagged when one of two hosts is stopped, then killed",
