@@ -39,7 +39,8 @@ def progress_of(entry: AuditEntry) -> dict[str, Any]:
     paused = under_way and REPLAYS.is_paused(entry.pk)
     last = datetime.fromisoformat(kept["next_at"]) if "next_at" in kept else None
     ahead = max(0.0, (last - datetime.now(UTC)).total_seconds()) if last is not None else 0.0
-    waiting = min(entry.done or 0, ceil(ahead * rate))
+    # `next_at` is the turn after the last that was given: with just that ahead, nobody waits any more.
+    waiting = min(entry.done or 0, max(0, ceil(ahead * rate) - 1))
     through = max(0, seen - waiting)
     to_look_at = max(0, planned - seen) if under_way and not paused else 0
     return {
