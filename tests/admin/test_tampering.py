@@ -119,7 +119,7 @@ def test_a_reason_may_name_somebody_and_is_masked(ada: Any, browser: Client, sta
         assert "ada@example.com" in full.get(path).content.decode(), path
 
 
-@pytest.mark.parametrize("key", ["9" * 5_000, "9" * 25, "-1", "0", "1'", "٣", "\x00"])
+@pytest.mark.parametrize("key", ["9" * 5_000, "9" * 25, "-1", "0", "1'", "٩٩٩٩٩٩٩٩", "\x00"])
 def test_a_key_that_no_row_has_changes_nothing(ada: Any, browser: Client, key: str) -> None:
     hold("email", "broken", by="root", lasting=timedelta(minutes=5))
     for page, action in (("providerhold", "release"), ("device", "prune"), ("apikey", "revoke"), ("alert", "release")):
