@@ -155,6 +155,7 @@ def test_operators_hold_and_release_with_an_end_a_reason_and_an_audit(sandbox: S
     work()
     assert by_platform() == {"ios": "pending breaker_open"}
     assert operate.release_providers([held.pk], By("bob", "green again")) == 1
+    assert not operate.release_alias("fcm", By("eve", "me too")), "nothing was held any more"
     work()
     assert by_platform() == {"ios": "sent"}
     told = list(AuditEntry.objects.order_by("pk").values_list("actor", "action", "subject", "reason"))
