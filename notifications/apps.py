@@ -5,10 +5,10 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
-from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 from .declarations import registry
+from .declarations.discover import discover
 
 
 class NotificationsConfig(AppConfig):
@@ -23,13 +23,13 @@ class NotificationsConfig(AppConfig):
         """Read declarations and keep the ORM in step with them after `migrate`.
 
         Raises:
-            ConfigurationError: a declaration cannot be used; under `manage.py check` and `carillon doctor`, which
-                report it, nothing raises.
+            ConfigurationError: a declaration cannot be used, or its file cannot be imported; under `manage.py check`
+                and `carillon doctor`, which report it, nothing raises.
         """
         registry.collecting = sys.argv[1:2] == ["check"] or sys.argv[1:3] == ["carillon", "doctor"]
         import_module("notifications.builtin")
         import_module("notifications.checks.register")  # reads models, which are loaded by now
-        autodiscover_modules("notifications")
+        discover()
         post_migrate.connect(_after_migrate, sender=self, dispatch_uid="carillon.load")
 
 

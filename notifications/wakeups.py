@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 from rq.serializers import JSONSerializer
 from rq.utils import as_text
@@ -207,6 +207,24 @@ def connection(channel: str, answer_seconds: float = _ANSWER_SECONDS) -> Redis:
     if "path" in options:
         options.pop("socket_connect_timeout")
     return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **options))
+
+
+def address_of(redis: Redis) -> str:
+    """Return where a Redis is, without its password."""
+    options = redis.connection_pool.connection_kwargs
+    if options.get("path"):
+        return f"{options['path']} (database {options.get('db') or 0})"
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db') or 0}"
+
+
+def unreached(redis: Redis, queue: str, error: RedisError) -> tuple[str, str]:
+    """Return what an error of a queue's Redis means, without its password, and what cures it."""
+    where = address_of(redis)
+    if isinstance(error, AuthenticationError):
+        cure = f'correct the URL in RQ_QUEUES["{queue}"]: redis://:password@host:6379/0'
+        return f"Redis at {where} refuses user or password", cure
+    cure = f'start Redis or Valkey there, or correct RQ_QUEUES["{queue}"]["URL"]'
+    return f"nobody answers at {where} ({type(error).__name__})", cure
 
 
 def do_without_redis(instead: Redis | None) -> None:

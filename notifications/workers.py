@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import Any
 
-from django.db import Error, ProgrammingError, connection
+from django.db import Error, OperationalError, ProgrammingError, connection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -22,12 +23,13 @@ from rq.utils import now
 from rq.worker import DequeueStrategy, SimpleWorker
 
 from . import conf, jobs
+from .checks.database import first_line
 from .enums import Channel
 from .flows.stopping import stopping
 from .flows.sweep import sweep
 from .models.deadlines import set_deadlines
 from .rules.masking import unquoted
-from .wakeups import beat, leave
+from .wakeups import beat, leave, unreached
 
 logger = logging.getLogger("notifications.workers")
 _POP_SECONDS = 5
@@ -61,7 +63,12 @@ class ChannelWorker(SimpleWorker):
 
     def __init__(self, queues: Sequence[Queue], **options: Any) -> None:  # RQ's own options, of many types
         # rqworker ignores a queue's own serializer and would fail on every job.
-        super().__init__(queues, **{**options, "serializer": JSONSerializer})
+        try:
+            super().__init__(queues, **{**options, "serializer": JSONSerializer})
+        except RedisError as error:
+            what, cure = unreached(queues[0].connection, queues[0].name, error)
+            # rqworker prints a ConnectionError and ends with 1; any other one would be a traceback.
+            raise RedisConnectionError(f"A worker needs Redis to start: {what}.\n{error}\nCure: {cure}.") from error
         jobs.served[:] = [Channel(queue.name) for queue in self.queues if queue.name in Channel.values]
 
     @property
@@ -142,11 +149,13 @@ class Sweeper(threading.Thread):
             try:
                 sweep(self.holder)
             except ProgrammingError as error:
-                text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                text = first_line(error)
                 logger.error("sweep: the tables are not as they should be (%s): run `manage.py migrate`", text)  # noqa: TRY400
                 connection.close()
             except Error as error:
-                logger.warning("sweep: the database is away: %s", type(error).__name__)
+                # Only what is told of the connection itself: any other complaint may quote a row.
+                text = first_line(error) if isinstance(error, OperationalError) else type(error).__name__
+                logger.warning("sweep: the database is away: %s (`manage.py carillon doctor` tells more)", text)
                 connection.close()
             except Exception as error:
                 logger.exception("sweep failed; it tries again", exc_info=unquoted(error))

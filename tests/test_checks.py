@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import secrets
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -161,6 +162,8 @@ TABLE: list[tuple[str, str, str, Change]] = [
     ("E002", "has 'a@b@c.de', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["a@b@c.de"])),
     ("E002", "has '10.0.0.1', which is neither", '"ONLY_TO": ["example.com"', put("ONLY_TO", ["10.0.0.1"])),
     ("E002", "is not a list of texts", '"ENCRYPTION_KEYS": [', put("ENCRYPTION_KEYS", "one-key")),
+    ("E003", "is too easily guessed", "secrets.token_urlsafe(32)", put("ENCRYPTION_KEYS", ["abc"])),
+    ("E003", "it has 40, 2 of them different", "keep the old one behind it", put("ENCRYPTION_KEYS", ["ab" * 20])),
     ("E002", "has the alias 'My SMS'", "lower-case letters", provider("My SMS", **TWILIO)),
     ("E002", "is not a field path", '"sms": "profile__sms"', put("RECIPIENT", {"sms": None})),
     (
@@ -432,6 +435,12 @@ def test_the_packages_named_are_those_of_the_extras() -> None:
 def test_guests_of_every_kind_are_accepted(host: Host) -> None:
     guests = ["example.com", "@example.com", "Ada.L+x@shop.example.com", "münchen.de", "+4915112345678", "t:" * 70]
     put("ONLY_TO", guests)(host)
+
+    assert host.check() == []
+
+
+def test_an_old_key_may_be_short_for_it_must_stay(host: Host) -> None:
+    put("ENCRYPTION_KEYS", [secrets.token_urlsafe(32), secrets.token_hex(16), "abc"])(host)
 
     assert host.check() == []
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 SCHEME = "Api-Key"
 ME = "me"
+SEND_ONE = f"Nobody is known by this request. Send the header `Authorization: {SCHEME} <key>`; no other scheme is read."
+MAKE_ONE = (
+    "`manage.py carillon api-key create NAME --scope send` makes one, and `api-key list` tells of those there are."
+)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -37,9 +41,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, plain = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != SCHEME.lower():
             return None
+        if not plain.strip():
+            raise AuthenticationFailed(f"There is no API key behind {SCHEME}. {MAKE_ONE}")
         key = find_key(plain.strip())
         if key is None:
-            raise AuthenticationFailed("The API key is unknown, expired or revoked.")
+            raise AuthenticationFailed(f"The API key is unknown, expired or revoked. {MAKE_ONE}")
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -25,7 +25,7 @@ from ..enums import Scope
 from ..models import ApiKey
 from ..quotas import Left
 from ..rules.grants import EVERYTHING, Grant
-from .authentication import ApiKeyAuthentication, HasScope
+from .authentication import SEND_ONE, ApiKeyAuthentication, HasScope
 from .chunks import take_chunks
 from .errors import handle
 from .etags import tag
@@ -134,6 +134,16 @@ class ApiView(APIView):
         if getattr(answer, "exception", False) and answer.accepted_renderer.format == "json":
             answer.content_type = CONTENT_TYPE
         return answer
+
+    def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:
+        """Refuse; who sent nothing to be known by is told what to send.
+
+        Raises:
+            NotAuthenticated, PermissionDenied: always one of the two.
+        """
+        if request.authenticators and not request.successful_authenticator:
+            raise exceptions.NotAuthenticated(SEND_ONE)
+        raise exceptions.PermissionDenied(message, code)
 
     @property
     def key(self) -> ApiKey:

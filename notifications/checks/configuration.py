@@ -15,6 +15,10 @@ from . import lines
 from .base import error, usable, warning
 from .shape import deeper_problems
 
+#: A key is stretched hardly at all, so it must be random itself: 32 hexadecimal digits hold 128 bits.
+KEY_LENGTH = 32
+KEY_LETTERS = 8
+
 
 def check_shape(**_: object) -> list[CheckMessage]:
     """E002: whatever is wrong with the setting before anything is loaded."""
@@ -22,6 +26,19 @@ def check_shape(**_: object) -> list[CheckMessage]:
     if not messages:
         messages = [error(2, f"{item.where} {item.what}.", item.hint) for item in deeper_problems(conf.raw())]
     return messages
+
+
+def check_keys(**_: object) -> list[CheckMessage]:
+    """E003: a newest encryption key that could be guessed; older ones stay as they are, for what was made with them."""
+    settings = usable()
+    newest = settings.encryption_keys[0] if settings and settings.encryption_keys else None
+    if newest is None or (len(newest) >= KEY_LENGTH and len(set(newest)) >= KEY_LETTERS):
+        return []
+    what = (
+        f'NOTIFICATIONS["ENCRYPTION_KEYS"][0] is too easily guessed: {KEY_LENGTH} random characters are the least; '
+        f"it has {len(newest)}, {len(set(newest))} of them different."
+    )
+    return [error(3, what, lines.ENCRYPTION_KEY)]
 
 
 def check_routes(**_: object) -> list[CheckMessage]:

@@ -27,8 +27,9 @@ _MISSING = re.compile(r"variable (\S+) is missing")
 
 
 def check_declarations(**_: object) -> list[CheckMessage]:
-    """E054: declarations that cannot be used; every other command than `check` stops at the first of them."""
-    return [error(54, f"{problem}.", "correct the declaration in that line") for problem in registry.problems]
+    """E054: declarations that cannot be used, or read; every other command than `check` stops at the first of them."""
+    hint = "correct that line; until then every other command, worker and server stops there"
+    return [error(54, f"{problem}.", hint) for problem in registry.problems]
 
 
 def check_categories(**_: object) -> list[CheckMessage]:

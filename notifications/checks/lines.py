@@ -15,6 +15,10 @@ RQ_QUEUES = 'RQ_QUEUES = {channel: {"URL": os.environ["REDIS_URL"]} for channel 
 RQ = 'RQ = {"WORKER_CLASS": "notifications.workers.ChannelWorker"}'
 RQ_PAGES = "RQ_SHOW_ADMIN_LINK = False"
 ONLY_TO = '"ONLY_TO": ["example.com", "+4915112345678"],'
+ENCRYPTION_KEY = (
+    'make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"` and put it in front; '
+    "keep the old one behind it if anything was ever stored with it"
+)
 SMS_COUNTRIES = '"ABUSE": {"sms_countries": ["49", "US"]},  # or None: anywhere'
 BACKENDS: Mapping[str, str] = {
     "fcm": "notifications.providers.fcm.FCMAdapter",

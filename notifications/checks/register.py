@@ -13,6 +13,7 @@ Check = Callable[..., Sequence[CheckMessage]]
 
 ALWAYS: tuple[Check, ...] = (
     configuration.check_shape,
+    configuration.check_keys,
     configuration.check_routes,
     configuration.check_adapters,
     people.check_recipient,
@@ -38,7 +39,7 @@ ON_DEPLOY: tuple[Check, ...] = (
     deployment.check_countries,
     deployment.check_far_ends,
 )
-ON_DATABASE: tuple[Check, ...] = (database.check_version, database.check_hash_key)
+ON_DATABASE: tuple[Check, ...] = (database.check_server,)
 
 for _check in ALWAYS:
     register(_check, TAG)

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.db.utils import OperationalError
 
 from ..checks.base import TAG
+from ..checks.database import first_line, unreached
 from ..declarations import registry
 from ..models import Alert, Delivery, Lease, ProviderHold, Template
 from .findings import CHECKS_PAGE, Finding, Level, error, fine, note, warning
@@ -27,11 +28,9 @@ def examine_database() -> Iterator[Finding]:
     try:
         yield from _look(alias)
     except OperationalError as found:
-        what = f"PostgreSQL cannot be reached: {_first_line(found)}"
-        cure = f'start it, or correct DATABASES["{alias}"] (host, port, name, user, password)'
-        yield error(110, "PostgreSQL", what, cure)
+        yield error(110, "PostgreSQL", *unreached(alias, found))
     except DatabaseError as found:
-        what = f"PostgreSQL does not answer as it should: {_first_line(found)}"
+        what = f"PostgreSQL does not answer as it should: {first_line(found)}"
         yield error(111, "PostgreSQL", what, f"{_MIGRATE}, as a user who may change tables")
 
 
@@ -96,7 +95,3 @@ def clocks(whose: str, theirs: float, began: float, ended: float) -> Finding:
         return fine("clocks", f"{whose} and this machine agree")
     what = f"{whose} and this machine are {apart:.0f} s apart: links, tokens and callbacks are judged by both"
     return warning(130, "clocks", what, "let NTP set the clocks of all machines (timedatectl set-ntp true)")
-
-
-def _first_line(found: Exception) -> str:
-    return (str(found).strip().splitlines() or [type(found).__name__])[0]

@@ -11,10 +11,11 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from ..checks.base import routed_channels
 from ..enums import Channel
-from ..wakeups import connection, live_workers, waiting
+from ..wakeups import address_of, connection, live_workers, unreached, waiting
 from .database import clocks
 from .findings import Finding, error, fine
 
+_WAITS = "messages wait for the sweeper's look"
 _WORKER = "manage.py rqworker push sms email"
 
 
@@ -28,7 +29,7 @@ def examine_queues() -> Iterator[Finding]:
             what = f"{channel} has no queue that can be used: {found}"
             yield error(120, "Redis", what, f'RQ_QUEUES["{channel}"] = {{"URL": os.environ["REDIS_URL"]}}')
             continue
-        where = _where(redis)
+        where = address_of(redis)
         if where not in seen:
             seen[where] = list(_look(redis, where, channel))
             yield from seen[where]
@@ -40,12 +41,10 @@ def _look(redis: Redis, where: str, channel: Channel) -> Iterator[Finding]:
     began = time.time()
     try:
         seconds, microseconds = redis.time()
-    except AuthenticationError:
-        what = f"Redis at {where} refuses user or password"
-        yield error(121, "Redis", what, f'correct the URL in RQ_QUEUES["{channel}"]: redis://:password@host:6379/0')
     except RedisError as found:
-        what = f"nobody answers at {where} ({type(found).__name__}): messages wait for the sweeper's look"
-        yield error(122, "Redis", what, f'start Redis or Valkey there, or correct RQ_QUEUES["{channel}"]["URL"]')
+        what, cure = unreached(redis, channel, found)
+        refused = isinstance(found, AuthenticationError)
+        yield error(121 if refused else 122, "Redis", what if refused else f"{what}: {_WAITS}", cure)
     else:
         yield fine("Redis", where)
         yield clocks("Redis", seconds + microseconds / 1_000_000, began, time.time())
@@ -60,11 +59,3 @@ def _served(channel: Channel) -> Iterator[Finding]:
     elif serving is not None:
         behind = f", and {waiting(channel)} wake-up(s) wait" if waiting(channel) else ""
         yield error(123, "workers", f"no worker serves {channel}{behind}: nothing is sent", _WORKER)
-
-
-def _where(redis: Redis) -> str:
-    """Return where a Redis is, without its password."""
-    options = redis.connection_pool.connection_kwargs
-    if options.get("path"):
-        return f"{options['path']} (database {options.get('db') or 0})"
-    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db') or 0}"

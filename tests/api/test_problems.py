@@ -52,6 +52,7 @@ def test_without_a_key_401(method: str) -> None:
     answer = Client().generic(method, f"{API}/notifications/")
     assert_problem(answer, 401, "not-authenticated")
     assert answer["WWW-Authenticate"].startswith("Api-Key")
+    assert "Send the header `Authorization: Api-Key <key>`" in answer.json()["detail"]
 
 
 @pytest.mark.django_db
@@ -59,6 +60,9 @@ def test_without_a_key_401(method: str) -> None:
 def test_a_key_that_is_none_is_401(header: str) -> None:
     answer = Client().get(f"{API}/notifications/", headers={"Authorization": header})
     assert_problem(answer, 401, "not-authenticated")
+    tells = "Api-Key <key>" if header.startswith("Bearer") else "`manage.py carillon api-key create NAME"
+    assert tells in answer.json()["detail"]
+    assert "ck_" not in answer.json()["detail"]
 
 
 @pytest.mark.django_db

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import OperationalError, ProgrammingError, router
 
+from notifications.checks.database import first_line, unreached
 from notifications.conf import did_you_mean
 from notifications.exceptions import ConfigurationError
 from notifications.management.carillon.after_restore import AfterRestore
@@ -25,6 +26,7 @@ from notifications.management.carillon.sweep import Sweep
 from notifications.management.carillon.templates import Templates
 from notifications.management.carillon.topics import Topics
 from notifications.management.carillon.trial import Trial
+from notifications.models import Delivery
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     item.name: item
@@ -92,10 +94,8 @@ class Command(BaseCommand):
                 f"The tables are not there yet ({first_line(error)}): run `manage.py migrate`."
             ) from error
         except OperationalError as error:
-            raise CommandError(
-                f"PostgreSQL cannot be reached: {first_line(error)}\n"
-                "Start it, or correct DATABASES (host, port, name, user, password)."
-            ) from error
+            what, cure = unreached(router.db_for_write(Delivery), error)
+            raise CommandError(f"{what}\n{cure[0].upper()}{cure[1:]}.") from error
         if status:
             sys.exit(status)
 
@@ -111,8 +111,3 @@ def mistyped(words: Sequence[str]) -> str:
     if first.below and len(given) > 1 and given[1] not in first.below:
         return f"There is no `carillon {first.name} {given[1]}`: {did_you_mean(given[1], first.below)}"
     return ""
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of a database's complaint."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
