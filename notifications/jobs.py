@@ -18,13 +18,13 @@ from .flows.broadcast import plan_page
 from .flows.clear import CLEARINGS
 from .flows.drain import drain as drain_channel
 from .flows.drain import serve_urgent
-from .flows.reconcile import reconcile
+from .flows.reconcile import reconcile_all
 from .flows.replay import REPLAYS
 from .flows.runs import Runs
 from .flows.stopping import stopping
 from .models import Broadcast
 from .rules.masking import unquoted
-from .wakeups import PLAN_JOB, RECONCILE_JOB, forget, wake
+from .wakeups import PLAN_JOB, forget, wake
 
 served: list[Channel] = []
 """The channels that this process's worker serves; set when it starts."""
@@ -77,9 +77,8 @@ def plan_broadcast(broadcast_id: str) -> None:
 def reconcile_receipts(channel: str) -> None:
     """Reconcile stored receipts until none is due."""
     close_old_connections()
-    forget(channel, RECONCILE_JOB)
-    while reconcile() and not stopping.is_set():
-        pass
+    own = Channel(channel)
+    reconcile_all(own, worker_name(), served or [own])
 
 
 @_quoting_nobody

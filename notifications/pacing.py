@@ -35,7 +35,7 @@ _CONSTANTS = [str(int(_KEPT_SECONDS * 1000)), str(FIRST_RATE), str(FULL_RATE), s
 # behind, counted down at the rate), gen (of the breaker, when last seen closed), w<worker> (ms, last seen), and per
 # second of the last ten a<n> (sent), f<n> (of these first attempts) and r<n> (of these failed retries).
 # Answers: granted, ms to wait, paused (0 or 1), rate (text, empty: unlimited), born, firsts, failed retries, workers,
-# and the queue's length (before it grew), or for a report 1 if it lengthened the pause.
+# and the queue's length (before it grew), or for a report 1 if it lengthened the pause, for a lift 1 if one ended.
 _SCRIPT = """
 local key, breaker, op, limit = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local kept, first, full, share = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -88,7 +88,11 @@ for field, value in pairs(row) do
   end
 end
 
-if op == 'lift' then drop('until'); drop('strikes'); drop('queue') end
+local lifted = 0
+if op == 'lift' then
+  if number('until') > now then lifted = 1 end
+  drop('until'); drop('strikes'); drop('queue')
+end
 local rate = rate_at(math.max(now, number('until')))
 if row.ramp and rate == limit and now >= number('until') then drop('ramp'); drop('base') end
 local granted, wait, paused, answer = 0, 0, 0, 0
@@ -151,6 +155,7 @@ else
   end
   put('tokens', tokens); put('at', now)
 end
+if op == 'lift' then answer = lifted end
 if op == 'park' then put('queue', math.max(0, answer) + given(1)); put('queued', math.max(now, number('until'))) end
 redis.call('PEXPIRE', key, kept)
 return {granted, math.ceil(wait), paused, rate and string.format('%.6f', rate) or '', row.born, firsts, failed,
@@ -252,10 +257,11 @@ class Pace:
         """Count messages that wait behind those that wait already."""
         self._run(self._call("park", count))
 
-    def lift(self) -> None:
-        """End a pause: an operator says so."""
-        self._paused_until = 0.0
-        self._run(self._call("lift"))
+    def lift(self) -> bool:
+        """End a pause: an operator says so. Return whether there was one."""
+        known, self._paused_until = self.paused_here(), 0.0
+        raw = self._run(self._call("lift"))
+        return known if isinstance(raw, RedisError) else bool(int(cast("Sequence[int]", raw)[8]))
 
     def _call(self, op: str, *values: float) -> Call:
         known = self._born if time.monotonic() - self._born_at < _KEPT_SECONDS / 2 else ""

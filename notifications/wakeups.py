@@ -51,7 +51,7 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('EXPIRE', KEYS[1], 86400)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 """
-_GATHERING = "carillon:gather:%s"
+_GATHERING = "carillon:gather:%s:%s"
 _GATHERED_MS = 300
 _GATHER = """
 local who = redis.call('GET', KEYS[1])
@@ -122,13 +122,13 @@ def forget(channel: str, job: str = DRAIN_JOB, argument: str = "") -> None:
         logger.warning("Redis is away; the wake-up key of %s runs out by itself", channel)
 
 
-def gather(channel: str, worker: str) -> bool:
+def gather(channel: str, worker: str, job: str = DRAIN_JOB) -> bool:
     """Let one worker alone look again soon, and spare all others' wake-ups until then; return whether it is this one.
 
     It lasts for 300 ms unless renewed, so that a worker that hangs or dies hardly delays anything. Without Redis
     nobody is woken, and whoever looks again does no harm.
     """
-    keys = (_GATHERING % channel, _key(channel, DRAIN_JOB, channel))
+    keys = (_GATHERING % (channel, _name(job)), _key(channel, job, channel))
     try:
         return bool(connection(channel).eval(_GATHER, 2, *keys, worker, _GATHERED_MS))
     except RedisError:
@@ -180,13 +180,13 @@ def live_workers(channel: str) -> dict[str, datetime] | None:
     return {as_text(name): datetime.fromtimestamp(told, UTC) for name, told in found}
 
 
-def other_work_waits(channel: str) -> bool:
-    """Whether a channel's queue holds something else than drains, such as a page of a broadcast to plan."""
+def other_work_waits(channel: str, than: str = DRAIN_JOB) -> bool:
+    """Whether a channel's queue holds something else than this job, such as a page of a broadcast to plan."""
     try:
         waits = connection(channel).lrange(f"rq:queue:{channel}", 0, _LOOKED_AT - 1)
     except RedisError:
         return False
-    return any(not as_text(item).startswith(f"{_name(DRAIN_JOB)}-") for item in waits)
+    return any(not as_text(item).startswith(f"{_name(than)}-") for item in waits)
 
 
 @lru_cache(maxsize=16)

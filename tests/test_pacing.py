@@ -199,8 +199,9 @@ def test_an_operator_ends_a_pause(make: Make) -> None:
     pace, other = make(10), make(10)
     pace.report(Report(pause=3_600))
     assert other.turn(1).paused
-    other.lift()
+    assert other.lift()
     assert pace.turn(1).granted == 1
+    assert not other.lift(), "there was none any more"
 
 
 def test_after_redis_was_emptied_it_grows_from_one_a_second_for_everybody(make: Make, redis: Redis, alias: str) -> None:

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.lookups import Exact
 from django.utils.dateparse import parse_datetime
 
 from ..enums import Reason, State
-from ..models import Broadcast, Delivery
+from ..models import Broadcast, Delivery, Notification
 from ..models.console_queries import DeadGroup, dead_groups
 from ..rules.dead_letters import HINTS
 from ..rules.standing import storable
@@ -23,6 +24,8 @@ from .filters import MOST_AT_ONCE, BadFilter, read_channel, read_fields, read_id
 MOST_COUNTED = 10_000
 MOST_SELECTED = 2_000
 NONE = "-"
+# A look-up for each letter that is read: a join may read all notifications for it.
+_TEMPLATE = Subquery(Notification.objects.filter(pk=OuterRef("notification_id")).values("template")[:1])
 _LONGEST = {"provider": 63, "code": 60, "code_begins": 60, "template": 63}
 
 
@@ -56,7 +59,6 @@ class LetterFilter:
             "provider": self.provider,
             "error_code": self.code,
             "error_code__startswith": self.code_begins,
-            "notification__template": self.template,
             "reason": self.why,
             "updated_at__gte": self.died_from,
             "updated_at__lt": self.died_before,
@@ -64,6 +66,8 @@ class LetterFilter:
         for name, value in exact.items():
             if value is not None:
                 found &= Q(**{name: value})
+        if self.template is not None:
+            found &= Q(Exact(_TEMPLATE, self.template))
         if self.about is not None:
             launched = Broadcast.objects.filter(pk=self.about).values_list("notification_id", flat=True)
             found &= Q(notification_id__in=[self.about, *launched])

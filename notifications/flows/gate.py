@@ -229,13 +229,15 @@ def hold_misconfigured(alias: str, reason: str, platforms: Collection[str] = ())
     raise_alert("provider_misconfigured", " ".join([alias, *sorted(set(platforms))]), f"{reason} {_MISCONFIGURED}")
 
 
-def end_hold(alias: str, platform: str = "") -> None:
-    """End a provider's hold, or that of one platform's devices."""
-    ProviderHold.objects.filter(alias=alias, platform=platform).delete()
+def end_hold(alias: str, platform: str = "") -> bool:
+    """End a provider's hold, or that of one platform's devices; return whether it was held."""
+    rows = ProviderHold.objects.filter(alias=alias, platform=platform)
+    ended, _ = rows.filter(until__gt=Now()).delete()
+    rows.delete()  # one that had ended by itself
     _holds.read_at = float("-inf")
+    return bool(ended)
 
 
-def end_pause(alias: str) -> None:
-    """Let a provider be used again that asked to wait."""
-    if channel_of(alias) is not None:
-        pace(alias).lift()
+def end_pause(alias: str) -> bool:
+    """Let a provider be used again that asked to wait; return whether it was paused."""
+    return channel_of(alias) is not None and pace(alias).lift()

@@ -1,10 +1,10 @@
-"""Gathering: messages that come one by one are claimed by the handful, since a claim costs as much as sending ten."""
+"""Gathering: what comes one by one is taken by the handful, since to claim or look costs as much as ten rows."""
 
 from __future__ import annotations
 
 from .. import conf
 from ..enums import Channel, Lane
-from ..wakeups import forget, gather
+from ..wakeups import DRAIN_JOB, forget, gather
 from .claim import Claimed
 from .stopping import stopping
 
@@ -12,15 +12,15 @@ GATHER_SECONDS = 0.075
 
 
 class Gathering:
-    """After a small claim one worker of a channel looks again soon, and meanwhile nobody needs to be woken."""
+    """After taking little, one worker of a channel looks again soon, and meanwhile nobody needs to be woken."""
 
-    def __init__(self, channel: Channel, worker: str) -> None:
-        self.channel, self.worker = channel, worker
+    def __init__(self, channel: Channel, worker: str, job: str = DRAIN_JOB) -> None:
+        self.channel, self.worker, self.job = channel, worker, job
         self._is_on = False
 
     def wait(self) -> bool:
         """Give more a moment to come; return False if another worker does so already."""
-        self._is_on = gather(self.channel, self.worker)
+        self._is_on = gather(self.channel, self.worker, self.job)
         if self._is_on:
             stopping.wait(GATHER_SECONDS)
         return self._is_on
@@ -29,7 +29,7 @@ class Gathering:
         """Let wake-ups through again; return whether some may have been spared, so that one more look is due."""
         was_on, self._is_on = self._is_on, False
         if was_on:
-            forget(self.channel)
+            forget(self.channel, self.job)
         return was_on
 
 

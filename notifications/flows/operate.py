@@ -125,14 +125,12 @@ def hold_provider(alias: str, lasting: timedelta, by: By, platform: str = "") ->
 def release_providers(keys: Sequence[Any], by: By) -> int:
     """End holds and return how many there were."""
     held = list(ProviderHold.objects.filter(pk__in=keys))
-    for row in held:
-        _release(f"{row.alias} {row.platform}".strip(), by, was=row.reason)
-    return len(held)
+    return sum(_release(f"{row.alias} {row.platform}".strip(), by, was=row.reason) for row in held)
 
 
-def release_alias(alias: str, by: By) -> None:
-    """End all that keeps a provider from being used: its hold, and a pause that it asked for."""
-    _release(alias, by)
+def release_alias(alias: str, by: By) -> bool:
+    """End all that keeps a provider from being used: its hold, and a pause that it asked for; return if there was."""
+    return _release(alias, by)
 
 
 def providers_in(keys: Sequence[Any]) -> list[str]:
@@ -143,17 +141,19 @@ def providers_in(keys: Sequence[Any]) -> list[str]:
 
 def release_in(keys: Sequence[Any], by: By) -> int:
     """End holds and pauses of the providers that these alerts are about and return how many those are."""
-    found = providers_in(keys)
-    for subject in found:
-        _release(subject, by)
-    return len(found)
+    return sum(_release(subject, by) for subject in providers_in(keys))
 
 
-def _release(subject: str, by: By, *, was: str = "") -> None:
-    """Release "alias" or "alias platform platform"; `was` is the reason of a hold that ends."""
+def _release(subject: str, by: By, *, was: str = "") -> bool:
+    """Release "alias" or "alias platform platform"; `was` is the reason of a hold that ends.
+
+    Return whether anything was held or waited; a second press finds nothing, and is no line in the audit.
+    """
     alias, *platforms = subject.split()
-    due_again = sum(release(alias, platform) for platform in platforms or [""])
-    audit(by, "release_provider", subject=subject, was=was, due_again=due_again)
+    found = [due_again for platform in platforms or [""] if (due_again := release(alias, platform)) is not None]
+    if found:
+        audit(by, "release_provider", subject=subject, was=was, due_again=sum(found))
+    return bool(found)
 
 
 def revoke_keys(keys: Sequence[Any], by: By) -> int:

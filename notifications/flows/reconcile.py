@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ..enums import REACHED_STATES, ReceiptKind, State
+from ..enums import REACHED_STATES, Channel, ReceiptKind, State
 from ..models import Category, Delivery, DeliveryEvent, Notification, Receipt
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed, patience
 from ..rules.receipts import Report, attempt_of, merge, must_wait
 from ..rules.standing import Change, Standing
+from ..wakeups import RECONCILE_JOB, forget, other_work_waits, wake
 from .degraded import count_delivered
 from .fallback import fall_back
+from .gathering import Gathering
 from .record import record
 from .reported import act_on_receipts
+from .stopping import stopping
 from .undelivered import RETRIED, Retries
 
 BATCH = 500
 AGAIN = timedelta(seconds=1)
 GIVE_UP = timedelta(minutes=15)
+
+
+def reconcile_all(channel: Channel, worker: str, served: Collection[Channel]) -> int:
+    """Reconcile whatever is due, wait a moment for more while it comes one by one, and return how many were taken.
+
+    As soon as a served channel has other work, such as a message to send, this makes way and asks for a worker again.
+    """
+    forget(channel, RECONCILE_JOB)
+    done = 0
+    gathering = Gathering(channel, worker, RECONCILE_JOB)
+    while True:
+        taken = reconcile()
+        done += taken
+        if stopping.is_set() or (taken and any(other_work_waits(other, RECONCILE_JOB) for other in served)):
+            gathering.end()
+            wake(channel, RECONCILE_JOB)
+            return done
+        if not taken:
+            if not gathering.end():
+                return done
+        elif taken < BATCH and not gathering.wait():
+            return done
 
 
 def reconcile() -> int:
@@ -37,7 +62,8 @@ def reconcile() -> int:
         receipts = list(
             Receipt.objects.filter(due_at__lte=Now())
             .order_by("due_at", "pk")
-            .select_for_update(skip_locked=True)[:BATCH]
+            .select_for_update(skip_locked=True)
+            .defer("raw")[:BATCH]
         )
         if not receipts:
             return 0
@@ -62,7 +88,7 @@ def reconcile() -> int:
                 _close_unknown(receipt, now)
         changes = _with_fallback(rows, changes, now)
         record(changes)
-        Receipt.objects.bulk_update(receipts, ["due_at", "verdict", "delivery_id", "attempt"])
+        Receipt.objects.judge(receipts)
         failed = {change.delivery_id for change in changes if change.after.fallback_at == now}
     count_delivered(changes)
     for delivery_id in sorted(failed):

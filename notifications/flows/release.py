@@ -18,14 +18,15 @@ from .record import record
 _BATCH = 1_000
 
 
-def release(alias: str, platform: str = "") -> int:
+def release(alias: str, platform: str = "") -> int | None:
     """End a provider's hold, or that of one platform, and return how many waiting deliveries are due again.
 
-    What waits for another provider of the channel is looked at again too, and parked again if it must wait on.
+    None if nothing was held or paused, and nothing waited either. What waits for another provider of the channel is
+    looked at again too, and parked again if it must wait on.
     """
-    gate.end_hold(alias, platform)
+    ended = gate.end_hold(alias, platform)
     if not platform:
-        gate.end_pause(alias)
+        ended = gate.end_pause(alias) or ended
     channel = gate.channel_of(alias)
     waiting = Q(channel=channel, state=State.PENDING, due_at__gt=Now())
     # A broadcast that goes out at a rate of its own keeps it.
@@ -41,4 +42,4 @@ def release(alias: str, platform: str = "") -> int:
         done += len(rows)
         if len(rows) < _BATCH:
             break
-    return done
+    return done if ended or done else None

@@ -17,6 +17,7 @@ from .. import conf
 from ..enums import Channel, Priority
 from ..models import (
     Broadcast,
+    BroadcastTally,
     Category,
     Delivery,
     Mark,
@@ -129,6 +130,7 @@ def remove() -> Iterator[int]:
             Notification.objects.filter(category=slug).order_by("pk").values_list("pk", flat=True)[:_STEP]
         ):
             Broadcast.objects.filter(notification_id__in=ids).delete()
+            BroadcastTally.objects.filter(notification_id__in=ids).delete()
             Notification.objects.filter(pk__in=ids, pk__gte=ids[0], pk__lte=ids[-1]).delete()
     Template.objects.filter(slug__in=slugs).delete()
     Category.objects.filter(slug__in=slugs).delete()

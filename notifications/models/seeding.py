@@ -13,6 +13,8 @@ from uuid import UUID
 
 from django.db import connections
 
+from .tally_queries import REACHED
+
 #: The owner of every notification that was made here.
 OWNER = "seed-load"
 
@@ -124,8 +126,8 @@ _BROADCAST = """
                '', %(owner)s, '', %(begins)s FROM carillon_seed_kinds WHERE number = 2
     )
     INSERT INTO carillon_broadcast (id, notification_id, status, audience, cursor, members, planned, problems,
-                                    created_at, started_at, planned_at, finished_at)
-    SELECT %(broadcast)s, %(notification)s, 'done', '{"all_users": true}', '', %(count)s, %(count)s, 0,
+                                    tallied, created_at, started_at, planned_at, finished_at)
+    SELECT %(broadcast)s, %(notification)s, 'done', '{"all_users": true}', '', %(count)s, %(count)s, 0, true,
            %(begins)s, %(begins)s, %(begins)s + interval '10 seconds', max(ended) FROM carillon_seed_slice
 """
 _WENT = "state IN ('sent', 'delivered', 'opened', 'clicked', 'bounced', 'complained')"
@@ -145,6 +147,13 @@ _DELIVERIES = f"""
            CASE WHEN state IN ('delivered', 'opened', 'clicked') THEN ended + interval '4 seconds' END,
            ended + CASE WHEN {_WENT} AND state <> 'sent' THEN interval '4 seconds' ELSE interval '0' END
     FROM carillon_seed_slice
+"""  # noqa: S608 - names and expressions of ours
+# As the sweeper would add them up, once it is long ago.
+_TALLIES = f"""
+    INSERT INTO carillon_broadcasttally (notification_id, slot, state, held, sent, delivered)
+    SELECT %(notification)s, 'epoch', state, count(*), count(*) FILTER (WHERE {_WENT}),
+           count(*) FILTER (WHERE state = ANY({REACHED}))
+    FROM carillon_seed_slice GROUP BY state
 """  # noqa: S608 - names and expressions of ours
 _EVENTS = f"""
     INSERT INTO carillon_deliveryevent (id, delivery_id, at, attempt, state, reason, provider, code, detail, actor)
@@ -223,6 +232,8 @@ def fill(using: str, part: Slice, *, seed: int, users: int, channel: str) -> int
         cursor.execute(_BROADCAST if part.broadcast else _NOTIFICATIONS, values)
         cursor.execute(_DELIVERIES, values)
         made: int = cursor.rowcount
+        if part.broadcast:
+            cursor.execute(_TALLIES, values)
         cursor.execute(_EVENTS, values)
         cursor.execute(_RECEIPTS, values)
         cursor.execute("DROP TABLE carillon_seed_slice")

@@ -43,7 +43,8 @@ def ask(alias: str, url: str, headers: Mapping[str, str], seconds: float, also_f
         with _opener.open(Request(url, headers=dict(headers)), timeout=seconds) as response:  # noqa: S310 - see above
             return json_object(response.read(_MOST_BYTES))
     except HTTPError as refusal:
-        name = str(json_object(refusal.read(_MOST_BYTES)).get("name", ""))
+        with refusal:  # it holds the connection
+            name = str(json_object(refusal.read(_MOST_BYTES)).get("name", ""))
         row = by_status(refusal.code)
         if also_fine and name == also_fine:
             return {}

@@ -198,8 +198,7 @@ def test_a_provider_is_held_released_and_nothing_is_done_twice(browser: Client) 
     assert not ProviderHold.objects.exists()
     assert browser.get(url("providercard_hold", "nobody")).status_code == 404
     told = list(AuditEntry.objects.order_by("pk").values_list("action", "reason"))
-    assert told[0] == ("hold_provider", "red status page")
-    assert told[2] == ("release_provider", "green again")
+    assert told == [("hold_provider", "red status page")] * 2 + [("release_provider", "green again")]
 
 
 def test_a_card_tells_of_an_open_breaker(browser: Client, own_redis: Any) -> None:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from notifications import conf
 from notifications.flows.cancel import cancel
 from notifications.flows.idempotency import _lock_of
 from notifications.flows.leftovers import forget_keys
@@ -165,5 +166,6 @@ def test_one_key_is_one_notification(person: Any) -> None:
 
 @pytest.mark.long
 @pytest.mark.django_db
-def test_one_key_is_one_notification_whatever_happens(person: Any) -> None:
+def test_one_key_is_one_notification_whatever_happens(person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conf, "KEY_LOCK_WAIT_SECONDS", 0.02)  # hundreds are in flight, and whoever waits is refused
     walk(person, 150, 40, repeats=False)

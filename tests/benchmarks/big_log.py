@@ -27,7 +27,7 @@ def run(run: Run) -> list[Figure]:
         after = [cost_us(bench.send(size)) for _ in range(turns)]
         found = int(bench.database.value(ROWS_SQL))
         database = bench.database.value(SIZE_SQL)
-        screens = console.figure(bench, size, scale.rounds(run, 15, 5))
+        screens = console.figure(bench, size, scale.rounds(run, 25, 5))
     ratio = median(after) / median(before)
     detail = {
         "recipients": size,

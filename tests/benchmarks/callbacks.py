@@ -27,7 +27,7 @@ _KEPT_SQL = "SELECT count(*) FROM carillon_receipt"
 
 def run(run: Run) -> list[Figure]:
     """Measure bursts, then the rate, then latencies in turns."""
-    for_rate, for_latency = scale.seconds(run, 15, 3), scale.seconds(run, 40, 4)
+    for_rate, for_latency = scale.seconds(run, 4, 3), scale.seconds(run, 12, 4)
     rounds = scale.rounds(run)
     latencies: dict[str, list[list[float]]] = {"ours": [], "bare": []}
     with Bench(run, people=1_000) as bench, bench.new_stack("bare", env=BARE_SETTINGS) as bare:

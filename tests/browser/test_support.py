@@ -23,7 +23,7 @@ from notifications.enums import Reason, State, SuppressionCause
 from notifications.flows.replay import REPLAYS
 from notifications.flows.suppress import suppress
 from notifications.models import AuditEntry, Delivery, Preference, Suppression
-from notifications.sandbox.process import SandboxProcess
+from notifications.sandbox.process import SandboxProcess, with_webhook_secret
 from tests.fixtures import own_redis, patient_redis, person, running_sandbox, sandbox
 from tests.live import wait_for, work
 
@@ -51,7 +51,7 @@ def beside_a_loop() -> Iterator[None]:
 def worker(sandbox: SandboxProcess, live_server: Any) -> Iterator[Callable[[], None]]:
     """A worker in a thread of its own, once it is started; the sandbox's receipts come to the server."""
     stop, failed = threading.Event(), []
-    sandbox.client.set_webhooks(postmark=f"{live_server.url}/webhooks/email/".replace("://", "://sandbox:not-secret@"))
+    sandbox.client.set_webhooks(postmark=with_webhook_secret(f"{live_server.url}/webhooks/email/"))
 
     def go_on() -> None:
         try:

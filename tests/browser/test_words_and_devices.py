@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from project.demo.stack import Stack
 
@@ -17,6 +17,19 @@ from notifications.models import Device
 Device.objects.filter(pk__in=list(Device.objects.values_list("pk", flat=True)[:30])).update(
     is_active=False, deactivated_reason="unregistered", deactivated_by="fcm", deactivated_at=Now())
 """
+
+
+def look(page: Page, link: str, where: str, text: str) -> None:
+    """Follow a link, and see what it is about."""
+    page.click(link)
+    expect(page.locator(where)).to_contain_text(text)
+
+
+def act(page: Page, button: str, reason: str, told: str, *, presses: int = 1) -> None:
+    """Say why, press, and read that it was done."""
+    page.fill("[name='reason']", reason)
+    page.click(button, click_count=presses)
+    expect(page.locator(".success").first).to_contain_text(told)
 
 
 def test_an_editor_sees_what_is_written_publishes_it_and_rolls_back(stack: Stack, chromium: Browser) -> None:
@@ -37,16 +50,11 @@ def test_an_editor_sees_what_is_written_publishes_it_and_rolls_back(stack: Stack
     page.click("button[value='publish']")
     expect(page.locator(".errornote")).to_contain_text("Not published")
     page.fill("[name='sms|en|text']", "{{ code }} is your code")
-    page.fill("[name='reason']", "shorter")
-    page.click("button[value='publish']")
-    expect(page.locator(".success")).to_contain_text("v2 is in use")
+    act(page, "button[value='publish']", "shorter", "v2 is in use")
     keep(page, "console-words")
 
-    page.click("a:text-is('v1')")
-    expect(page.locator(".carillon-diff")).to_contain_text("is your code")
-    page.fill("[name='reason']", "the longer one was better")
-    page.click("button[value='roll_back']")
-    expect(page.locator(".success")).to_contain_text("v3 is in use")
+    look(page, "a:text-is('v1')", ".carillon-diff", "is your code")
+    act(page, "button[value='roll_back']", "the longer one was better", "v3 is in use")
     models = "from notifications.models import AuditEntry, Template"
     assert shell(stack, f"{models}; print(Template.objects.get(slug='login-code').current.number)") == "3"
     audit = shell(stack, f"{models}; print(*AuditEntry.objects.order_by('pk').values_list('action', flat=True))")
@@ -62,10 +70,7 @@ def test_an_operator_undoes_a_pruning_on_a_phone(stack: Stack, chromium: Browser
     page.goto(f"{stack.url}/admin/carillon/device/")
     expect(page.locator(".carillon-board")).to_contain_text("The provider says the token is dead")
     keep(page, "console-devices-phone-dark")
-    page.click("a:has-text('Undo…')")
-    expect(page.locator(".carillon-counts")).to_contain_text("30")
-    page.fill("[name='reason']", "it was a wrong key")
-    page.dblclick("input[value='Bring back (30)']")
-    expect(page.locator(".success").first).to_contain_text("back")
+    look(page, "a:has-text('Undo…')", ".carillon-counts", "30")
+    act(page, "input[value='Bring back (30)']", "it was a wrong key", "back", presses=2)
     counts = "Device.objects.filter(is_active=True).count(), AuditEntry.objects.count()"
     assert shell(stack, f"from notifications.models import AuditEntry, Device; print({counts})") == "40 1"

@@ -44,8 +44,12 @@ class ScriptedSmtp(ScriptedProvider):
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 outer.connected()
-                with suppress(OSError, EOFError):
-                    SmtpSession(outer, self.request).run()
+                session = SmtpSession(outer, self.request)
+                try:
+                    with suppress(OSError, EOFError):
+                        session.run()
+                finally:
+                    session.end()
 
             def finish(self) -> None:
                 outer.disconnected()
@@ -77,6 +81,12 @@ class SmtpSession:
         self.user = ""
         self.take(sock)
         outer.sessions.append(self)
+
+    def end(self) -> None:
+        """Close the socket and what reads from it: one without the other leaves the descriptor to the collector."""
+        with suppress(OSError):
+            self.file.close()
+        self.sock.close()
 
     def take(self, sock: socket.socket) -> None:
         self.sock = sock

@@ -24,11 +24,11 @@ def nothing_asked_for(sandbox: SandboxProcess) -> Iterator[None]:
     """No wake-up waits before or after, and nobody gathers."""
     for channel in Channel:
         forget(channel)
-        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}")
+        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}:drain")
     yield
     for channel in Channel:
         forget(channel)
-        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}")
+        connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}:drain")
 
 
 @pytest.fixture
@@ -93,7 +93,8 @@ def test_whoever_gathers_spares_all_others_their_wake_ups_and_looks_once_more(
 def test_one_worker_of_a_channel_gathers(person: Callable[..., User], moments: list[Callable[[], object]]) -> None:
     user = person("token-gather-04")
     notify(user, "new-follower", {"name": "A"})
-    connection(Channel.PUSH).set(f"carillon:gather:{Channel.PUSH}", "another")  # for as long as a slow machine needs
+    # Without an end, for as long as a slow machine needs.
+    connection(Channel.PUSH).set(f"carillon:gather:{Channel.PUSH}:drain", "another")
     moments.append(lambda: notify(user, "new-follower", {"name": "B"}))
     assert drain(Channel.PUSH, "test", list(Channel)) == 1
     assert len(moments) == 1

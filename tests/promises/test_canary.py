@@ -115,6 +115,7 @@ def redis_dump() -> str:
         b"list": lambda key: redis.lrange(key, 0, -1),
         b"set": redis.smembers,
         b"zset": lambda key: redis.zrange(key, 0, -1),
+        b"none": lambda key: None,  # it ran out just now
     }
     return repr([(key, read[redis.type(key)](key)) for key in redis.keys("*")])
 
