@@ -15,7 +15,6 @@ from ..wakeups import address_of, connection, live_workers, unreached, waiting
 from .database import clocks
 from .findings import Finding, error, fine
 
-_WAITS = "messages wait for the sweeper's look"
 _WORKER = "manage.py rqworker push sms email"
 
 
@@ -43,8 +42,10 @@ def _look(redis: Redis, where: str, channel: Channel) -> Iterator[Finding]:
         seconds, microseconds = redis.time()
     except RedisError as found:
         what, cure = unreached(redis, channel, found)
-        refused = isinstance(found, AuthenticationError)
-        yield error(121 if refused else 122, "Redis", what if refused else f"{what}: {_WAITS}", cure)
+        if isinstance(found, AuthenticationError):
+            yield error(121, "Redis", what, cure)
+        else:
+            yield error(122, "Redis", f"{what}: messages wait for the sweeper's look", cure)
     else:
         yield fine("Redis", where)
         yield clocks("Redis", seconds + microseconds / 1_000_000, began, time.time())

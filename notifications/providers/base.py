@@ -17,6 +17,7 @@ from ..enums import Channel
 from ..exceptions import ConfigurationError, ProviderError, WebhookRejected
 from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
 from .answers import Answer
+from .signatures import Signature
 from .window import SendWindow, unforeseen
 
 logger = logging.getLogger("notifications.providers")
@@ -77,6 +78,8 @@ class Adapter:
     OPTIONS: ClassVar[tuple[Option, ...]] = ()
     #: Whether the provider ever reports `delivered`; where it does not, `sent` counts as reached.
     reports_delivery: bool = True
+    #: How its callbacks are signed, where that is an HMAC over the body; else a subclass writes `verify`.
+    signature: ClassVar[Signature | None] = None
     #: How it asks, beside POST, whether its callbacks are wanted; none by default.
     probed_by: frozenset[str] = frozenset()
     #: What its provider answers when it does not take a message, by code; `notifications.testing` lets it fail so.
@@ -163,12 +166,14 @@ class Adapter:
     # receipts
 
     def verify(self, request: WebhookRequest) -> None:
-        """Return if a callback is the provider's own.
+        """Return if a callback is the provider's own: by `signature`, unless a subclass knows better.
 
         Raises:
             WebhookRejected: it is not, or there is nothing to tell by.
         """
-        raise WebhookRejected(f"Provider {self.alias!r} has no callbacks.")
+        if self.signature is None:
+            raise WebhookRejected(f"Provider {self.alias!r} has no callbacks.")
+        self.signature.verify(self.text(self.signature.option), request)
 
     def parse(self, request: WebhookRequest) -> list[ReceiptEvent]:
         """Return what a verified callback reports.
@@ -260,3 +265,19 @@ def json_object(body: bytes) -> Mapping[str, object]:
         return as_mapping(json.loads(body))
     except ValueError:
         return {}
+
+
+def json_objects(body: bytes) -> list[Mapping[str, object]]:
+    """Return the objects of a callback that is a JSON list of them, or one alone.
+
+    Raises:
+        WebhookRejected: it is neither.
+    """
+    try:
+        told = json.loads(body)
+    except ValueError as error:
+        raise WebhookRejected("The callback is no JSON.") from error
+    items = told if isinstance(told, list) else [told]
+    if not all(isinstance(item, Mapping) for item in items):
+        raise WebhookRejected("The callback is no list of objects.")
+    return items

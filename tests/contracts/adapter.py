@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -33,17 +33,27 @@ class WireContract:
     """What holds for every adapter, whatever it speaks; `AdapterContract` adds what is true of HTTP/1.1."""
 
     provider: str
-    channel: Channel
+    #: The class and its own options; a subclass that needs more of `server` writes `build`.
+    adapter: type[Adapter]
+    options: Mapping[str, object] = {}
+    #: What it refuses, as the code that `refused` gets and the name of the exception that its answer must be.
+    refusals: Mapping[str, str] = {}
     #: The modules whose IDLE_SECONDS says when idle connections are closed.
     idle_modules: tuple[ModuleType, ...] = (http1_module, http1_connection_module, transport_module)
 
+    @property
+    def channel(self) -> Channel:
+        """The channel that messages are made for."""
+        return self.adapter.channel
+
     def build(self, server: ScriptedProvider, base_url: str, **options: object) -> Adapter:
         """Return an adapter whose API is at `base_url`; what else it needs (OAuth) is at `server`."""
-        raise NotImplementedError
+        return self.adapter("contract", {**self.options, "base_url": base_url, **options})
 
     def address(self, number: int) -> str:
         """Return the number-th recipient."""
-        raise NotImplementedError
+        kinds = {Channel.SMS: f"+1555867{5310 + number}", Channel.EMAIL: f"ada{number}@example.com"}
+        return kinds.get(self.channel, f"token-{number}-" + "x" * 64)
 
     def carried_id(self, request: Received) -> str:
         """Return the carillon_id that a request took along."""
@@ -52,6 +62,19 @@ class WireContract:
     def accepted(self, number: int) -> Reply:
         """Return the provider's acceptance of the number-th message."""
         raise NotImplementedError
+
+    def refused(self, code: str) -> Reply:
+        """Return the provider's answer with a code of `refusals`."""
+        raise NotImplementedError
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Let `answer` be every refusal that a subclass names; recorded answers come from `payloads`."""
+        if self.refusals and "answer" in metafunc.fixturenames:
+            answers = []
+            for code, kind in self.refusals.items():
+                reply = self.refused(code)
+                answers.append({"status": reply.status, "body": reply.body.decode(), "expect": {"outcome": kind}})
+            metafunc.parametrize("answer", answers, ids=list(self.refusals))
 
     def without_tls(self, server: ScriptedProvider) -> str:
         """Return a URL that asks for TLS where the server has none."""
@@ -312,6 +335,17 @@ class AdapterContract(WireContract):
             with contextlib.suppress(exceptions.WebhookRejected):
                 told = adapter.parse(WebhookRequest("https://example.com/", "POST", {}, body))
                 assert not [event for event in told if event.carillon_id or event.provider_message_id]
+
+    def test_a_callback_is_believed_if_it_is_signed(self, make: Make) -> None:
+        adapter = make()
+        if (signature := adapter.signature) is None:
+            return
+        signed = {signature.header.lower(): signature.of(adapter.text(signature.option), b"[]")}
+        adapter.verify(WebhookRequest("https://example.com/", "POST", signed, b"[]"))
+        bare = make(**{signature.option: None})
+        for refusing, headers, body in ((adapter, signed, b"[] "), (adapter, {}, b"[]"), (bare, signed, b"[]")):
+            with pytest.raises(exceptions.WebhookRejected):
+                refusing.verify(WebhookRequest("https://example.com/", "POST", headers, body))
 
     def test_a_redirect_is_not_followed(self, make: Make, server: ScriptedProvider) -> None:
         server.script = lambda request: Reply(307, b"", {"Location": server.url + "/elsewhere"})

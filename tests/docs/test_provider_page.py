@@ -30,3 +30,4 @@ def test_it_is_two_short_files() -> None:
 
     assert lines.keys() == {"bellgate.py", "test_bellgate.py"}
     assert sum(lines.values()) <= 120
+    assert f"this one has {sum(lines.values())}." in PAGE.read_text(encoding="utf-8")

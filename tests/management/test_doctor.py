@@ -175,7 +175,7 @@ def test_no_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
         made.close()
 
     assert status == 1
-    assert "carillon.D110  cure: start it, or correct DATABASES" in text
+    assert "carillon.D110  cure: start it, or correct HOST and PORT in DATABASES" in text
     assert "All is well" not in text
 
 

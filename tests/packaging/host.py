@@ -148,9 +148,12 @@ def database_setting(parameters: Mapping[str, object], name: str) -> str:
 
 
 @contextmanager
-def own_database(name: str) -> Iterator[str]:
-    """Make a database beside the suite's and yield it as a DATABASES entry; drop it, and what tests made of it."""
-    parameters = dict(connections["default"].get_connection_params())
+def own_database(name: str, server: Mapping[str, object] | None = None) -> Iterator[str]:
+    """Make a database beside the suite's, or on another server, and yield it as a DATABASES entry.
+
+    It is dropped afterwards, and so is what tests made of it.
+    """
+    parameters = server or dict(connections["default"].get_connection_params())
     for statement in (f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}"):
         _on_server(parameters, statement)
     yield database_setting(parameters, name)

@@ -1,7 +1,8 @@
 """The wheel in environments that have nothing else: what it brings, what it leaves out, and other shapes of host.
 
 `test_another_project` has UUID users, an own admin site, a URL prefix and psycopg 2. Here: integer users, no prefix,
-two databases, psycopg 3, and the newest Python that this machine has.
+two databases, psycopg 3, and the newest Python that this machine has: once on the suite's PostgreSQL with the newest
+RQ, once on PostgreSQL 15, the oldest, with RQ 2.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from django.conf import settings
 from notifications.sandbox.process import SandboxProcess, launch
 from notifications.sandbox.server import SandboxOptions
 
-from . import fresh, host
+from . import fresh, host, older
 from .readme import BLOCKS, ROOT
 from .test_another_project import API_CALL, USER, arrived
 from .test_kit_in_a_host import FILES
@@ -54,6 +55,11 @@ class Travel(TestCase):
             outbox.assert_sent_to(ada, times=number + 1)
             outbox.travel(timedelta(minutes=5))
 """
+SURROUNDINGS = """
+import rq
+from django.db import connection
+print(connection.pg_version // 10_000, rq.VERSION)
+"""
 TWO = "from django.db import connections; print('carillon_delivery' in connections['{}'].introspection.table_names())"
 
 
@@ -80,12 +86,37 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
         yield running
 
 
+@pytest.fixture(scope="module", params=["newest", "oldest"])
+def surroundings(
+    request: pytest.FixtureRequest, newest: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Mapping[str, object] | None, Path | None]]:
+    """Another server than the suite's, and a folder of packages that go before the environment's; None: neither."""
+    if request.param == "newest":
+        yield None, None
+        return
+    if not (older.PROGRAMS / "postgres").exists():
+        pytest.skip(f"PostgreSQL 15 is not at {older.PROGRAMS}: on Debian 12, apt-get install postgresql-15")
+    try:
+        packages = older.rq_2(tmp_path_factory.mktemp("rq") / "2", newest)
+    except fresh.NotToBeHad as reason:
+        pytest.skip(f"RQ 2 cannot be had: {reason}")
+    with older.postgresql_15(tmp_path_factory.mktemp("postgresql") / "15") as server:
+        yield server, packages
+
+
 @pytest.fixture(scope="module")
-def other(newest: str, sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[host.Host]:
-    with host.own_database(f"matrix_{os.getpid()}") as first, host.own_database(f"ledger_{os.getpid()}") as second:
+def other(
+    newest: str,
+    surroundings: tuple[Mapping[str, object] | None, Path | None],
+    sandbox: SandboxProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[host.Host]:
+    server, packages = surroundings
+    names = (f"matrix_{os.getpid()}", f"ledger_{os.getpid()}")
+    with host.own_database(names[0], server) as first, host.own_database(names[1], server) as second:
         made = host.Host(
             tmp_path_factory.mktemp("other"),
-            None,
+            packages,
             {
                 "HOST_DATABASE": first,
                 "SECOND_DATABASE": second,
@@ -128,6 +159,17 @@ def test_it_runs_on_what_it_brings(newest: str) -> None:
     print({name: found.get(name) for name in ("python", "django", "rq", "django-rq", "psycopg", "redis")})
     assert found["psycopg"].startswith("3.")
     assert not {"psycopg2-binary", "pyfcm", "pytest", "gunicorn"} & set(found)
+
+
+def test_it_runs_in_the_surroundings_that_are_meant(
+    other: host.Host, surroundings: tuple[Mapping[str, object] | None, Path | None]
+) -> None:
+    told = other.manage("shell", "--verbosity", "0", "-c", SURROUNDINGS)
+
+    print(told.stdout)
+    server, rq = told.stdout.split()
+    assert (server, rq.partition(".")[0]) == (("15", "2") if surroundings[0] else (server, "3"))
+    assert surroundings[0] or int(server) >= 18
 
 
 def test_a_type_checker_sees_its_types(other: host.Host) -> None:
