@@ -16,6 +16,7 @@ from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import SimpleTemplateResponse, TemplateResponse
+from django.utils.text import capfirst
 
 from ..flows.operate import By, audit
 from ..models import Delivery
@@ -192,7 +193,9 @@ class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @without_nul
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with its links."""
-        return super().changelist_view(request, {**(extra_context or {}), "tools": self.tools(request)})
+        # A list is called what it lists; "Select template to change" would be wrong for those who may only look.
+        shown = {"title": capfirst(str(self.opts.verbose_name_plural)), **(extra_context or {})}
+        return super().changelist_view(request, {**shown, "tools": self.tools(request)})
 
     def _unmasked(self, request: HttpRequest, names: Any) -> list[Any]:
         full = sees_personal_data(request)

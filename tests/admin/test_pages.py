@@ -88,6 +88,7 @@ def test_list_opens_counts_nothing_and_costs_few_statements(everything: None, br
     assert not [query for query in queries if query["sql"].upper().startswith("SELECT COUNT(*)")]
     assert len(queries) <= MOST_STATEMENTS, [query["sql"] for query in queries]
     assert "carillon/console.css" in response.content.decode()
+    assert "<h1>Select " not in response.content.decode(), "a list is called what it lists"
 
 
 @pytest.mark.parametrize("name", LISTS)

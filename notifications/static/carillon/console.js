@@ -20,6 +20,14 @@
     }
   };
   tell(document);
+
+  /* Lists: on a phone a row is a card, in which each value needs its column's name. */
+  const list = document.getElementById("result_list");
+  const names = [...(list?.tHead?.rows[0]?.cells || [])].map((cell) => cell.querySelector(".text:not(:has(input))")?.textContent.trim());
+  for (const row of list?.tBodies[0]?.rows || []) {
+    [...row.cells].forEach((cell, place) => { if (cell.tagName === "TD" && names[place] && !cell.dataset.label) cell.dataset.label = names[place]; });
+  }
+
   /* What took the place of a part that was read anew: what somebody had opened stays open. */
   const keepOpen = (fresh, gone) => {
     const old = [...gone].find((node) => node.nodeType === 1 && node.dataset.livePart && node.dataset.livePart === fresh.dataset.livePart);
