@@ -35,7 +35,7 @@ from . import anymail_boto
 from .answers import by_status, retry_after_seconds
 from .anymail_answers import ANSWERS, RECIPIENT_ANSWERS
 from .anymail_batches import MOST, OwnWordsBackend, addressed_to, alike, each_result, most_together
-from .anymail_checks import is_sender, unusable
+from .anymail_checks import is_address, unusable
 from .anymail_credentials import ask_esp
 from .anymail_receipts import Receipts
 from .base import GRACE_SECONDS, EmailAdapter, Option, OptionProblem, as_mapping
@@ -80,7 +80,7 @@ class AnymailAdapter(EmailAdapter):
             sent = self._backend(message.provider_key if message.keyed else "").send_messages([email])
         except Exception as error:
             if not _was_taken(email):
-                raise self._refusal(email, error) from error
+                raise self._refusal(message.address, email, error) from error
         else:
             if not sent:
                 raise self._cancelled()
@@ -121,7 +121,7 @@ class AnymailAdapter(EmailAdapter):
         if isinstance(response, requests.Response):
             whole = self._answer(response)
         else:
-            whole = self._refusal(email, error) if error else self._cancelled()
+            whole = self._refusal(messages[0].address, email, error) if error else self._cancelled()
         if isinstance(whole, InvalidRecipient):
             # Whatever cannot be written here, no device goes for what its neighbour may have caused.
             whole = PermanentFailure(self.alias, whole.code, "The messages cannot be put into the ESP's form.")
@@ -164,7 +164,7 @@ class AnymailAdapter(EmailAdapter):
                 backend = self._new_backend()
             except (AnymailConfigurationError, ImportError, TypeError) as error:
                 return [unusable(self.esp, self.options.get("esp_options"), error)]
-            if not is_sender(self.text("from_email")):
+            if not is_address(self.text("from_email")):
                 problems.append(OptionProblem("from_email is not an email address", '"Ada <ada@example.com>"'))
             if self.base_url and not isinstance(backend, AnymailRequestsBackend):
                 problems.append(OptionProblem(f"esp {self.esp!r} takes no base_url", "remove base_url"))
@@ -214,18 +214,21 @@ class AnymailAdapter(EmailAdapter):
     def _cancelled(self) -> ProviderError:
         return PermanentFailure(self.alias, "cancelled", "A receiver of anymail's pre_send cancelled it.")
 
-    def _not_an_address(self, kind: str) -> ProviderError:
-        if not is_sender(self.text("from_email")):
+    def _not_an_address(self, kind: str, address: str) -> ProviderError:
+        if not is_address(self.text("from_email")):
             return ProviderMisconfigured(self.alias, kind, "from_email is not an email address.")
-        return InvalidRecipient(self.alias, kind, "The address is not an email address.")
+        if not is_address(address):
+            return InvalidRecipient(self.alias, kind, "The address is not an email address.")
+        # A receiver of anymail's signals put another in, or raised it: that says nothing of the recipient's own.
+        return PermanentFailure(self.alias, kind, "An address of the message is not an email address.")
 
-    def _refusal(self, email: EmailMultiAlternatives, error: Exception) -> ProviderError:
+    def _refusal(self, address: str, email: EmailMultiAlternatives, error: Exception) -> ProviderError:
         """Return what an error of anymail's means; its text is never passed on, for it quotes addresses."""
         kind = type(error).__name__
         if isinstance(error, ProviderError):
             return error
         if isinstance(error, AnymailInvalidAddress):
-            return self._not_an_address(kind)
+            return self._not_an_address(kind, address)
         if isinstance(error, AnymailRecipientsRefused):
             states = email.anymail_status.status or set()  # type: ignore[attr-defined]
             row = next(

@@ -18,8 +18,8 @@ _SETTING = re.compile(r"ANYMAIL = \{'([A-Z0-9_]+)'")
 _EXTRA = re.compile(r"django-anymail\[[a-z0-9,_-]+\]")
 
 
-def is_sender(text: str) -> bool:
-    """Whether anymail can write a sender."""
+def is_address(text: str) -> bool:
+    """Whether anymail can write a sender or a recipient."""
     try:
         return bool(parse_address_list(text))
     except AnymailInvalidAddress:

@@ -269,19 +269,20 @@ def test_an_address_that_cannot_be_written_costs_nobody_else(make: Make, server:
     assert results["ada2@example.com"].accepted
 
 
+@pytest.mark.parametrize("count", [1, 4])  # alone and together are told apart
 @pytest.mark.parametrize("failure", [LookupError, AnymailInvalidAddress, AnymailCancelSend])
 def test_a_failing_receiver_before_the_send_costs_no_device(
-    make: Make, server: ScriptedProvider, failure: type[Exception]
+    make: Make, server: ScriptedProvider, failure: type[Exception], count: int
 ) -> None:
     def fail(**_: object) -> None:
         raise failure
 
     pre_send.connect(fail)
     try:
-        results = list(make().send_many([message(number) for number in range(4)]))
+        results = list(make().send_many([message(number) for number in range(count)]))
     finally:
         pre_send.disconnect(fail)
-    assert [type(result.error) for result in results] == [PermanentFailure] * 4
+    assert [type(result.error) for result in results] == [PermanentFailure] * count
     assert not server.requests
 
 
