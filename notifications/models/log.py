@@ -156,6 +156,21 @@ class Delivery(models.Model):
                 condition=Q(state__in=[State.BOUNCED, State.COMPLAINED, State.FAILED, State.DEAD]),
                 name="carillon_dlv_broken",
             ),
+            # The console's list of one such state: by the primary key it would read all that went well in between.
+            models.Index(
+                fields=["id"],
+                condition=Q(
+                    state__in=[
+                        State.BOUNCED,
+                        State.COMPLAINED,
+                        State.FAILED,
+                        State.DEAD,
+                        State.EXPIRED,
+                        State.CANCELLED,
+                    ]
+                ),
+                name="carillon_dlv_rare",
+            ),
             models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),

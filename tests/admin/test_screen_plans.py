@@ -24,6 +24,12 @@ DELIVERIES, USERS, WEEKS = 200_000, 20_000, 8
 #: A screen counts no further than 10,000, and says "10,000+" there. A list that few rows of the newest week fit may go
 #: through all of that week, which is small here; on a large one its deadline ends it.
 MOST_ROWS, MOST_PARTITIONS = 2 * DELIVERIES // WEEKS, 1
+#: Lists of what went wrong have an index of their own, so that they skip what went well in between.
+WENT_WRONG, MOST_WRONG_ROWS = ("family=failed", "state__exact=dead", "state__exact=failed"), 5_000
+ALL_WELL_OF_LATE_SQL = """
+    UPDATE carillon_delivery SET state = 'delivered'
+    WHERE state = 'failed' AND id > (SELECT id FROM carillon_delivery ORDER BY id DESC OFFSET 15000 LIMIT 1)
+"""
 #: The host's, which has the indexes that the host gave it.
 NOT_OURS = {"auth_user", "shop_profile"}
 
@@ -58,10 +64,10 @@ def paths() -> Iterator[str]:
         reverse(f"admin:carillon_{name}_changelist") for name in ("delivery", "receipt", "person", "deadletter")
     )
     for query in (
-        "family=failed", "family=waiting", "state__exact=dead", "state__exact=uncertain", "channel__exact=sms",
-        "provider=email", "possible_duplicate__exact=1", "window=1h", "window=all-time",
-        "window=all-time&state__exact=dead", f"q={row.pk}", f"q={row.notification_id}", f"q={row.recipient}",
-        f"older={row.pk}", f"newer={row.pk}",
+        "family=failed", "family=waiting", "state__exact=dead", "state__exact=failed", "state__exact=uncertain",
+        "channel__exact=sms", "provider=email", "possible_duplicate__exact=1", "window=1h", "window=all-time",
+        "window=all-time&state__exact=dead", "window=all-time&state__exact=failed", f"q={row.pk}",
+        f"q={row.notification_id}", f"q={row.recipient}", f"older={row.pk}", f"newer={row.pk}",
     ):  # fmt: skip
         yield f"{delivery}?{query}"
     for term in (row.recipient, row.address, str(row.pk), row.provider_message_id, device.address, device.address[-6:]):
@@ -87,6 +93,7 @@ def test_every_screen_reads_little_of_a_large_log(browser: Client, monkeypatch: 
     monkeypatch.setattr(census_queries, "MOST_PAGES", 20)  # here 20,000 devices are many
     assert max(seed(Load(DELIVERIES, USERS, WEEKS, 1))) == DELIVERIES
     with connection.cursor() as cursor:
+        cursor.execute(ALL_WELL_OF_LATE_SQL)
         cursor.execute("ANALYZE")
         cursor.execute(
             "SELECT relname FROM pg_class WHERE reltuples > 10000 AND relkind IN ('r', 'p')"
@@ -100,6 +107,7 @@ def test_every_screen_reads_little_of_a_large_log(browser: Client, monkeypatch: 
             answer = browser.get(path)
         assert answer.status_code == 200, path
         asked = [item["sql"].strip() for item in caught.captured_queries]
+        most = MOST_WRONG_ROWS if path.endswith(WENT_WRONG) else MOST_ROWS
         if len(asked) > MOST_STATEMENTS:
             wrong.append(f"{path}: {len(asked)} statements")
         for sql in asked:
@@ -107,6 +115,6 @@ def test_every_screen_reads_little_of_a_large_log(browser: Client, monkeypatch: 
                 wrong.append(f"{path}: counts a table: {sql[:200]}")
             if re.match("(SELECT|WITH)", sql) and "carillon_" in sql:
                 rows, whole = read_by(sql)
-                if rows > MOST_ROWS + USERS * bool(whole & NOT_OURS) or len(whole & large - NOT_OURS) > MOST_PARTITIONS:
+                if rows > most + USERS * bool(whole & NOT_OURS) or len(whole & large - NOT_OURS) > MOST_PARTITIONS:
                     wrong.append(f"{path}: {rows} rows, whole {whole & large or ''}: {sql[:300]}")
     assert not wrong, "\n".join(wrong)
