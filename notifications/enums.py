@@ -83,6 +83,8 @@ class Family(TextChoices):
 
 OPEN_STATES = frozenset({State.PENDING, State.SENDING, State.UNCERTAIN})
 REACHED_STATES = frozenset({State.DELIVERED, State.OPENED, State.CLICKED})
+#: Few deliveries end so, unless much is wrong; a tuple, since an index is made of it.
+RARE_STATES = (State.BOUNCED, State.COMPLAINED, State.FAILED, State.DEAD, State.EXPIRED, State.CANCELLED)
 TAKEN_STATES = REACHED_STATES | {State.SENT, State.COMPLAINED}
 
 _FAMILY = {

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import Channel, Reason, State
+from ..enums import RARE_STATES, Channel, Reason, State
 from ..rules.identity import new_id
 from .category import TemplateVersion
 from .delivery_queries import DeliveryQuerySet, forget_standing
@@ -157,20 +157,7 @@ class Delivery(models.Model):
                 name="carillon_dlv_broken",
             ),
             # The console's list of one such state: by the primary key it would read all that went well in between.
-            models.Index(
-                fields=["id"],
-                condition=Q(
-                    state__in=[
-                        State.BOUNCED,
-                        State.COMPLAINED,
-                        State.FAILED,
-                        State.DEAD,
-                        State.EXPIRED,
-                        State.CANCELLED,
-                    ]
-                ),
-                name="carillon_dlv_rare",
-            ),
+            models.Index(fields=["id"], condition=Q(state__in=list(RARE_STATES)), name="carillon_dlv_rare"),
             models.Index(
                 fields=["channel", "lane", "due_at"], condition=Q(state=State.PENDING), name="carillon_dlv_due"
             ),
