@@ -139,7 +139,9 @@ class ControlBroadcast(ApiView):
     def post(self, request: HttpCall, broadcast: UUID, action: str) -> Response:
         """Do it and show the broadcast."""
         found = find_broadcast(broadcast, self.grant, to_change=True)
-        values = checked(ResumeFields if action == "resume" else NoFields, request.data or {})
+        # No body at all is an empty one; null, false and their like are bodies, and none of these.
+        given = {} if request.data == {} else request.data
+        values = checked(ResumeFields if action == "resume" else NoFields, given)
         actions: Mapping[str, Callable[[], object]] = {
             "launch": lambda: launch_draft(found.pk),
             "pause": lambda: pause(found.pk),

@@ -165,6 +165,14 @@ def test_cancel(call: Caller, crowd: Any) -> None:
     assert call("POST", f"broadcasts/{made['id']}/cancel/").status_code == 409
 
 
+@pytest.mark.parametrize("body", [b"null", b"[]", b"false", b"0", b'""'])
+@pytest.mark.parametrize("action", ["pause", "resume", "cancel"])
+def test_a_body_that_is_no_object_does_nothing(call: Caller, crowd: Any, action: str, body: bytes) -> None:
+    made = start(call, crowd).json()
+    assert call("POST", f"broadcasts/{made['id']}/{action}/", body).status_code == 400
+    assert Broadcast.objects.get().status == made["status"]
+
+
 def test_rate_and_eta(call: Caller, crowd: Any) -> None:
     made = start(call, crowd, rate=50).json()
     assert made["per_second"] == 50
