@@ -10,8 +10,6 @@ from django.contrib.auth.models import User
 from notifications import notify
 from notifications.enums import Channel
 from notifications.flows.drain import drain
-from notifications.flows.gathering import GATHER_SECONDS
-from notifications.flows.stopping import stopping
 from notifications.models import Claim
 from notifications.sandbox.process import SandboxProcess
 from notifications.wakeups import connection, forget, wake
@@ -29,21 +27,6 @@ def nothing_asked_for(sandbox: SandboxProcess) -> Iterator[None]:
     for channel in Channel:
         forget(channel)
         connection(channel).delete(f"rq:queue:{channel}", f"carillon:gather:{channel}:drain")
-
-
-@pytest.fixture
-def moments(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    """What happens while the drain waits for more, moment by moment; as often as it waits, one is taken."""
-    to_come: list[Callable[[], object]] = []
-
-    def wait(seconds: float) -> bool:
-        assert seconds == GATHER_SECONDS
-        if to_come:
-            to_come.pop(0)()
-        return False
-
-    monkeypatch.setattr(stopping, "wait", wait)
-    return to_come
 
 
 def test_what_comes_while_it_gathers_is_sent_by_the_same_drain(

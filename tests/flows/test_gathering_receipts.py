@@ -9,28 +9,12 @@ from django.utils import timezone
 
 from notifications.enums import Channel
 from notifications.flows import gathering
-from notifications.flows.gathering import GATHER_SECONDS
 from notifications.flows.reconcile import reconcile_all
 from notifications.flows.stopping import stopping
 from notifications.models import Receipt
 from notifications.wakeups import DRAIN_JOB, PLAN_JOB, RECONCILE_JOB, connection, forget, waiting, wake
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def moments(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
-    """What happens while it waits for more, moment by moment; as often as it waits, one is taken."""
-    to_come: list[Callable[[], object]] = []
-
-    def wait(seconds: float) -> bool:
-        assert seconds == GATHER_SECONDS
-        if to_come:
-            to_come.pop(0)()
-        return False
-
-    monkeypatch.setattr(stopping, "wait", wait)
-    return to_come
 
 
 def report(key: str) -> None:
