@@ -152,30 +152,34 @@ def locked_in_its_lane() -> None:
         Delivery.objects.lock_due("push", Lane.BULK, 100)
 
 
-def claimed() -> None:
-    waiting = list(Delivery.objects.filter(state="pending")[:100])
-    changes = [
-        Change(row.pk, standing_of(row), transitions.claimed(standing_of(row), 7, place, "fcm"))
-        for place, row in enumerate(waiting, start=1)
-    ]
-    assert len(record(changes)) == 100
-
-
 @pytest.mark.parametrize(
     ("work", "most"),
     [
         (lambda: Delivery.objects.due_lane("push", tuple(Lane)), 10),
         (lambda: Delivery.objects.channels_due(("push", "sms"), [Lane.CRITICAL, Lane.HIGH]), 0),
         (locked_in_its_lane, 1 + 110),
-        # Read to be shown to the test, locked, written: each by its key.
-        (claimed, 4 * 100 + 50),
     ],
-    ids=["due lane", "more urgent", "claim", "record"],
+    ids=["due lane", "more urgent", "claim"],
 )
 def test_no_statement_of_a_drain_reads_all_that_waits(work: Callable[[], object], most: int) -> None:
     """Else each claim takes longer the more there is to send: with 10,000 waiting it took twenty times as long."""
     crowd()
     assert read_rows(work) <= most
+
+
+def test_what_is_recorded_is_read_by_its_keys() -> None:
+    crowd()
+    # Chosen before anything is counted: how many rows PostgreSQL passes on its way to these is no promise of ours.
+    waiting = list(Delivery.objects.filter(state="pending")[:100])
+    changes = [
+        Change(row.pk, standing_of(row), transitions.claimed(standing_of(row), 7, place, "fcm"))
+        for place, row in enumerate(waiting, start=1)
+    ]
+    recorded: list[object] = []
+    read = read_rows(lambda: recorded.extend(record(changes)))
+    assert len(recorded) == 100
+    # Locked, then written.
+    assert read <= 3 * 100
 
 
 def test_nothing_that_support_asks_scans_the_log() -> None:
