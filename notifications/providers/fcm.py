@@ -6,7 +6,7 @@ https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -112,15 +112,21 @@ class FCMAdapter(PooledAdapter, PushAdapter):
         self._token.fetch()
         return "Google gives the service account access tokens"
 
-    async def post_for(self, message: OutboundMessage) -> Post:
-        """Return the request for one message.
+    def post_for(self, message: OutboundMessage) -> Post | Awaitable[Post]:
+        """Return the request for one message, at once if there is a token.
 
         Raises:
             ProviderMisconfigured: the key file is of no use.
         """
+        headers = self._token.known()
+        return self._post_later(message) if headers is None else self._post(message, headers)
+
+    async def _post_later(self, message: OutboundMessage) -> Post:
+        return self._post(message, await self._token.headers())
+
+    def _post(self, message: OutboundMessage, headers: Mapping[str, str]) -> Post:
         try:
-            payload, headers = self.payload(message), await self._token.headers()
-            return Post(self._fcm.fcm_end_point, payload, headers)
+            return Post(self._fcm.fcm_end_point, self.payload(message), headers)
         except FCMError:
             raise ProviderMisconfigured(self.alias, "pyfcm", "The key file names no project.") from None
 

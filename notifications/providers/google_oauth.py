@@ -64,6 +64,15 @@ class AccessToken:
         self._failed_until = 0.0
         self._refresh: asyncio.Task[None] | None = None
 
+    def known(self) -> Mapping[str, str] | None:
+        """Return the headers to send with if a token is at hand; one that ends soon is renewed meanwhile."""
+        now = monotonic()
+        if not self._headers or now >= self._expires - SPARE_SECONDS:
+            return None
+        if now > self._ahead and now > self._failed_until:
+            self._begin()
+        return self._headers
+
     async def headers(self) -> Mapping[str, str]:
         """Return the headers to send with.
 
@@ -71,12 +80,10 @@ class AccessToken:
             ProviderUnavailable: the token endpoint gave no token, and nothing was sent.
             ProviderMisconfigured: it refused the service account.
         """
-        now = monotonic()
-        if self._headers and now < self._expires - SPARE_SECONDS:
-            if now > self._ahead and now > self._failed_until:
-                self._begin()
-            return self._headers
-        if self._failure is None or now > self._failed_until:
+        known = self.known()
+        if known is not None:
+            return known
+        if self._failure is None or monotonic() > self._failed_until:
             await asyncio.shield(self._begin())
         if self._failure is not None:
             raise self._failure

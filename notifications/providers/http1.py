@@ -31,6 +31,7 @@ class Http1Pool:
         self._idle: list[Http1Connection] = []
         self._all: set[Http1Connection] = set()
         self._reaper: asyncio.TimerHandle | None = None
+        self._last_head: tuple[str, dict[str, str], bytes] = ("", {}, b"")
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> Response:
         """Send one request to the pool's origin; `seconds` are for all of it, connecting included.
@@ -41,7 +42,7 @@ class Http1Pool:
         """
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
-        head = self._head(url, headers, len(body))
+        head = b"%sContent-Length: %d\r\n\r\n" % (self._head(url, headers), len(body))
         connection = self._take() or await self._connect(ends)
         deadline = loop.call_at(ends, connection.close, "deadline")
         try:
@@ -63,7 +64,15 @@ class Http1Pool:
         self._all.clear()
         self._idle.clear()
 
-    def _head(self, url: str, headers: Mapping[str, str], size: int) -> bytes:
+    def _head(self, url: str, headers: Mapping[str, str]) -> bytes:
+        """Return the lines before `Content-Length`; most requests have the same as the one before them."""
+        last_url, last_headers, head = self._last_head
+        if not head or url != last_url or headers != last_headers:
+            head = self._new_head(url, headers)
+            self._last_head = url, dict(headers), head
+        return head
+
+    def _new_head(self, url: str, headers: Mapping[str, str]) -> bytes:
         parts = urlsplit(url)
         if (parts.scheme, parts.netloc) != (self._origin.scheme, self._origin.netloc):
             raise NotSent("other origin")
@@ -75,13 +84,13 @@ class Http1Pool:
         if self._dial.proxy is not None and parts.scheme == "http":
             target = f"http://{host}{target}"
             given |= self._dial.proxy_authorization()
-        lines = [f"POST {target} HTTP/1.1", f"Host: {host}", f"Content-Length: {size}"]
+        lines = [f"POST {target} HTTP/1.1", f"Host: {host}"]
         lines += [f"{name}: {value}" for name, value in given.items()]
         written = "".join(lines)
         if not written.isprintable() and _CONTROLS.search(written):
             raise NotSent("line break in a header")
         try:
-            return "\r\n".join([*lines, "", ""]).encode("latin-1")
+            return "\r\n".join([*lines, ""]).encode("latin-1")
         except UnicodeEncodeError:
             raise NotSent("letter in a header") from None
 

@@ -17,7 +17,7 @@ SIZE_SQL = "SELECT pg_size_pretty(pg_database_size(current_database()))"
 def run(run: Run) -> list[Figure]:
     """Send before and after the log is filled; then look at every screen while one more goes out."""
     rows, size = scale.size(run, 10_000_000, 200_000), scale.size(run, 50_000, 8_000)
-    turns = scale.rounds(run, 3, 2)
+    turns = scale.rounds(run)
     with shared.own_bench(run, people=size, sizes=[500]) as bench:
         bench.begin()
         bench.send(500)

@@ -18,7 +18,7 @@ LEDGER_SQL = "SELECT status, members, planned FROM carillon_broadcast WHERE id =
 def run(run: Run) -> list[Figure]:
     """Send it once, with small ones right before and after to compare it with; the first warms workers up."""
     size, small = scale.size(run, 1_000_000, 100_000), scale.size(run, 10_000, 10_000)
-    turns = scale.rounds(run, 3, 1)
+    turns = scale.rounds(run, quick=1)
     with shared.bench(run, people=size, sizes=[500, small]) as bench:
         bench.send(500)
         few = [bench.send(small) for _ in range(turns)]

@@ -17,7 +17,7 @@ RIVAL_SETTINGS = "tests.benchmarks.rivals.post_office_settings"
 
 def run(run: Run) -> list[Figure]:
     """Send in turns."""
-    size, count = scale.size(run, 50_000, 4_000), scale.size(run, 5_000, 500)
+    size, count = scale.size(run, 20_000, 4_000), scale.size(run, 4_000, 500)
     ours, theirs, exact = [], [], True
     cpu: dict[str, list[float]] = {"ours": [], "post_office": []}
     with shared.bench(run, people=size, sizes=[500]) as bench:

@@ -16,11 +16,11 @@ HELD_SQL = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM carillon
 
 def run(run: Run) -> list[Figure]:
     """Send with and without, in turns."""
-    size = scale.size(run, 200_000, 10_000)
+    size = scale.size(run, 100_000, 10_000)
     free, under = [], []
     with shared.bench(run, people=size, sizes=[500]) as bench:
         bench.send(500)
-        for _ in range(scale.rounds(run, 3, 2)):
+        for _ in range(scale.rounds(run)):
             free.append(bench.send(size).per_s)
             with held(bench.url):
                 under.append(bench.send(size).per_s)

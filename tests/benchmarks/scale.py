@@ -16,7 +16,7 @@ def size(run: Run, whole: int, quick: int) -> int:
     return max(LEAST, int(run.size(whole, quick) * SCALE))
 
 
-def rounds(run: Run, whole: int = 5, quick: int = 2) -> int:
+def rounds(run: Run, whole: int = 3, quick: int = 2) -> int:
     """Return how often a pair is measured."""
     return run.size(whole, quick)
 

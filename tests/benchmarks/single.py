@@ -34,7 +34,7 @@ class Rates(NamedTuple):
 
 def run(run: Run) -> list[Figure]:
     """Measure rates in turns, then latencies in turns."""
-    for_rates, for_latency = scale.seconds(run, 20, 2), scale.seconds(run, 60, 4)
+    for_rates, for_latency = scale.seconds(run, 15, 2), scale.seconds(run, 30, 4)
     ours: list[Rates] = []
     bare_rates: list[float] = []
     latencies: dict[str, list[list[float]]] = {"ours": [], "bare": []}

@@ -16,7 +16,7 @@ SEND_WINDOW = "300"
 
 def run(run: Run) -> list[Figure]:
     """Send in turns; workers are started anew for each provider."""
-    size = scale.size(run, 100_000, 8_000)
+    size = scale.size(run, 50_000, 8_000)
     rates: dict[str, list[float]] = {"at once": [], "after 100 ms": []}
     with shared.own_bench(run, people=size, sizes=[500], env={"BENCH_SEND_WINDOW": SEND_WINDOW}) as bench:
         bench.stack.start_web()
@@ -24,7 +24,7 @@ def run(run: Run) -> list[Figure]:
         kind = bench.sink.kind
         environments = {"at once": bench.stack.env, "after 100 ms": slow_environment(bench)}
         running = ""
-        for turn in range(scale.rounds(run, 5, 2)):
+        for turn in range(scale.rounds(run)):
             for name in sorted(environments, reverse=turn % 2 == 1):
                 # Whoever ended a round begins the next.
                 if name != running:

@@ -34,6 +34,8 @@ from notifications.rules.standing import Change
 pytestmark = pytest.mark.django_db
 _LARGE = re.compile(r"carillon_(delivery|notification|deliveryevent)(_\d{8})?$|carillon_receipt$")
 _READ = re.compile(r"carillon_delivery")
+# Not of a bitmap's index: it has entries of rows that are no more, which this small log has many of.
+_SCANS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan")
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +130,11 @@ def crowd(count: int = 3_000) -> None:
 
 
 def read_rows(work: Callable[[], object]) -> int:
-    """Return how many entries of tables and indexes the statements of some work read, by their own account."""
-    with CaptureQueriesContext(connection) as caught:
+    """Return how many rows the statements of some work read, by their own account; afterwards nothing has happened."""
+    with transaction.atomic(), CaptureQueriesContext(connection) as caught:
         work()
+        # Each is carried out once more to be measured, and what was written already has nothing left to be read.
+        transaction.set_rollback(True)
     read = 0
     with transaction.atomic(), connection.cursor() as cursor:
         for sql in (item["sql"] for item in caught.captured_queries if "carillon_delivery" in item["sql"]):
@@ -140,7 +144,7 @@ def read_rows(work: Callable[[], object]) -> int:
             read += sum(
                 int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
                 for node in nodes(plan)
-                if "Scan" in node["Node Type"] and _READ.search(node.get("Relation Name") or node.get("Index Name", ""))
+                if node["Node Type"] in _SCANS and _READ.search(node.get("Relation Name", ""))
             )
         transaction.set_rollback(True)
     return read
@@ -167,19 +171,25 @@ def test_no_statement_of_a_drain_reads_all_that_waits(work: Callable[[], object]
     assert read_rows(work) <= most
 
 
-def test_what_is_recorded_is_read_by_its_keys() -> None:
+@pytest.mark.parametrize("count", [30, 64, 400], ids=["some", "a group", "a claim"])
+@pytest.mark.parametrize("is_known", [False, True], ids=["stale statistics", "fresh statistics"])
+def test_what_is_recorded_is_read_by_its_keys(count: int, is_known: bool) -> None:
+    """Whatever PostgreSQL expects to find: else each row of a group costs a look at all of the group."""
     crowd()
     # Chosen before anything is counted: how many rows PostgreSQL passes on its way to these is no promise of ours.
-    waiting = list(Delivery.objects.filter(state="pending")[:100])
+    waiting = list(Delivery.objects.filter(state="pending")[:count])
     changes = [
         Change(row.pk, standing_of(row), transitions.claimed(standing_of(row), 7, place, "fcm"))
         for place, row in enumerate(waiting, start=1)
     ]
+    if is_known:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE carillon_delivery")
     recorded: list[object] = []
     read = read_rows(lambda: recorded.extend(record(changes)))
-    assert len(recorded) == 100
+    assert len(recorded) == count
     # Locked, then written.
-    assert read <= 3 * 100
+    assert read <= 3 * count
 
 
 def test_nothing_that_support_asks_scans_the_log() -> None:

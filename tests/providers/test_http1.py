@@ -76,7 +76,7 @@ def test_what_is_written_and_read() -> None:
     assert isinstance(result, Response)
     assert result == Response(418, {"x-kind": "Earl Grey", "x-empty": "", "content-length": "3"}, b"tea")
     host = f"127.0.0.1:{server.port}".encode()
-    wanted = b"POST /send HTTP/1.1\r\nHost: " + host + b"\r\nContent-Length: 1\r\nContent-Type: text/plain\r\n\r\n0"
+    wanted = b"POST /send HTTP/1.1\r\nHost: " + host + b"\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\n0"
     assert server.requests == [wanted]
 
 
@@ -303,6 +303,25 @@ def test_an_answer_in_the_moment_of_the_deadline_counts() -> None:
         results = run(server.url, scenario)
         assert [body_of(result) for result in results] == [b"ok"] * 3
         assert len(server.requests) == 3
+
+
+def test_a_head_is_the_requests_own_whatever_the_one_before_it_had() -> None:
+    with raw_server(answering(OK)) as server:
+
+        async def scenario(pool: Http1Pool) -> None:
+            headers = {"Authorization": "Bearer old"}
+            await pool.post(f"{server.url}/send", headers, b"x", 20.0)
+            headers["Authorization"] = "Bearer new"
+            await pool.post(f"{server.url}/send", headers, b"long", 20.0)
+            await pool.post(f"{server.url}/other", headers, b"", 20.0)
+
+        run(server.url, scenario)
+        heads = [request.partition(b"\r\n\r\n")[0].split(b"\r\n") for request in server.requests]
+        assert [(head[0], head[2], head[3]) for head in heads] == [
+            (b"POST /send HTTP/1.1", b"Authorization: Bearer old", b"Content-Length: 1"),
+            (b"POST /send HTTP/1.1", b"Authorization: Bearer new", b"Content-Length: 4"),
+            (b"POST /other HTTP/1.1", b"Authorization: Bearer new", b"Content-Length: 0"),
+        ]
 
 
 # what may not be sent
