@@ -17,7 +17,7 @@ from ..declarations import AudienceDeclaration, Misfit, registry
 from ..enums import TAKEN_STATES, State
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Delivery, Topic, TopicSubscription
-from ..rules.identity import USER_PREFIX, bounds_of
+from ..rules.identity import USER_PREFIX, weeks_around
 from .lookups import as_listed
 
 MOST_LISTED = 100_000
@@ -102,7 +102,7 @@ def earlier_broadcast(audience: Mapping[str, object], pointer: str = "/audience"
 
 def reached_by(earlier: Broadcast) -> QuerySet[Delivery]:
     """Return the deliveries of a broadcast that a provider took."""
-    first, beyond = bounds_of([earlier.notification_id])  # so that only its own partition is read
+    first, beyond = weeks_around([earlier.notification_id])  # so that only its own partition is read
     mine = Delivery.objects.filter(notification_id=earlier.notification_id, pk__gte=first, pk__lt=beyond)
     return mine.filter(state__in=TAKEN_STATES)
 

@@ -13,7 +13,7 @@ from django.db import connections, models
 from django.db.models import Q
 
 from ..enums import Lane, Reason, State
-from ..rules.identity import bounds_of
+from ..rules.identity import weeks_around
 from ..rules.standing import STANDING_FIELDS, Change, Standing
 from . import client_sql, due_sql, insert_sql, standing_sql
 from .insert_sql import Column, NewDelivery
@@ -153,7 +153,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         pairs = {(row.notification_id, row.recipient) for row in rows}
         if not pairs:
             return {}
-        first, beyond = bounds_of(notification_id for notification_id, _ in pairs)
+        first, beyond = weeks_around(notification_id for notification_id, _ in pairs)
         notifications, recipients = zip(*pairs, strict=True)
         found: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
         with connections[self.db].cursor() as cursor:
@@ -171,7 +171,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         others = self.filter(
             notification_id__in=ids, recipient__in=recipients, channel__in={row.channel for row in rows}
         )
-        first, beyond = bounds_of(ids)  # so that only the partitions of these are read
+        first, beyond = weeks_around(ids)  # so that only the partitions of these are read
         others = others.filter(pk__gte=first, pk__lt=beyond)
         begun = others.filter(Q(state__in=[State.DIGESTED, State.SENDING]) | Q(attempt__gt=0))
         found: dict[tuple[UUID, str], bool] = {}

@@ -18,6 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 from notifications.enums import Lane
 from notifications.flows import leftovers, sweep
+from notifications.flows.audiences import reached_by
 from notifications.flows.find import find
 from notifications.flows.record import record
 from notifications.flows.seed import Load, seed
@@ -219,3 +220,39 @@ def test_what_is_about_one_notification_reads_its_week_alone(work: Callable[[Bro
     week = week_of(time_of(made.notification_id)).of("carillon_delivery")
     read = {node.get("Relation Name") for plan in plans(lambda: work(made)) for node in plan}
     assert {name for name in read if name and name.startswith("carillon_delivery_")} == {week}
+
+
+def unknown_broadcast(count: int = 3_000) -> tuple[Broadcast, list[Delivery]]:
+    """Let a broadcast be far larger than PostgreSQL knows, as it is minutes after it was planned; return 50 of it."""
+    made = Broadcast.objects.filter(pk__in=_with_deliveries()).order_by("pk")[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO carillon_delivery SELECT (jsonb_populate_record(d, jsonb_build_object("
+            "    'id', left(replace(d.id::text, '-', ''), 12) || lpad(to_hex(i), 20, '0'),"
+            "    'recipient', 'u:' || 1000000 + i, 'state', 'sent', 'attempt', 1, 'provider_message_id', '', "
+            "    'claim_id', NULL))).* "
+            "FROM (SELECT * FROM carillon_delivery WHERE notification_id = %s LIMIT 1) d, generate_series(1, %s) i",
+            [made.notification_id, count],
+        )
+    return made, list(deliveries_of(made.notification_id).filter(recipient__gte="u:1000000")[:50])
+
+
+def _with_deliveries() -> list[int]:
+    return [made.pk for made in Broadcast.objects.all() if deliveries_of(made.notification_id).exists()]
+
+
+@pytest.mark.parametrize(
+    ("work", "most"),
+    [
+        (lambda made, rows: Delivery.objects.siblings(rows), 50),
+        (lambda made, rows: Delivery.objects.gathered_or_begun(rows), 50),
+        (lambda made, rows: list(reached_by(made).filter(recipient__in=[row.recipient for row in rows])), 50),
+        (lambda made, rows: list(reached_by(made).filter(recipient__gt="u:1").order_by("recipient")[:50]), 60),
+    ],
+    ids=["siblings", "begun", "reached among", "page of reached"],
+)
+def test_single_people_of_a_broadcast_are_not_found_by_reading_all_of_it(
+    work: Callable[[Broadcast, list[Delivery]], object], most: int
+) -> None:
+    made, rows = unknown_broadcast()
+    assert read_rows(lambda: work(made, rows)) <= most
