@@ -50,7 +50,7 @@ def timeline(
 ) -> Timeline:
     """Return a page of what was asked for a recipient; it begins below `before`, or at the message that was looked for.
 
-    Nothing older than `since` is on it, unless a message was looked for. Seven statements; `older` is where the next page
+    Nothing older than `since` is on it, unless a message was looked for. Six statements; `older` is where the next page
     begins.
     """
     if before is None and message is not None:
@@ -85,16 +85,14 @@ def _page(recipient: str, before: int | None, floor: datetime) -> tuple[list[Del
     within = Q(pk__lt=UUID(int=before << _TIME_BITS)) if before else Q()
     if floor > _BEGINNING:
         within &= Q(pk__gte=first_id_at(floor))
-    found = Delivery.objects.filter(within, recipient=recipient).order_by("-pk")
-    # Keys first, which are in the index by recipient: most people's rows would be read for nothing.
-    keys = list(found.values_list("pk", flat=True)[: _MOST_DELIVERIES + 1])
-    moments = list(dict.fromkeys(key.int >> _TIME_BITS for key in keys))
-    whole = moments[:-1] if len(keys) > _MOST_DELIVERIES and len(moments) > 1 else moments
-    kept = set(whole[:MOST_NOTIFICATIONS])
-    shown = [key for key in keys if key.int >> _TIME_BITS in kept]
     plain = Notification.objects.defer("secrets")
-    rows = Delivery.objects.filter(pk__in=shown).order_by("-pk").prefetch_related(Prefetch("notification", plain))
-    return list(rows), min(kept) if len(shown) < len(keys) else None
+    found = Delivery.objects.filter(within, recipient=recipient).order_by("-pk")
+    rows = list(found.prefetch_related(Prefetch("notification", plain))[: _MOST_DELIVERIES + 1])
+    moments = list(dict.fromkeys(row.pk.int >> _TIME_BITS for row in rows))
+    whole = moments[:-1] if len(rows) > _MOST_DELIVERIES and len(moments) > 1 else moments
+    kept = set(whole[:MOST_NOTIFICATIONS])
+    shown = [row for row in rows if row.pk.int >> _TIME_BITS in kept]
+    return shown, min(kept) if len(shown) < len(rows) else None
 
 
 def _entries(rows: Sequence[Delivery]) -> list[Entry]:

@@ -227,7 +227,8 @@ def unknown_broadcast(count: int = 3_000) -> tuple[Broadcast, list[Delivery]]:
     made = Broadcast.objects.filter(pk__in=_with_deliveries()).order_by("pk")[0]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO carillon_delivery SELECT (jsonb_populate_record(d, jsonb_build_object("
+            "INSERT INTO carillon_delivery SELECT (jsonb_populate_record(NULL::carillon_delivery, to_jsonb(d) || "
+            "jsonb_build_object("
             "    'id', left(replace(d.id::text, '-', ''), 12) || lpad(to_hex(i), 20, '0'),"
             "    'recipient', 'u:' || 1000000 + i, 'state', 'sent', 'attempt', 1, 'provider_message_id', '', "
             "    'claim_id', NULL))).* "

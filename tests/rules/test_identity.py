@@ -107,4 +107,6 @@ def test_whole_weeks_lie_around_notifications(one: datetime, other: datetime) ->
     assert max(one, other) < beyond
     assert min(one, other) - first < timedelta(days=7)
     assert beyond - max(one, other) <= timedelta(days=7)
-    assert {(moment.isoweekday(), moment.hour, moment.minute, moment.second) for moment in (first, beyond)} == {(1, 0, 0, 0)}
+    assert {(moment.isoweekday(), moment.hour, moment.minute, moment.second) for moment in (first, beyond)} == {
+        (1, 0, 0, 0)
+    }
