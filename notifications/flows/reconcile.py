@@ -26,6 +26,7 @@ from .stopping import stopping
 from .undelivered import RETRIED, Retries
 
 BATCH = 500
+_TURNS = 6
 AGAIN = timedelta(seconds=1)
 GIVE_UP = timedelta(minutes=15)
 
@@ -48,8 +49,21 @@ def reconcile_all(channel: Channel, worker: str, served: Collection[Channel]) ->
         if not taken:
             if not gathering.end():
                 return done
-        elif taken < BATCH and not gathering.wait():
+        elif taken < BATCH and not _gathered(gathering, served):
             return done
+
+
+def _gathered(gathering: Gathering, served: Collection[Channel]) -> bool:
+    """Give more some time to come, unless anything else is to be done; return False if another worker does so already.
+
+    A report is in no hurry, and a batch of it costs a web process on the same machine its turn, however few it holds.
+    """
+    for _ in range(_TURNS):
+        if not gathering.wait():
+            return False
+        if stopping.is_set() or any(other_work_waits(other, RECONCILE_JOB) for other in served):
+            break
+    return True
 
 
 def reconcile() -> int:

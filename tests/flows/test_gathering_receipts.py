@@ -69,6 +69,13 @@ def test_it_gives_way_to_other_work_and_asks_for_a_worker_again(job: str, moment
     assert (len(moments), waiting(Channel.SMS)) == (1, 1)
 
 
+def test_it_waits_no_longer_as_soon_as_anything_else_is_to_be_done(moments: list[Callable[[], object]]) -> None:
+    report("a")
+    moments += [lambda: None, lambda: wake(Channel.PUSH, DRAIN_JOB), lambda: report("b")]
+    assert reconciled() == 1
+    assert len(moments) == 1
+
+
 def test_it_does_not_give_way_to_its_own_kind(moments: list[Callable[[], object]]) -> None:
     report("a")
     for channel in Channel:
