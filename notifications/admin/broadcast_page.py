@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from ..enums import BroadcastStatus
 from ..flows.broken import Broken, broken_of, guard_of
-from ..flows.left_out import PLANNED, errors_of
+from ..flows.left_out import errors_of
 from ..flows.newer_words import sent_with
 from ..flows.status import Counts, Progress
-from ..models import Broadcast, Notification
+from ..models import Broadcast, Category, Notification
 from ..models.console_queries import TooSlow, deadline
 from .broadcast_act import ACTS
 from .broadcast_shown import audience_text, broken_rows, count_rows, guard_text, progress_in_time, sentence, shown
@@ -61,7 +61,7 @@ def page_context(page: BroadcastActs, request: HttpRequest, made: Broadcast) -> 
         "words": _words(made, notification),
         "versions": _versions(request, made, notification),
         "data": facts(notification.data) if notification and notification.data and sees_personal_data(request) else "",
-        "actions": _actions(page, request, made),
+        "actions": _actions(page, request, made, notification),
         "may_retry": bool(progress.counts.dead and may_replay(request)),
         "dead": f"{progress.counts.dead:,}",
         "reached": f"{progress.counts.sent:,}",
@@ -71,7 +71,9 @@ def page_context(page: BroadcastActs, request: HttpRequest, made: Broadcast) -> 
     }
 
 
-def _actions(page: BroadcastActs, request: HttpRequest, made: Broadcast) -> list[dict[str, Any]]:
+def _actions(
+    page: BroadcastActs, request: HttpRequest, made: Broadcast, notification: Notification | None
+) -> list[dict[str, Any]]:
     """Return what this person may do to it as it stands, the usual first, the dangerous last."""
     site, found = page.admin_site.name, []
     if made.status in (BroadcastStatus.DRAFT, BroadcastStatus.SCHEDULED):
@@ -80,13 +82,22 @@ def _actions(page: BroadcastActs, request: HttpRequest, made: Broadcast) -> list
     if not page.has_control_permission(request):
         return found
     for name, act in ACTS.items():
-        is_moot = name == "plan_left_out" and (not made.problems or made.status not in PLANNED)
-        if made.status not in act.statuses or is_moot or made.outcome is not None:
+        if made.status not in act.statuses or made.outcome is not None or _is_moot(name, made, notification):
             continue
         url = reverse("admin:carillon_broadcast_do", args=[made.pk, name], current_app=site)
         kind = "danger" if act.dangerous else "main" if name in ("launch", "take_back", "resume") else ""
         found.append({"url": url, "text": f"{act.title}…", "kind": kind})
     return sorted(found, key=lambda item: ("main", "", "danger").index(str(item["kind"])))
+
+
+def _is_moot(name: str, made: Broadcast, notification: Notification | None) -> bool:
+    """Whether there would be nothing to do, though the status allows it."""
+    if name == "plan_left_out":
+        return not made.problems
+    if name == "cancel" and made.status == BroadcastStatus.DONE and notification is not None:
+        # What may follow one that is done, in numbers that matter, are its fallbacks.
+        return not Category.objects.filter(slug=notification.category).exclude(fallback=[]).exists()
+    return False
 
 
 def _correct_url(page: BroadcastActs, request: HttpRequest, made: Broadcast, counts: Counts) -> str:

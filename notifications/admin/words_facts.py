@@ -27,7 +27,8 @@ _MOST_BROADCASTS, _MOST_VERSIONS = 200, 20
 
 def running_broadcasts(template: Template, site: str) -> list[dict[str, Any]]:
     """Return the broadcasts that go out with a template at this moment, in two statements."""
-    found = list(Broadcast.objects.filter(status__in=_UNFINISHED).order_by("-pk").defer("audience")[:_MOST_BROADCASTS])
+    unfinished = Broadcast.objects.filter(status__in=_UNFINISHED).defer("audience", "exclude")
+    found = list(unfinished.order_by("-pk")[:_MOST_BROADCASTS])
     if not found:
         return []
     keys = [made.notification_id for made in found]

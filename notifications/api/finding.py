@@ -36,7 +36,7 @@ def find_broadcast(key: UUID, grant: Grant, *, to_change: bool = False) -> Broad
         Http404: there is none.
         NotAllowed, SandboxOnly: it is not for this caller to see, or to change.
     """
-    found = Broadcast.objects.filter(pk=key).first()
+    found = Broadcast.objects.defer("audience", "exclude").filter(pk=key).first()
     if found is None:
         raise Http404
     (assert_may_change if to_change else assert_may_read)(grant, notification_of(grant, found))

@@ -119,14 +119,19 @@ def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECON
 def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
     """Cancel a broadcast: nothing more is planned, and what waits is cancelled; a group on its way goes out.
 
+    One that is done may be followed by fallbacks, or by another attempt that a late report asks for; cancelled, it is
+    not. It keeps the time at which it was done, since its rate is reckoned from that.
+
     Raises:
-        WrongStatus: it is over.
+        WrongStatus: it is over and past its retention, so that nothing could follow.
     """
-    allowed = (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.CANCELLED)
+    allowed = (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
     with transaction.atomic():
         made = _locked(broadcast_id, allowed, "cancelled")
+        if made.status == BroadcastStatus.DONE and made.outcome is not None:
+            raise WrongStatus("A broadcast that is done and past its retention cannot be cancelled.")
         if made.status != BroadcastStatus.CANCELLED:
-            made.status, made.finished_at = BroadcastStatus.CANCELLED, _now()
+            made.status, made.finished_at = BroadcastStatus.CANCELLED, made.finished_at or _now()
             made.save(update_fields=["status", "finished_at"])
         Notification.objects.filter(pk=made.notification_id, cancelled_at=None).update(cancelled_at=Now())
     cancel_parked(made.notification_id, actor=actor)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..enums import Reason, State
-from ..models import Category, Delivery, Notification
+from ..enums import BroadcastStatus, Reason, State
+from ..models import Broadcast, Category, Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.doubt import is_doubted
 from ..rules.fallback import judge
@@ -18,6 +18,9 @@ from ..wakeups import wake_on_commit
 from .people import person_of
 from .plan import plan, steps_of
 from .record import record
+
+#: Planned to the end: what a fallback adds is all that it can go on with.
+_PLANNED = (BroadcastStatus.SENDING, BroadcastStatus.DONE)
 
 
 def fall_back(delivery_id: UUID) -> bool:
@@ -57,7 +60,23 @@ def fall_back(delivery_id: UUID) -> bool:
             made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
             if any(row.state == State.PENDING for row in made):
                 _take_over(current, made)
+                _go_on(notification)
         return go
+
+
+def _go_on(notification: Notification) -> None:
+    """Let a broadcast that was done go on with what was just planned, so that it can be paused, judged and stopped.
+
+    Its row is locked even where it is not done: whoever would finish it now does not see what is not committed. The
+    lock comes last, since all fallbacks of the broadcast wait for it until the commit.
+    """
+    if notification.recipient:
+        return
+    planned = Broadcast.objects.filter(notification_id=notification.pk, status__in=_PLANNED)
+    made = planned.only("status", "finished_at").select_for_update().first()
+    if made is not None and made.status == BroadcastStatus.DONE:
+        made.status, made.finished_at = BroadcastStatus.SENDING, None
+        made.save(update_fields=["status", "finished_at"])
 
 
 def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:

@@ -43,7 +43,9 @@ def judge_broadcasts() -> None:
     limits = conf.get().broadcasts
     if limits.most_failed is None and limits.most_complaints is None:
         return
-    found = {made.pk: made for made in Broadcast.objects.filter(status__in=_GOING_ON, started_at__isnull=False)}
+    # Without whom they are for: lists of up to 100,000, every two seconds.
+    going_on = Broadcast.objects.filter(status__in=_GOING_ON, started_at__isnull=False).defer("audience", "exclude")
+    found = {made.pk: made for made in going_on}
     for key in _next_look.keys() - found.keys():
         del _next_look[key]
     for key, made in found.items():
@@ -66,7 +68,8 @@ def judge(made: Broadcast) -> bool:
         return False
     with transaction.atomic():
         # A person may have paused, resumed or cancelled it meanwhile: then it is theirs, or judged anew.
-        locked = Broadcast.objects.select_for_update().filter(pk=made.pk, status__in=_GOING_ON).first()
+        going_on = Broadcast.objects.filter(pk=made.pk, status__in=_GOING_ON).defer("audience", "exclude")
+        locked = going_on.select_for_update().first()
         if locked is None or locked.judged_from != made.judged_from:
             return False
         stop(locked, "broadcast_failing", why)

@@ -22,7 +22,8 @@ ALLOWED: Mapping[str, Sequence[BroadcastStatus]] = {
     "resume": _WAITING,
     "resume_newest": _WAITING,
     "plan_left_out": PLANNED,
-    "cancel": (*_OPEN, *_WAITING, BroadcastStatus.DRAFT),
+    # Fallbacks may follow one that is done.
+    "cancel": (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.DONE),
 }
 
 

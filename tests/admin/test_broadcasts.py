@@ -19,7 +19,7 @@ from notifications.enums import State
 from notifications.flows.broadcast import plan_page
 from notifications.flows.devices import Registration, register
 from notifications.flows.left_out import keep_left_out
-from notifications.models import AuditEntry, Broadcast, Delivery, LeftOut, Notification, Template
+from notifications.models import AuditEntry, Broadcast, Category, Delivery, LeftOut, Notification, Template
 from notifications.models.tally import BroadcastTally, Tally
 
 pytestmark = pytest.mark.django_db
@@ -373,3 +373,16 @@ def test_dead_letters_of_a_broadcast_are_retried_from_its_page(browser: Client, 
     values = {"whole": "yes", "about": str(made.pk)}
     dry = browser.post(reverse("admin:carillon_deadletter_replay"), values)
     assert dry.context["counted"] == 1
+
+
+def test_one_that_is_done_is_cancelled_where_fallbacks_may_follow(browser: Client, made: Broadcast) -> None:
+    plan_page(made.pk)
+    Delivery.objects.update(state=State.SENT, fallback_at=timezone.now() + timedelta(minutes=5))
+    at_work(made, sent=1)
+    Broadcast.objects.update(status="done", finished_at=timezone.now())
+    assert "/do/cancel/" not in text_of(browser, made)
+    Category.objects.filter(slug="news").update(fallback=["email"])
+    assert "/do/cancel/" in text_of(browser, made)
+    do(browser, made, "cancel", reason="wrong")
+    assert made.status == "cancelled"
+    assert audited() == ["cancel_broadcast"]

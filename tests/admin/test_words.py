@@ -252,6 +252,7 @@ def test_a_broadcast_under_way_with_the_template_is_warned_of(browser: Client, a
     with CaptureQueriesContext(connection) as queries:
         text = browser.get(page_of(post)).content.decode()
     assert len(queries) <= 12, [query["sql"] for query in queries]
+    assert not [query for query in queries if '"audience"' in query["sql"] or '"exclude"' in query["sql"]]
     assert "Broadcasts go out with this template" in text
     assert str(made.pk) in text
     assert "Broadcasts go out with this template" not in browser.get(page_of(other)).content.decode()
