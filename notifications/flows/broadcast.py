@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -16,8 +16,6 @@ from ..models import Broadcast, Category, Delivery, NewDelivery, Notification
 from ..models.deadlines import is_away
 from ..rules.isolation import MOST_FAILURES, next_try
 from ..rules.masking import unquoted
-from ..rules.ramp import caught_up
-from ..rules.ramp import next_page as next_paced
 from ..rules.sharing import FULL, room_for
 from ..wakeups import wake_on_commit
 from .apart import Parts, plan_apart
@@ -25,6 +23,7 @@ from .audience_pages import next_page
 from .left_out import keep_left_out
 from .pages import Sending, plan_rows
 from .plan import steps_of
+from .slots import slot_for_page
 from .stop import stop
 
 logger = logging.getLogger("notifications.broadcast")
@@ -33,8 +32,6 @@ _MOVED = (
     *("status", "started_at", "paced_from", "planned_at", "members"),
     *("planned", "problems", "cursor", "failures", "retry_at"),
 )
-#: What is later than this is not caught up with: a rate that was asked for holds after a pause or an outage, too.
-_SLACK = timedelta(seconds=5)
 _ROOM_SECONDS = 1.0
 #: How many more people of a broadcast this process may plan without counting what is due, and until when.
 _room: dict[UUID, tuple[int, float]] = {}
@@ -72,12 +69,13 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
         )
         now = Delivery.objects.database_now()
         if made is None or not _is_its_turn(made, now):
+            _room.pop(broadcast_id, None)
             return False
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
-        if not _has_room(made, notification, category):
+        size = slot_for_page(made, notification, now)
+        if not size or not _has_room(made, notification, category, size):
             return False
-        size = _pace(made, notification, now)
         page = plan_some(made, Sending(notification, category, now), size)
         made.status = BroadcastStatus.PLANNING
         made.started_at = made.started_at or now
@@ -86,6 +84,7 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
         made.failures, made.retry_at = 0, None
         if page.complete:
             made.status, made.planned_at = BroadcastStatus.SENDING, now
+            _room.pop(broadcast_id, None)
         made.cursor = page.cursor
         keep_left_out(made, page.left_out)
         # Not all of it: the audience may be a list of 100,000.
@@ -105,33 +104,30 @@ def _is_its_turn(made: Broadcast, now: datetime) -> bool:
     return not any(moment is not None and moment > now for moment in (made.send_at, made.retry_at))
 
 
-def _pace(made: Broadcast, notification: Notification, now: datetime) -> int:
-    """Set when the next page is due, as rate and ramp have it, and return how many members it may hold."""
-    page = next_paced(made.members, conf.PAGE_SIZE, made.per_second, made.ramp_minutes)
-    if made.per_second or made.ramp_minutes:
-        start = made.paced_from or made.started_at or now
-        made.paced_from = start + caught_up(page.due_after, now - start, _SLACK)
-        notification.send_at = made.paced_from + page.due_after
-    return page.size
-
-
-def _has_room(made: Broadcast, notification: Notification, category: Category) -> bool:
-    """Whether little enough is due now on each channel that more may be planned.
+def _has_room(made: Broadcast, notification: Notification, category: Category, size: int) -> bool:
+    """Whether little enough is due now on each channel that a page of this size may be planned.
 
     Counting what is due costs as much as planning some hundred people, so that what was found holds for a second, and
     for as many people as then had room.
     """
     room, until = _room.pop(made.pk, (0, 0.0))
     if room > 0 and time.monotonic() < until:
-        _room[made.pk] = (room - conf.PAGE_SIZE, until)
+        _room[made.pk] = (room - size, until)
         return True
     crowds = Broadcast.objects.crowds(
         notification.pk, steps_of(notification, category)[0], category.priority, FULL * conf.BACKLOG_LIMIT
     )
     left = min((room_for(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds), default=0)
+    _forget_old_room()
     if left > 0:
-        _room[made.pk] = (left - conf.PAGE_SIZE, time.monotonic() + _ROOM_SECONDS)
+        _room[made.pk] = (left - size, time.monotonic() + _ROOM_SECONDS)
     return left > 0
+
+
+def _forget_old_room() -> None:
+    """Forget the room of broadcasts that were paused, or are planned by others, since it was counted."""
+    for key in [key for key, (_, until) in _room.items() if until <= time.monotonic()]:
+        _room.pop(key, None)
 
 
 def _note_failure(broadcast_id: UUID, error: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +24,7 @@ from .judge_broadcasts import counts_of
 from .launch import expiry_at_launch, wake_planner
 from .newer_words import take_version
 from .record import record
+from .slots import is_paced, slots_for_parked
 from .status import deliveries_of
 
 _BATCH = 1_000
@@ -31,6 +32,7 @@ _BATCH = 1_000
 _PATIENCE_SECONDS = 2.0
 _OPEN = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
 _WAITING = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
+_PACE = ("members", "per_second", "ramp_minutes", "started_at", "paced_from")
 
 
 def launch_draft(broadcast_id: UUID) -> Broadcast:
@@ -93,12 +95,14 @@ def resume(broadcast_id: UUID, *, version: int | str | None = None, actor: str =
 def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECONDS) -> int:
     """Let go on what a pause parked, for some seconds, and return how many rows that were; the sweeper does the rest.
 
+    With a rate or a ramp they come due one after the other, however often and by whomever this is called.
     It ends as soon as the broadcast is paused or stopped anew: workers would park again what it lets go.
     """
     done, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
         with transaction.atomic():
-            if not Broadcast.objects.filter(pk=made.pk, status__in=_OPEN).exists():
+            going_on = _going_on(made)
+            if going_on is None:
                 break
             waiting = Q(notification_id=made.notification_id, state=State.PENDING, reason=Reason.PAUSED)
             rows = Delivery.objects.lock_some(waiting, _BATCH)
@@ -106,14 +110,19 @@ def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECON
                 return done
             now = Delivery.objects.database_now()
             changes = []
-            for number, row in enumerate(rows, start=done):
-                due = now + timedelta(seconds=number / made.per_second) if made.per_second else now
+            for row, due in zip(rows, slots_for_parked(going_on, len(rows), now), strict=True):
                 before = standing_of(row)
                 after = returned(before, now) if due <= now else parked(before, Reason.PACED, due)
                 changes.append(Change(row.pk, before, after, actor=actor))
             done += len(record(changes))
             wake_on_commit(row.channel for row in rows)
     return done
+
+
+def _going_on(made: Broadcast) -> Broadcast | None:
+    """Return a broadcast as it is now unless it is paused or over; locked where others could take the same slots."""
+    found = Broadcast.objects.filter(pk=made.pk, status__in=_OPEN).only(*_PACE)
+    return (found.select_for_update() if is_paced(made) else found).first()
 
 
 def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:

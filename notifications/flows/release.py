@@ -29,8 +29,9 @@ def release(alias: str, platform: str = "") -> int | None:
         ended = gate.end_pause(alias) or ended
     channel = gate.channel_of(alias)
     waiting = Q(channel=channel, state=State.PENDING, due_at__gt=Now())
-    # A broadcast that goes out at a rate of its own keeps it.
-    measured = Broadcast.objects.filter(per_second__isnull=False).values("notification_id")
+    # A broadcast that goes out at a rate or a ramp of its own keeps it.
+    has_pace = Q(per_second__isnull=False) | Q(ramp_minutes__isnull=False)
+    measured = Broadcast.objects.filter(has_pace).values("notification_id")
     waiting &= Q(reason=Reason.BREAKER_OPEN) | (Q(reason=Reason.PACED) & ~Q(notification_id__in=measured))
     done = 0
     while channel is not None:

@@ -14,7 +14,8 @@ from ..enums import BroadcastStatus, Priority
 from ..rules.identity import new_id
 
 # statement_timestamp(), since an index is no use against a clock that goes on. What is due is counted in the index
-# alone; only where several broadcasts share it are the rows read, to tell whose they are.
+# alone; only where several broadcasts share it are the rows read, to tell whose they are. One that waits for
+# its next page leaves its part to the others.
 _CROWDS = """
     SELECT CASE WHEN b.sharing > 1 THEN (
         SELECT count(*) FROM (
@@ -35,6 +36,7 @@ _CROWDS = """
         JOIN carillon_notification n ON n.id = o.notification_id
         JOIN carillon_category k ON k.slug = n.category
         WHERE o.status = 'planning' AND o.notification_id <> %(notification)s::uuid AND k.priority = %(priority)s
+          AND (o.retry_at IS NULL OR o.retry_at <= statement_timestamp())
           AND CASE WHEN n.channels = '[]' THEN k.channels ELSE n.channels END @> to_jsonb(c.channel)
     ) b
 """

@@ -150,6 +150,7 @@ def test_a_stopped_broadcast_can_be_cancelled(crowd: list[User]) -> None:
 
 def test_a_ramp_starts_slowly(crowd: list[User], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifications.rules.ramp.FIRST_MINUTE", 2)
+    monkeypatch.setattr("notifications.rules.ramp.AHEAD", timedelta(hours=1))  # all of it is planned now
     made = plan_all(broadcast("new-post", EVERYBODY, POST, ramp_up=True))
     assert made.ramp_minutes == 10
     start = made.paced_from

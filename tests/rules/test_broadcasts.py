@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
 
 from notifications.rules.excess import Judged, excess
 from notifications.rules.isolation import is_shared, most_left_out, next_try
-from notifications.rules.ramp import caught_up, next_page
+from notifications.rules.ramp import Page, behind, caught_up, next_page, planned_from
 from notifications.rules.sharing import by_turns, quota, room_for
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("tried", "most"), [(1, 10), (100, 10), (109, 10), (110, 11), (1000, 100)])
@@ -72,6 +74,22 @@ def test_the_next_page(members: int, rate: int | None, minutes: int | None, size
     assert (page.size, page.due_after.total_seconds()) == (size, due)
 
 
+@pytest.mark.parametrize(
+    ("members", "rate", "minutes", "speed"),
+    [
+        pytest.param(0, None, None, None, id="as fast as can be"),
+        pytest.param(7, 50, None, 50, id="at a rate"),
+        pytest.param(0, None, 10, 100 / 60, id="a ramp's first minute"),
+        pytest.param(300, None, 10, 400 / 60, id="its third"),
+        pytest.param(300, None, 2, None, id="a ramp that is over"),
+        pytest.param(50, 10, 10, 100 / 60, id="a ramp below a rate"),
+        pytest.param(700, 10, 10, 10, id="the rate is reached"),
+    ],
+)
+def test_how_fast_it_goes_by_then(members: int, rate: int | None, minutes: int | None, speed: float | None) -> None:
+    assert next_page(members, 1000, rate, minutes).per_second == speed
+
+
 def test_a_ramp_of_any_length_only_ever_goes_on() -> None:
     for rate in (None, 1, 7, 100, 5000):
         members, due = 0, timedelta()
@@ -86,6 +104,31 @@ def test_a_ramp_of_any_length_only_ever_goes_on() -> None:
 def test_what_was_held_up_does_not_burst_out(due: int, since: int, moved: int) -> None:
     found = caught_up(timedelta(seconds=due), timedelta(seconds=since), timedelta(seconds=5))
     assert found == timedelta(seconds=moved)
+
+
+@pytest.mark.parametrize(("due", "again"), [(-9, None), (0, None), (60, None), (61, 31), (600, 570)])
+def test_how_far_ahead_it_is_planned(due: int, again: int | None) -> None:
+    found = planned_from(NOW + timedelta(seconds=due), NOW)
+    assert found == (None if again is None else NOW + timedelta(seconds=again))
+
+
+@pytest.mark.parametrize(
+    ("speed", "began", "slots", "moved"),
+    [
+        pytest.param(2, -10, [0, 0.5, 1], 1.5 - 10, id="its slot is now"),
+        pytest.param(2, -100, [0, 0.5, 1], 1.5 - 10, id="its slot has gone by"),
+        pytest.param(2, 0, [10, 10.5, 11], 1.5, id="its slot is to come"),
+        pytest.param(None, -100, [0, 0, 0], -10, id="as fast as can be"),
+    ],
+)
+def test_what_was_parked_takes_the_next_slots(
+    speed: float | None, began: int, slots: list[float], moved: float
+) -> None:
+    page = Page(1000, timedelta(seconds=10), speed)
+    found, start = behind(page, NOW + timedelta(seconds=began), NOW, 3)
+    assert [(at - NOW).total_seconds() for at in found] == slots
+    assert (start - NOW).total_seconds() == moved
+    assert start + page.due_after >= found[-1]
 
 
 @pytest.mark.parametrize(
