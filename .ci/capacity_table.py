@@ -83,7 +83,9 @@ def _seen(name: str, line: Line | None) -> tuple[str, str]:
         small, large = detail["recipients"]
         sizes = f"{large:,} recipients against {small:,}"
     else:
-        sizes = f"{detail['recipients']:,} recipients, a log of {detail['deliveries_seeded']:,} rows against an empty one"
+        sizes = (
+            f"{detail['recipients']:,} recipients, a log of {detail['deliveries_seeded']:,} rows against an empty one"
+        )
     return sizes, f"{line['value']:g} ×"
 
 

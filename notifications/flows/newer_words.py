@@ -80,7 +80,7 @@ def give_newer_words(rows: Sequence[Delivery], facts: Facts) -> None:
 
 
 def must_be_counted(made: Broadcast, notification: Notification | None) -> bool:
-    """Whether `sent_with` has to read every delivery of a broadcast: nothing is known, nor was kept with its outcome."""
+    """Whether `sent_with` has to read every delivery of a broadcast, since it is neither plain nor kept."""
     return made.outcome is None and notification is not None and notification.unsent_version_id is not None
 
 

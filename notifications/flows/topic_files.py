@@ -182,8 +182,7 @@ def _keep(keys: list[UserKey]) -> None:
     with connection.cursor() as cursor:
         # All at once: a driver's `executemany` may be a round trip for each, while the topic is locked.
         cursor.execute(
-            f"INSERT INTO {_KEPT} (user_id) "  # noqa: S608 - names of ours and the key's type
-            f"SELECT unnest(%s::{field.db_type(connection)}[]) ON CONFLICT DO NOTHING",
+            f"INSERT INTO {_KEPT} (user_id) SELECT unnest(%s::{field.db_type(connection)}[]) ON CONFLICT DO NOTHING",
             [[field.get_db_prep_save(key, connection) for key in keys]],
         )
 

@@ -136,6 +136,9 @@ OPERATIONS = {
         "cancel", "Cancel a broadcast", "What waits is cancelled; a group on its way goes out.", "cancelled"
     ),
     f"POST {_PATH}/retry/": _control(
-        "retry", "Plan those left out once more", "How it stands after up to 1,000 of them, those tried longest ago first.", "sending"
+        "retry",
+        "Plan those left out once more",
+        "How it stands after up to 1,000 of them, those tried longest ago first.",
+        "sending",
     ),
 }
