@@ -10,7 +10,7 @@ The formula, with c(part) the CPU seconds of a part for one message of the broad
     in flight           R x latency                of the provider, 100 ms here; send_window = in flight / workers
     connections         2 x workers + threads of the web servers (8 here)
     memory of workers   workers x worker_rss_mb
-    disk                R x 570 bytes of rows; three times as much of WAL
+    disk                R x 570 bytes of rows; three times as much of WAL: constants of this script, not of the run
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def tables(lines: Sequence[Line]) -> str:
     sent = by_name["broadcast_push_per_s"]["detail"]
     each = {part: sent["cpu_seconds"][part] / sent["accepted_by_sink"] for part in PARTS}
     machine = by_name["machine"]["detail"]
+    quick = ", with `QUICK=1`" if sent.get("quick") else ""
     head = (
         f"From a broadcast of {sent['accepted_by_sink']:,} pushes at {by_name['broadcast_push_per_s']['value']:,.0f} a "
-        f"second on {machine['cores']} cores, PostgreSQL {machine['postgresql']}, Python {machine['python']}:"
+        f"second on {machine['cores']} cores, PostgreSQL {machine['postgresql']}, Python {machine['python']}{quick}:"
     )
     costs = [f"| {title} | {1e6 * each[part]:,.0f} |" for part, title in PARTS.items()]
     costs.append(f"| together | {1e6 * sum(each.values()):,.0f} |")
@@ -63,10 +64,33 @@ def tables(lines: Sequence[Line]) -> str:
             "| messages a second | " + " | ".join(f"{rate:,}" for rate in RATES) + " |",
             "|---|" + "---:|" * len(RATES),
             *(f"| {title} {row}" for title, row in zip(NEEDS, needs, strict=True)),
+            "",
+            "The line from one message to a rate rests on these figures, measured at these sizes and no larger ones:",
+            "",
+            "| figure | measured with | value |",
+            "|---|---|---:|",
+            *(f"| `{name}` | {' | '.join(_seen(name, by_name.get(name)))} |" for name in RESTS_ON),
         ]
     )
 
 
+def _seen(name: str, line: Line | None) -> tuple[str, str]:
+    """Return at what sizes a figure was taken, and what it was."""
+    if line is None:
+        return "not measured in this run", ""
+    detail = line["detail"]
+    if name == "cost_1m_vs_10k":
+        small, large = detail["recipients"]
+        sizes = f"{large:,} recipients against {small:,}"
+    else:
+        sizes = (
+            f"{detail['recipients']:,} recipients, a log of {detail['deliveries_seeded']:,} rows against an empty one"
+        )
+    return sizes, f"{line['value']:g} ×"
+
+
+#: What the straight line from one message to a rate rests on.
+RESTS_ON = ("cost_1m_vs_10k", "cost_on_10m_rows")
 NEEDS = (
     "worker processes",
     "cores for workers",
@@ -76,8 +100,8 @@ NEEDS = (
     "`send_window` of each worker",
     "connections of clients",
     "memory of workers",
-    "rows an hour",
-    "WAL a second",
+    f"rows an hour, reckoned from {ROW_BYTES} bytes a row",
+    f"WAL a second, reckoned as {WAL_TIMES} times the rows",
 )
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from ..enums import BroadcastStatus
 from ..flows.broken import Broken, broken_of, guard_of
 from ..flows.left_out import errors_of
-from ..flows.newer_words import sent_with
+from ..flows.newer_words import must_be_counted, sent_with
 from ..flows.status import Counts, Progress
 from ..models import Broadcast, Category, Notification
 from ..models.console_queries import TooSlow, deadline
@@ -136,10 +136,10 @@ def _words(made: Broadcast, notification: Notification | None) -> dict[str, Any]
 
 def _versions(request: HttpRequest, made: Broadcast, notification: Notification | None) -> dict[str, Any]:
     """Return how many went out with which words; they are counted only for who asks, since that reads every row."""
-    changed = notification is not None and notification.unsent_version_id is not None
-    if not changed and not (made.outcome or {}).get("versions"):
+    is_counted = must_be_counted(made, notification)
+    if not is_counted and not (made.outcome or {}).get("versions"):
         return {}
-    if changed and "versions" not in request.GET:
+    if is_counted and "versions" not in request.GET:
         return {"asked": False}
     try:
         with deadline(Broadcast.objects.db, MILLISECONDS):

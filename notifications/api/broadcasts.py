@@ -17,13 +17,14 @@ from ..flows.control import cancel_broadcast, launch_draft, pause, resume
 from ..flows.draft_preview import preview_broadcast
 from ..flows.launch import BroadcastRequest, launch
 from ..flows.left_out import errors_of, plan_left_out
-from ..flows.newer_words import sent_with
+from ..flows.newer_words import must_be_counted, sent_with
 from ..flows.status import Counts, Progress, deliveries_of, progress_of
-from ..models import Broadcast, Notification
+from ..models import Broadcast, Delivery, Notification
+from ..models.console_queries import deadline
 from ..rules.grants import Grant
 from .base import ApiView
 from .fields import Flag, Moment, Object, Ramp, StrictSerializer, Text, Texts, Version, Whole, checked
-from .filters import deliveries_filtered
+from .filters import deliveries_filtered, is_asked_for
 from .finding import find_broadcast
 from .notifications import LONGEST_TTL, accepted_response, idempotency_key, visible_to
 from .paging import PAGE_FIELDS, page
@@ -32,6 +33,8 @@ from .refusals import RefusalKeepingView
 
 _FASTEST = 1_000_000
 LARGE_BODY = 5 * 1024 * 1024
+#: How long what went out with which version is counted, which reads every row of the broadcast.
+_COUNTING_MILLISECONDS = 3_000
 
 
 class BroadcastFields(StrictSerializer):
@@ -80,11 +83,13 @@ class OneBroadcast(ApiView):
     """`GET broadcasts/{id}/`."""
 
     scopes: ClassVar[Mapping[str, Scope]] = {"GET": Scope.READ}
+    query_fields = ("versions",)
     has_etag = True
 
     def get(self, request: HttpCall, broadcast: UUID) -> Response:
-        """Show a broadcast with its counts."""
-        return Response(_presented(find_broadcast(broadcast, self.grant)))
+        """Show a broadcast with its counts; how many went out with which version only if that is asked for."""
+        count = is_asked_for("versions", request.query_params)
+        return Response(_presented(find_broadcast(broadcast, self.grant), count_versions=count))
 
 
 class BroadcastDeliveries(ApiView):
@@ -184,14 +189,28 @@ def _seen_by(grant: Grant) -> QuerySet[Broadcast]:
     )
 
 
-def _presented(made: Broadcast) -> dict[str, object]:
+def _presented(made: Broadcast, *, count_versions: bool = False) -> dict[str, object]:
     notification = Notification.objects.filter(pk=made.notification_id).first()
     templates = {} if notification is None else {notification.pk: notification.template}
     return {
         **present_broadcast(made, _template(made, templates), progress_of([made])[made.pk]),
         "left_out_for": errors_of(made),
-        "versions": [asdict(part) for part in sent_with(made, notification)],
+        "versions": _versions(made, notification, count=count_versions),
     }
+
+
+def _versions(made: Broadcast, notification: Notification | None, *, count: bool) -> list[dict[str, int]] | None:
+    """Return how many went out with which version, or None where nobody asked that they be counted.
+
+    Raises:
+        TooSlow: counting took too long.
+    """
+    if not must_be_counted(made, notification):
+        return [asdict(part) for part in sent_with(made, notification)]
+    if not count:
+        return None
+    with deadline(Delivery.objects.db, _COUNTING_MILLISECONDS):
+        return [asdict(part) for part in sent_with(made, notification)]
 
 
 def _template(made: Broadcast, templates: Mapping[UUID, str]) -> str:

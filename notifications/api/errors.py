@@ -14,11 +14,14 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from ..exceptions import IdempotencyConflict, Problem, RequestRejected
+from ..models.console_queries import TooSlow
 from ..rules.masking import unquoted
 from .problems import KINDS, problem
 
 logger = logging.getLogger("notifications.api")
 _SECONDS = "1"
+#: What took too long now is not quicker a second later.
+_LATER_SECONDS = "60"
 #: What a problem says: its kind, a sentence, what is wrong where, and headers.
 _Found: TypeAlias = tuple[str, str, Iterable[Problem], dict[str, str]]
 _BY_STATUS = {
@@ -153,11 +156,17 @@ def _key_missing(error: KeyMissing) -> _Found:
     return "idempotency-key-missing", "This request needs the header Idempotency-Key.", (missing,), {}
 
 
+def _too_slow(_: TooSlow) -> _Found:
+    detail = "What was asked for takes too long to count. Ask without it, or again later."
+    return "too-slow", detail, (), {"Retry-After": _LATER_SECONDS}
+
+
 _DESCRIBED: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], _Found]], ...] = (
     (RequestRejected, _refused),
     (exceptions.ValidationError, _invalid),
     (KeyMissing, _key_missing),
     (DataError, _unstorable),
+    (TooSlow, _too_slow),
     (Malformed, lambda error: ("malformed-request", str(error.detail), error.problems, {})),
     (
         (exceptions.ParseError, UnreadablePostError),

@@ -11,6 +11,8 @@ from ..enums import State
 from ..models.delivery_queries import DeliveryQuerySet
 
 _FLAGS = {"true": True, "false": False}
+#: What asks for more than is told by itself, or does not.
+YES_OR_NO = {"1": True, "true": True, "0": False, "false": False}
 
 
 def state_filter(value: str) -> State:
@@ -38,3 +40,15 @@ def deliveries_filtered(queryset: DeliveryQuerySet, given: Mapping[str, str]) ->
             raise ValidationError({"possible_duplicate": [ErrorDetail("must be true or false", "wrong_type")]})
         queryset = queryset.filter(possible_duplicate=_FLAGS[given["possible_duplicate"]])
     return queryset
+
+
+def is_asked_for(name: str, given: Mapping[str, str]) -> bool:
+    """Return whether a query asks for something that is told to nobody else: `1` or `true`.
+
+    Raises:
+        ValidationError: it is neither that nor `0` or `false`.
+    """
+    wanted = given.get(name, "false")
+    if wanted not in YES_OR_NO:
+        raise ValidationError({name: [ErrorDetail("must be 1 or true, 0 or false", "wrong_type")]})
+    return YES_OR_NO[wanted]

@@ -179,6 +179,13 @@ KINDS = {
             "Repeat the request with the same Idempotency-Key after the seconds in Retry-After.",
         ),
         Kind(
+            "too-slow",
+            503,
+            "That takes too long to count",
+            "What was asked for beyond the usual reads very many rows, and was given up. Nothing is wrong otherwise.",
+            "Ask without it, or again once less is going on: the seconds in Retry-After are the least to wait.",
+        ),
+        Kind(
             "callback-refused",
             403,
             "The callback was refused",

@@ -51,8 +51,10 @@ def take_version(made: Broadcast, wanted: int | str) -> None:
     lost = channels_with_words(before) - channels_with_words(version.pk)
     if lost:
         raise _refused("no_words", f"version {version.number} has no words for {', '.join(sorted(lost))}")
+    if template.sensitive:
+        raise _refused("sensitive", "the template has sensitive variables by now, and such a one cannot be broadcast")
     names = list(members(made.audience, stored=True).query.annotations)
-    if problems_with(notification.data, template.variables, names) or template.sensitive:
+    if problems_with(notification.data, template.variables, names):
         raise _refused("other_variables", "the template declares other variables by now: send a new broadcast")
     notification.unsent_version_id = version.pk
     notification.save(update_fields=["unsent_version"])
@@ -77,12 +79,18 @@ def give_newer_words(rows: Sequence[Delivery], facts: Facts) -> None:
         Delivery.objects.use_version(ids, version)
 
 
+def must_be_counted(made: Broadcast, notification: Notification | None) -> bool:
+    """Whether `sent_with` has to read every delivery of a broadcast, since it is neither plain nor kept."""
+    return made.outcome is None and notification is not None and notification.unsent_version_id is not None
+
+
 def sent_with(made: Broadcast, notification: Notification | None) -> list[SentWith]:
     """Return how many went out with which version, if a resume ever asked for another; else nothing.
 
-    `notification` is the broadcast's, or None once that is past its retention.
+    `notification` is the broadcast's, or None once that is past its retention. Where `must_be_counted`, a million rows
+    may be read: for who asks, and under a deadline.
     """
-    if notification is None or notification.unsent_version_id is None:
+    if made.outcome is not None or notification is None or notification.unsent_version_id is None:
         kept = (made.outcome or {}).get("versions", [])
         return [SentWith(**item) for item in kept]
     went_out = Q(state__in=TAKEN_STATES) | Q(sent_at__isnull=False)

@@ -20,7 +20,7 @@ from ..exceptions import InvalidData, Problem
 from ..models import Device, Suppression
 from .devices import Registration, register
 from .suppress import suppress
-from .topics import keys_of
+from .users import keys_by_lookup
 
 #: What one request may read in; a larger file is cut into several.
 MOST_LINES = 5_000
@@ -114,7 +114,7 @@ def _take(
 
 def _take_device(line: Mapping[str, str]) -> bool:
     user = line.get("user", "")
-    keys = keys_of([user])
+    keys = keys_by_lookup([user])
     if user not in keys:
         raise ValueError("there is no such user")
     names = ("platform", "token_type", "address", "locale", "time_zone")

@@ -17,7 +17,7 @@ from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.quiet_hours import zone
 from .people import people_from_rows
-from .users import rows_by_key, rows_by_lookup
+from .users import keys_by_lookup, rows_by_key, rows_by_lookup
 
 
 def find_recipient(recipient: object) -> Person:
@@ -65,15 +65,15 @@ def find_user_key(value: str) -> UserKey:
     Raises:
         UnknownRecipient: there is none.
     """
-    row = rows_by_lookup([value]).get(value)
-    if row is None:
+    found = keys_by_lookup([value])
+    if value not in found:
         raise _no_such_user()
-    return row["pk"]
+    return found[value]
 
 
 def find_user_keys(values: Iterable[str]) -> dict[str, UserKey]:
     """Return the primary keys of those users that look-up values name, by value."""
-    return {value: row["pk"] for value, row in rows_by_lookup(values).items()}
+    return keys_by_lookup(values)
 
 
 def address_recipient(channel: Channel, normal: str) -> str:

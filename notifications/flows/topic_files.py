@@ -14,7 +14,8 @@ from .. import conf
 from ..exceptions import InvalidData, Problem
 from ..models import TopicSubscription
 from ..rules.identity import UserKey
-from .topics import keys_of, locked_topic
+from .topics import locked_topic
+from .users import keys_by_lookup
 
 BATCH = 1_000
 MOST_NAMED = 100
@@ -122,7 +123,7 @@ def _column(cells: list[str], wanted: str) -> tuple[int, bool]:
     lookup = conf.get().recipient.lookup
     known = (lookup.casefold(), *_USUAL_NAMES)
     if len(cells) == 1:
-        return 0, names[0] in known and not keys_of([cells[0]])
+        return 0, names[0] in known and not keys_by_lookup([cells[0]])
     for name in known:
         if name in names:
             return names.index(name), True
@@ -133,7 +134,7 @@ def _column(cells: list[str], wanted: str) -> tuple[int, bool]:
 def _in_batches(wanted: Import, rows: Iterator[tuple[int, str]], each: Callable[[Imported], None]) -> Imported:
     done = Imported()
     while batch := list(islice(rows, BATCH)):
-        keys = keys_of([value for _, value in batch])
+        keys = keys_by_lookup(value for _, value in batch)
         done.lines += len(batch)
         unknown = [line for line, value in batch if value not in keys]
         done.unknown += len(unknown)
@@ -179,9 +180,10 @@ def _keep(keys: list[UserKey]) -> None:
     field = TopicSubscription._meta.get_field("user")
     connection = connections[TopicSubscription.objects.db]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {_KEPT} (user_id) VALUES (%s) ON CONFLICT DO NOTHING",  # noqa: S608 - a name of ours
-            [[field.get_db_prep_save(key, connection)] for key in keys],
+        # All at once: a driver's `executemany` may be a round trip for each, while the topic is locked.
+        cursor.execute(
+            f"INSERT INTO {_KEPT} (user_id) SELECT unnest(%s::{field.db_type(connection)}[]) ON CONFLICT DO NOTHING",
+            [[field.get_db_prep_save(key, connection) for key in keys]],
         )
 
 

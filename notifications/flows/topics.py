@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import transaction
-from django.db.models import Manager
 
 from .. import conf
 from ..exceptions import Problem, UnknownRecipient
 from ..models import Topic, TopicSubscription
 from ..rules.identity import UserKey
 from .estimate import Estimate, expected_rows
+from .users import keys_by_lookup
 
 COUNTED = 10_000
-_CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError, EmptyResultSet)
 
 
 def subscribe(slug: str, users: Sequence[str]) -> int:
@@ -61,19 +57,8 @@ def count_subscribers(topic: Topic) -> Estimate:
     return Estimate(max(expected_rows(rows), COUNTED), exact=False)
 
 
-def keys_of(values: Sequence[str]) -> dict[str, UserKey]:
-    """Return the keys of those of these look-up values that are users', by value."""
-    lookup = conf.get().recipient.lookup
-    manager = get_user_model()._default_manager
-    try:
-        return _keys_by_value(manager, lookup, values)
-    except _CANNOT_BE:
-        # One that cannot be a look-up value at all must not spoil the others' query.
-        return _keys_by_value(manager, lookup, [value for value in values if _can_be(manager, lookup, value)])
-
-
 def _user_keys(users: Sequence[str]) -> list[UserKey]:
-    found = keys_of(users)
+    found = keys_by_lookup(users)
     problems = [
         Problem(f"/users/{index}", "unknown_user", f"no user has this {conf.get().recipient.lookup}")
         for index, value in enumerate(users)
@@ -82,16 +67,3 @@ def _user_keys(users: Sequence[str]) -> list[UserKey]:
     if problems:
         raise UnknownRecipient("Some of these users do not exist.", *problems[:100])
     return [found[value] for value in users]
-
-
-def _keys_by_value(manager: Manager[Any], lookup: str, values: Sequence[str]) -> dict[str, UserKey]:
-    rows = manager.filter(**{f"{lookup}__in": values}).values_list(lookup, "pk")
-    return {str(value): key for value, key in rows}
-
-
-def _can_be(manager: Manager[Any], lookup: str, value: str) -> bool:
-    try:
-        str(manager.filter(**{lookup: value}).query)
-    except _CANNOT_BE:
-        return False
-    return "\x00" not in value

@@ -24,27 +24,37 @@ def rows_by_key(keys: Sequence[UserKey]) -> list[Row]:
 
 def rows_by_lookup(values: Iterable[str]) -> dict[str, Row]:
     """Return the rows of the users that these look-up values name, by value."""
-    wanted = list(dict.fromkeys(values))
+    return _by_lookup(list(dict.fromkeys(values)), _paths())
+
+
+def keys_by_lookup(values: Iterable[str]) -> dict[str, UserKey]:
+    """Return the primary keys of the users that these look-up values name, by value; nothing else is read of them."""
+    wanted = [value for value in dict.fromkeys(values) if _can_be(value)]
+    return {value: row["pk"] for value, row in _by_lookup(wanted, set()).items()}
+
+
+def _by_lookup(wanted: Sequence[str], paths: Collection[str]) -> dict[str, Row]:
     if len(wanted) == 1:
-        row = _row_of(wanted[0])
+        row = _row_of(wanted[0], paths)
         return {} if row is None else {wanted[0]: row}
-    found, is_exact = _rows_of([value for value in wanted if _can_be(value)])
+    possible = [value for value in wanted if _can_be(value)]
+    found, is_exact = _rows_of(possible, paths)
     if not is_exact:
         # The database finds more than what is spelt the same (a collation without case, say): it decides one by one.
-        single = {value: _row_of(value) for value in wanted if value not in found}
+        single = {value: _row_of(value, paths) for value in possible if value not in found}
         found |= {value: row for value, row in single.items() if row is not None}
     return found
 
 
-def _row_of(value: str) -> Row | None:
+def _row_of(value: str, paths: Collection[str]) -> Row | None:
     try:
-        row = _users().filter(**{_lookup(): value}).values("pk", *_paths()).first()
+        row = _users().filter(**{_lookup(): value}).values("pk", *paths).first()
     except _CANNOT_BE:
         return None
     return row if row is not None and _is_meant(row["pk"], value) else None
 
 
-def _rows_of(values: Collection[str]) -> tuple[dict[str, Row], bool]:
+def _rows_of(values: Collection[str], paths: Collection[str]) -> tuple[dict[str, Row], bool]:
     """Return the rows by value, and whether every row that was found was spelt like one of the values."""
     lookup = _lookup()
     if not values or lookup_field(lookup) is None:
@@ -53,7 +63,7 @@ def _rows_of(values: Collection[str]) -> tuple[dict[str, Row], bool]:
     for value in values:
         by_spelling.setdefault(spelled(value), []).append(value)
     found: dict[str, Row] = {}
-    for row in _users().filter(**{f"{lookup}__in": list(values)}).values("pk", lookup, *_paths()):
+    for row in _users().filter(**{f"{lookup}__in": list(values)}).values("pk", lookup, *paths):
         meant = by_spelling.pop(spelled(row[lookup]), None)
         if meant is None:
             return {}, False
@@ -70,7 +80,7 @@ def _can_be(value: str) -> bool:
     """Whether a value can be compared with the field at all: one that cannot must not harm the others' statement."""
     field = lookup_field(_lookup())
     if field is None:
-        return True
+        return "\x00" not in value
     try:
         prepared: Any = field.get_prep_value(field.to_python(value))
     except _CANNOT_BE:

@@ -7,13 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from notifications.enums import BroadcastStatus, Channel, Reason, Source, State
+from notifications.flows import newer_words
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import unpark
 from notifications.flows.declare import publish
 from notifications.flows.left_out import keep_left_out
 from notifications.flows.record import record
+from notifications.flows.status import deliveries_of
 from notifications.models import Broadcast, Delivery, Preference, RefusedRequest, Template, Topic
 from notifications.models.delivery_queries import standing_of
 from notifications.rules.standing import Change
@@ -35,6 +39,7 @@ COUNTS = {
     "digested",
     "uncertain",
 }
+OUTCOME = {"template": "new-post", "per_second": None, "counts": dict.fromkeys(COUNTS, 0)}
 
 
 def body(users: Any, **more: Any) -> dict[str, Any]:
@@ -319,7 +324,52 @@ def test_a_resume_with_newer_words(call: Caller, crowd: Any) -> None:
     publish(template, {(Channel.PUSH, "en"): {"title": "x", "body": "{{ title }}"}}, Source.CONSOLE)
     seen = call("POST", f"broadcasts/{made['id']}/resume/", {"version": "newest"}).json()
     assert seen["status"] == "sending"
-    assert seen["versions"] == [{"version": 1, "sent": 0}, {"version": 2, "sent": 0}]
+    assert seen["versions"] is None  # counting reads every row: only for who asks
+
+
+def resumed_with_newer_words(call: Caller, crowd: Any) -> str:
+    """Return the path of a broadcast to three, of whom one got the first words and two wait for the second."""
+    made = start(call, crowd).json()
+    plan_page(UUID(made["id"]))
+    came_to(Delivery.objects.order_by("pk")[0], State.SENT)
+    call("POST", f"broadcasts/{made['id']}/pause/")
+    template = Template.objects.get(slug="new-post")
+    publish(template, {(Channel.PUSH, "en"): {"title": "x", "body": "{{ title }}"}}, Source.CONSOLE)
+    call("POST", f"broadcasts/{made['id']}/resume/", {"version": "newest"})
+    return f"broadcasts/{made['id']}/"
+
+
+def test_what_went_out_with_which_version_is_counted_for_who_asks(call: Caller, crowd: Any) -> None:
+    path = resumed_with_newer_words(call, crowd)
+    with CaptureQueriesContext(connection) as seen:
+        assert call("GET", path).json()["versions"] is None
+        assert call("GET", f"{path}?versions=0").json()["versions"] is None
+        assert call("POST", f"{path}pause/").json()["versions"] is None
+    assert not [query["sql"] for query in seen if "GROUP BY" in query["sql"] and '"carillon_delivery"' in query["sql"]]
+    for asked in ("1", "true"):
+        counted = call("GET", f"{path}?versions={asked}").json()["versions"]
+        assert counted == [{"version": 1, "sent": 1}, {"version": 2, "sent": 0}]
+    assert call("GET", f"{path}?versions=yes").json()["errors"][0]["pointer"] == "/versions"
+    assert call("POST", f"{path}resume/?versions=1").status_code == 400
+    # What was kept with the outcome costs nothing.
+    Broadcast.objects.update(outcome={**OUTCOME, "versions": [{"version": 1, "sent": 3}]})
+    assert call("GET", path).json()["versions"] == [{"version": 1, "sent": 3}]
+
+
+def test_counting_versions_has_an_end(call: Caller, crowd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = resumed_with_newer_words(call, crowd)
+    monkeypatch.setattr("notifications.api.broadcasts._COUNTING_MILLISECONDS", 50)
+    monkeypatch.setattr(newer_words, "deliveries_of", slow_deliveries)
+    answer = call("GET", f"{path}?versions=1")
+    assert answer.status_code == 503
+    assert answer.json()["type"].endswith("/problems/too-slow/")
+    assert answer["Retry-After"] == "60"
+    assert call("GET", path).status_code == 200
+
+
+def slow_deliveries(notification: UUID) -> Any:
+    """Return a broadcast's deliveries as a database at its limits finds them."""
+    return deliveries_of(notification).extra(where=["(SELECT pg_sleep(5)) IS NOT NULL"])
 
 
 def test_the_others_take_no_body(call: Caller, crowd: Any) -> None:

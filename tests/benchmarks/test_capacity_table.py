@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CPU = {"workers": 40.0, "postgresql": 20.0, "valkey": 1.0, "web": 0.5, "sink": 9.0}
-SENT = {"accepted_by_sink": 200_000, "cpu_seconds": CPU}
+SENT = {"accepted_by_sink": 200_000, "cpu_seconds": CPU, "quick": True}
 
 
 def load(name: str) -> ModuleType:
@@ -31,6 +31,8 @@ LINES = [
     line("machine", 2, cores=2, postgresql="18.4", python="3.11.7"),
     line("broadcast_push_per_s", 2_600.0, **SENT),
     line("worker_rss_mb", 150.0),
+    line("cost_1m_vs_10k", 0.996, recipients=[10_000, 100_000]),
+    line("cost_on_10m_rows", 1.071, recipients=8_000, deliveries_seeded=200_000, deliveries_in_all=234_000),
 ]
 
 
@@ -52,8 +54,20 @@ def test_what_ten_thousand_a_second_need() -> None:
     assert second["`send_window` of each worker"] == "334"
     assert second["connections of clients"] == "14"
     assert second["memory of workers"] == "0.5 GB"
-    assert second["rows an hour"] == "20.5 GB"
-    assert second["WAL a second"] == "17.1 MB"
+    assert second["rows an hour, reckoned from 570 bytes a row"] == "20.5 GB"
+    assert second["WAL a second, reckoned as 3 times the rows"] == "17.1 MB"
+
+
+def test_the_page_says_at_what_sizes_its_figures_were_taken() -> None:
+    tool = load("capacity_table")
+    made = tool.tables(LINES)
+    assert "on 2 cores, PostgreSQL 18.4, Python 3.11.7, with `QUICK=1`:" in made
+    assert "| `cost_1m_vs_10k` | 100,000 recipients against 10,000 | 0.996 × |" in made
+    log = "8,000 recipients, a log of 200,000 rows against an empty one"
+    assert f"| `cost_on_10m_rows` | {log} | 1.071 × |" in made
+    whole = [LINES[0], line("broadcast_push_per_s", 2_600.0, **{**SENT, "quick": False}), LINES[2]]
+    assert "QUICK" not in tool.tables(whole)
+    assert tool.tables(whole).count("| not measured in this run |  |") == 2
 
 
 def test_without_a_broadcast_there_is_nothing_to_reckon_with() -> None:

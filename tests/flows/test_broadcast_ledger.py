@@ -291,7 +291,7 @@ def test_a_version_that_cannot_be_says_why(crowd: list[User], version: Any, word
     assert made.status == "paused"
 
 
-def test_a_version_of_other_variables_or_fewer_channels_is_refused(crowd: list[User]) -> None:
+def test_a_version_of_other_variables_secrets_or_fewer_channels_is_refused(crowd: list[User]) -> None:
     made = plan_all(broadcast("new-post", EVERYBODY, POST))
     pause(made.pk)
     found = Template.objects.get(slug="new-post")
@@ -300,6 +300,12 @@ def test_a_version_of_other_variables_or_fewer_channels_is_refused(crowd: list[U
     with pytest.raises(InvalidData, match="other variables"):
         resume(made.pk, version="newest")
     found.variables.pop("author")
+    found.sensitive = ["title"]
+    found.save()
+    with pytest.raises(InvalidData, match="sensitive") as caught:
+        resume(made.pk, version="newest")
+    assert [problem.code for problem in caught.value.problems] == ["sensitive"]
+    found.sensitive = []
     found.save()
     publish(found, {(Channel.SMS, "en"): {"text": "{{ title }}"}}, Source.CONSOLE)
     with pytest.raises(InvalidData, match="no words for push"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Case, CharField, F, FloatField, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from notifications import audience, broadcast, conf
 from notifications.declarations import registry
 from notifications.exceptions import WrongStatus
+from notifications.flows import left_out
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import cancel_broadcast, resume
 from notifications.flows.erase import erase
@@ -92,6 +97,48 @@ def test_those_left_out_are_sent_to_once_it_is_mended(
     assert (made.problems, LeftOut.objects.count()) == (0, 0)
     assert Counter(Delivery.objects.values_list("state", flat=True)) == {"sent": 4}
     assert plan_left_out(made.pk) == Again()
+
+
+def test_each_call_reaches_others_than_the_one_before(
+    person: Callable[..., User], greeted: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = crowd(person, 9, {1, 3, 5})
+    made = plan_all(broadcast("new-post", greeted()))
+    User.objects.filter(pk=people[5].pk).update(first_name="")
+    monkeypatch.setattr(conf, "PAGE_SIZE", 1)
+    fails, works = Again(left_out=1), Again(planned=1)
+    assert [plan_left_out(made.pk) for _ in range(4)] == [fails, fails, works, fails]
+    left = LeftOut.objects.order_by("at").values_list("recipient", flat=True)
+    assert list(left) == [f"u:{people[3].pk}", f"u:{people[1].pk}"]
+
+
+def test_those_that_fail_again_are_noted_in_one_statement(
+    person: Callable[..., User], greeted: Callable[[], object]
+) -> None:
+    crowd(person, 9, {1, 3, 5})
+    made = plan_all(broadcast("new-post", greeted()))
+    LeftOut.objects.update(error="Before")
+    with CaptureQueriesContext(connection) as seen:
+        assert plan_left_out(made.pk) == Again(left_out=3)
+    assert sum(query["sql"].startswith('UPDATE "carillon_leftout"') for query in seen) == 1
+    assert errors_of(made) == {"DataError": 3}
+
+
+def test_a_rate_holds_for_those_left_out_too(
+    person: Callable[..., User], greeted: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(left_out, "_SECONDS_AHEAD", 1)
+    crowd(person, 8, {1, 2, 3, 4, 5})
+    made = plan_all(broadcast("new-post", greeted(), rate=2))
+    assert made.problems == 5
+    User.objects.update(first_name="")
+    begin = timezone.now() + timedelta(hours=1)
+    Broadcast.objects.update(paced_from=begin)
+    planned = list(Delivery.objects.values_list("pk", flat=True))
+    assert [plan_left_out(made.pk) for _ in range(3)] == [Again(planned=2), Again(planned=2), Again(planned=1)]
+    due = Delivery.objects.exclude(pk__in=planned).order_by("due_at").values_list("due_at", flat=True)
+    # Behind the eight that were planned or left out in four seconds.
+    assert [(at - begin).total_seconds() for at in due] == [4, 4, 5, 5, 6]
 
 
 def test_of_what_is_cancelled_nobody_is_planned_again(

@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from notifications.exceptions import InvalidData
 from notifications.flows import topic_files
+from notifications.flows.recipients import find_user_key
 from notifications.flows.topic_files import Import, Imported, import_users, read_users
-from notifications.flows.topics import count_subscribers
+from notifications.flows.topics import count_subscribers, subscribe
+from notifications.flows.users import keys_by_lookup
 from notifications.models import Topic, TopicSubscription
+from project.shop.models import Profile
 
 pytestmark = pytest.mark.django_db
 BOM = "\ufeff"
@@ -101,6 +106,15 @@ def test_remove_and_replace(crowd: list[User]) -> None:
     assert other.subscriptions.count() == 1
 
 
+def test_a_replacement_notes_whom_it_keeps_a_batch_at_a_time(crowd: list[User]) -> None:
+    with CaptureQueriesContext(connection) as seen:
+        of(keys(crowd), Import("news", replace=True))
+    kept = [query["sql"] for query in seen if "INTO carillon_kept_subscribers" in query["sql"]]
+    assert len(kept) == 3
+    assert not [statement for statement in kept if " times: " in statement]  # `executemany`: a round trip for each
+    assert subscribed() == {user.pk for user in crowd}
+
+
 @pytest.mark.parametrize("text", ["", "user\n", "x\ny\n"])
 def test_a_replacement_by_nobody_is_refused(crowd: list[User], text: str) -> None:
     of(keys(crowd))
@@ -174,3 +188,29 @@ def test_a_look_up_other_than_the_key(crowd: list[User], settings: Any) -> None:
     settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "RECIPIENT": paths}
     assert of(f"name,email\nAda,{crowd[0].email}\nBob,nobody@example.com\n").unknown_lines == [3]
     assert subscribed() == {crowd[0].pk}
+
+
+@pytest.fixture
+def by_number(crowd: list[User], settings: Any) -> list[str]:
+    """The five people, whom callers know by a number of another table."""
+    paths = {**settings.NOTIFICATIONS["RECIPIENT"], "lookup": "profile__id"}
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "RECIPIENT": paths}
+    return [str(Profile.objects.get(user=user).pk) for user in crowd]
+
+
+def test_users_are_spelt_as_at_every_other_door(crowd: list[User], by_number: list[str]) -> None:
+    first, second, third = (f"0{number}" for number in by_number[:3])
+    assert find_user_key(first) == crowd[0].pk
+    assert of(f"{first}\n{second}\nx\n").unknown_lines == [3]
+    assert subscribe("news", [third]) == 1
+    assert subscribed() == {user.pk for user in crowd[:3]}
+
+
+def test_what_no_user_can_be_called_costs_no_statement(
+    crowd: list[User], by_number: list[str], django_assert_num_queries: Any
+) -> None:
+    junk = ["x", "9" * 40, "nul\x00", "", "-"]
+    with django_assert_num_queries(1):
+        assert keys_by_lookup([*junk, *by_number]) == dict(zip(by_number, [user.pk for user in crowd], strict=True))
+    with django_assert_num_queries(0):
+        assert keys_by_lookup(junk) == {}

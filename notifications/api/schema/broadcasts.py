@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..broadcasts import BroadcastFields, ResumeFields
+from ..filters import YES_OR_NO
 from . import samples
 from .common import IDEMPOTENCY_KEY, PAGING, UNCHANGED
 from .notifications import ACCEPT_PROBLEMS, DELIVERY_FILTERS, KEY_PROBLEMS, link
-from .words import JSON, Answer, Body, Operation, part
+from .words import JSON, Answer, Body, Operation, choice, part, query
 
 TAG = "Broadcasts"
 _BROADCAST_PROBLEMS = tuple(slug for slug in ACCEPT_PROBLEMS if slug != "unknown-recipient")
@@ -31,7 +32,7 @@ _LINKS = {
 
 #: What an act changes in the example beside its status.
 _ALSO: Mapping[str, Mapping[str, object]] = {
-    "resume": {"versions": [{"version": 1, "sent": 0}]},
+    "resume": {"versions": None},
     "cancel": {"finished_at": "2027-01-31T08:05:00.123456Z"},
 }
 
@@ -92,6 +93,11 @@ OPERATIONS = {
             200: Answer("Where it stands, with counts.", part("BroadcastInFull"), samples.BROADCAST_IN_FULL, ("ETag",)),
             304: UNCHANGED,
         },
+        "With `versions` it counts for three seconds at most what went out with which version.",
+        parameters=(
+            query("versions", "Whether `versions` is to be counted, which reads every delivery.", choice(YES_OR_NO)),
+        ),
+        problems=("too-slow",),
     ),
     f"GET {_PATH}/deliveries/": Operation(
         "broadcast_deliveries",
@@ -130,6 +136,9 @@ OPERATIONS = {
         "cancel", "Cancel a broadcast", "What waits is cancelled; a group on its way goes out.", "cancelled"
     ),
     f"POST {_PATH}/retry/": _control(
-        "retry", "Plan those left out once more", "How it stands after up to 1,000 of them.", "sending"
+        "retry",
+        "Plan those left out once more",
+        "How it stands after up to 1,000 of them, those tried longest ago first.",
+        "sending",
     ),
 }

@@ -115,9 +115,11 @@ PARTS: dict[str, Schema] = {
         "A broadcast with its counts.",
         **_BROADCAST,
         left_out_for=by_name(whole(), "How many were left out, by kind of error."),
-        versions=many(
-            one("How many went out with a version of the template.", version=whole(), sent=whole()),
-            "Empty unless it was resumed with other words.",
+        versions=or_null(
+            many(
+                one("How many went out with a version of the template.", version=whole(), sent=whole()),
+                "Empty unless it was resumed with other words; null where it was, and `?versions=1` would count them.",
+            )
         ),
     ),
     "BroadcastPage": page("Broadcast"),

@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models import Q
 from django.utils.timezone import localtime
 
@@ -17,6 +18,7 @@ from notifications.exceptions import RequestRejected
 from notifications.flows.draft_preview import preview_broadcast
 from notifications.flows.status import Progress, progress_of
 from notifications.models import Broadcast
+from notifications.models.deadlines import is_away
 
 from .base import Console, Subcommand
 
@@ -95,10 +97,24 @@ def _left_out(console: Console, made: Broadcast) -> int:
 
 
 def _watch(console: Console, key: UUID, every: float) -> int:
-    shown = ""
+    shown, was_away = "", False
     while True:
-        made = _find(key)
-        latest = line(made, progress_of([made])[made.pk])
+        try:
+            made = _find(key)
+            latest = line(made, progress_of([made])[made.pk])
+        except (OperationalError, InterfaceError) as error:
+            # What never could be reached is told as for any command.
+            if not shown or not is_away(error):
+                raise
+            if not was_away:
+                console.note("The database is away; looking again until it is back.")
+            was_away = True
+            close_old_connections()
+            time.sleep(every)
+            continue
+        if was_away:
+            console.note("The database is back.")
+            was_away = False
         if latest != shown:
             console.out.write(latest)
             console.out.flush()
