@@ -101,10 +101,10 @@ def seed(load: Load) -> Iterator[int]:
     routes = {str(channel): route[0].provider for channel, route in conf.get().routes.items() if route}
     pages = (people[start : start + PAGE] for start in range(0, len(people), PAGE))
     begin(using, pages, [*_rolls()], kinds, routes)
-    first = week_of(until - timedelta(weeks=load.weeks))
-    make_partitions(using, [week_of(first.start + timedelta(weeks=n)) for n in range(load.weeks + 1)])
     while done < load.deliveries:
         part = _slice(load, done, until)
+        # Just before they are filled: a sweeper drops old weeks in which there is nothing.
+        make_partitions(using, [week_of(part.begins), week_of(part.ends)])
         with transaction.atomic(using=using):
             fill(using, part, seed=load.seed, users=load.users, channel=_channel_of(load, part))
             done += part.deliveries

@@ -21,6 +21,7 @@ from notifications.flows.find import find
 from notifications.flows.retention import apply_retention
 from notifications.flows.status import progress_of
 from notifications.flows.timeline import timeline
+from notifications.flows.weeks import drop_weeks
 from notifications.models import (
     Broadcast,
     BroadcastTally,
@@ -69,6 +70,13 @@ def debugging(settings: Any) -> Iterator[None]:
 
 def fill(deliveries: int = 1000) -> str:
     return run("--deliveries", str(deliveries), "--users", "200", "--weeks", "3")
+
+
+def test_weeks_that_a_sweeper_drops_meanwhile_are_made_again_before_they_are_filled() -> None:
+    for _ in seed.seed(seed.Load(1_000, 200, 3, 1)):
+        drop_weeks()
+    assert Delivery.objects.count() == 1_000
+    assert not any(has_strays(connection.alias, table) for table in PARTITIONED)
 
 
 def test_what_it_makes_holds_together() -> None:
