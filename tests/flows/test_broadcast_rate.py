@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from threading import Barrier, Thread
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,6 +16,7 @@ from django.utils import timezone
 from notifications import broadcast, conf
 from notifications.enums import BroadcastStatus, Reason, State
 from notifications.flows import broadcast as planner
+from notifications.flows import control
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import pause, resume, unpark
 from notifications.flows.release import release
@@ -181,6 +183,30 @@ def test_slots_are_given_away_under_the_lock_of_the_broadcast() -> None:
 
     assert locks(plan(broadcast("new-post", EVERYBODY, POST, rate=50)))
     assert not locks(plan(broadcast("new-post", EVERYBODY, POST)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_give_no_slot_away_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_BATCH", 1)
+    made = plan(broadcast("new-post", EVERYBODY, POST, rate=2))
+    park(made)
+    start = next_slot_in(made, LATER)
+    together, done = Barrier(2), []
+
+    def let_go() -> None:
+        try:
+            together.wait()
+            done.append(unpark(made, seconds=60))
+        finally:
+            connection.close()
+
+    threads = [Thread(target=let_go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(done) == 10
+    assert seconds_from(start, made) == [5 + half / 2 for half in range(10)]
 
 
 def test_room_is_counted_by_what_a_page_may_hold_and_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
