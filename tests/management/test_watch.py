@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -11,42 +13,53 @@ from django.db import connection, connections
 
 from notifications import broadcast
 from notifications.enums import BroadcastStatus
+from notifications.management.carillon import broadcast as command
 from notifications.models import Broadcast
-from tests.live import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
-OTHERS_SQL = """
-    SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
 
 
-def end_others() -> int:
-    """End all connections to the database but this one, as a restart does, and return how many there were."""
+def end_own_connection() -> None:
+    """End this thread's connection from another one, as a restart of the database does."""
     with connection.cursor() as cursor:
-        cursor.execute(OTHERS_SQL)
-        return int(cursor.fetchone()[0])
+        cursor.execute("SELECT pg_backend_pid()")
+        pid = cursor.fetchone()[0]
 
-
-def test_a_lost_database_is_told_once_and_waited_for(own_redis: None) -> None:
-    made = broadcast("new-post", {"all": True}, {"title": "Bells"})
-    out, err = StringIO(), StringIO()
-
-    def watch() -> None:
+    def end() -> None:
         try:
-            call_command("carillon", "broadcast", "--watch", str(made.pk), "--every", "0.05", stdout=out, stderr=err)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(1) as pool:
-        watching = pool.submit(watch)
-        try:
-            for times in (1, 2):
-                wait_for(lambda: watching.done() or "planning" in out.getvalue(), "the first line")
-                assert end_others()
-                wait_for(lambda n=times: watching.done() or err.getvalue().count("is back") == n, "the database")
-                assert err.getvalue().count("is away") == times
-        finally:
-            Broadcast.objects.update(status=BroadcastStatus.DONE)
-        watching.result(timeout=60)
+    ending = threading.Thread(target=end)
+    ending.start()
+    ending.join()
+
+
+def test_a_lost_database_is_told_once_and_waited_for(own_redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = broadcast("new-post", {"all": True}, {"title": "Bells"})
+    port = connection.settings_dict["PORT"]
+
+    def lose() -> None:
+        end_own_connection()
+        connection.settings_dict["PORT"] = "1"
+
+    def find_again() -> None:
+        connection.settings_dict["PORT"] = port
+
+    def finish() -> None:
+        Broadcast.objects.update(status=BroadcastStatus.DONE)
+
+    # What happens between two looks, one after the other: it is away for two looks, and away once more.
+    between: list[Callable[[], object]] = [lose, lambda: None, find_again, lose, find_again, finish]
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=lambda _: between.pop(0)()))
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("carillon", "broadcast", "--watch", str(made.pk), stdout=out, stderr=err)
+    finally:
+        find_again()
+    told = ["The database is away; looking again until it is back.", "The database is back."]
+    assert err.getvalue().splitlines() == told * 2
+    assert "planning: nobody yet" in out.getvalue()
     assert "done: nobody yet" in out.getvalue()
