@@ -32,6 +32,8 @@ def continue_broadcasts() -> None:
 def _wake_planners() -> None:
     due = Q(send_at=None) | Q(send_at__lte=Now())
     found = Broadcast.objects.filter(due, status__in=(BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING))
+    # Not those that rest until their next page is nearly due, or until a page that failed is tried again.
+    found = found.exclude(retry_at__gt=Now())
     for key, notification_id in found.values_list("pk", "notification_id"):
         with guarded(f"broadcast {key}"):
             wake_planner(Notification.objects.get(pk=notification_id), key)
