@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 #: More than a page of recipients has, most of whom have one device.
 _PAGE = 4_000
+# LATERAL with an OFFSET is asked pair by pair: as a join it may become one with all rows of a broadcast.
 _SIBLINGS = """
-    SELECT d.notification_id, d.recipient, d.step, d.state
-    FROM unnest(%s::uuid[], %s::text[]) AS u(notification_id, recipient)
-    JOIN carillon_delivery d ON d.notification_id = u.notification_id AND d.recipient = u.recipient
-    WHERE d.id >= %s::uuid AND d.id < %s::uuid
+    SELECT u.notification_id, u.recipient, d.step, d.state
+    FROM unnest(%s::uuid[], %s::text[]) AS u(notification_id, recipient) CROSS JOIN LATERAL (
+        SELECT step, state FROM carillon_delivery
+        WHERE notification_id = u.notification_id AND recipient = u.recipient AND id >= %s::uuid AND id < %s::uuid
+        OFFSET 0
+    ) d
 """
 _START_GROUP = """
     WITH owned AS (
