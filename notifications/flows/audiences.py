@@ -17,7 +17,8 @@ from ..declarations import AudienceDeclaration, Misfit, registry
 from ..enums import TAKEN_STATES, State
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Delivery, Topic, TopicSubscription
-from ..rules.identity import USER_PREFIX, weeks_around
+from ..models.weeks import weeks_around
+from ..rules.identity import USER_PREFIX
 from .lookups import as_listed
 
 MOST_LISTED = 100_000

@@ -24,7 +24,7 @@ from .judge_broadcasts import counts_of
 from .launch import expiry_at_launch, wake_planner
 from .newer_words import take_version
 from .record import record
-from .slots import is_paced, slots_for_parked
+from .slots import is_paced, next_slots
 from .status import deliveries_of
 
 _BATCH = 1_000
@@ -110,7 +110,7 @@ def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECON
                 return done
             now = Delivery.objects.database_now()
             changes = []
-            for row, due in zip(rows, slots_for_parked(going_on, len(rows), now), strict=True):
+            for row, due in zip(rows, next_slots(going_on, len(rows), now), strict=True):
                 before = standing_of(row)
                 after = returned(before, now) if due <= now else parked(before, Reason.PACED, due)
                 changes.append(Change(row.pk, before, after, actor=actor))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import groupby
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -13,17 +14,16 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from .. import conf
 from ..enums import BroadcastStatus, State
 from ..exceptions import WrongStatus
 from ..models import Broadcast, Category, Delivery, LeftOut, NewDelivery, Notification
 from ..rules.identity import UserKey, user_key, user_recipient
-from ..rules.ramp import next_page
 from ..wakeups import wake_on_commit
 from .alerts import raise_alert
 from .apart import Parts, split
 from .audience_pages import members_among
 from .pages import Row, Sending, plan_rows
+from .slots import is_paced, most_at_once, next_slots
 
 PLANNED = (
     BroadcastStatus.PLANNING,
@@ -32,8 +32,7 @@ PLANNED = (
     BroadcastStatus.STOPPED,
     BroadcastStatus.DONE,
 )
-#: With a rate, as many are tried again at a time as go out meanwhile: each second of it is planned by itself.
-_SECONDS_AHEAD = 60
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -81,52 +80,37 @@ def plan_left_out(broadcast_id: UUID) -> Again:
         if made.status not in PLANNED or made.outcome is not None:
             what = "past its retention" if made.outcome is not None else made.status
             raise WrongStatus(f"Of a broadcast that is {what}, nobody can be planned again.")
-        rows = list(made.left_out.order_by("at", "pk")[: _most_at_once(made)])
+        rows = list(made.left_out.order_by("at", "pk")[: most_at_once(made)])
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
         sending = Sending(notification, category, Delivery.objects.database_now())
         field = get_user_model()._meta.pk
         keys = [field.to_python(user_key(row.recipient)) for row in rows]
         parts: Parts[NewDelivery] = Parts(members_among(made.audience, made.exclude, keys), most=len(keys))
-        turns = _Turns(made, sending)
-        split(made, turns.plan, parts)
-        turns.keep()
+        split(made, lambda found: _plan_in_turn(made, sending, found), parts)
         still = {user_recipient(key): error for key, error in parts.left_out.items()}
         _settle(made, rows, still, parts)
         return Again(len(set(parts.keys)) - len(still), len(still), len(rows) - len(set(parts.keys)))
 
 
-def _most_at_once(made: Broadcast) -> int:
-    return min(conf.PAGE_SIZE, made.per_second * _SECONDS_AHEAD) if made.per_second else conf.PAGE_SIZE
-
-
-class _Turns:
-    """Plans members at their broadcast's rate, a second's worth after the other; at once where there is no rate."""
-
-    def __init__(self, made: Broadcast, sending: Sending) -> None:
-        self._made, self._sending, self._planned = made, sending, 0
-        # What planning would make of the next page; what comes after this follows in its turn.
-        self._after = next_page(made.members, conf.PAGE_SIZE, made.per_second, made.ramp_minutes).due_after
-        self._start = max(sending.now, (made.paced_from or sending.now) + self._after)
-
-    def plan(self, found: list[Row]) -> list[NewDelivery]:
-        """Plan these members behind those before them."""
-        if not self._made.per_second:
-            return plan_rows(self._sending, found)
-        written: list[NewDelivery] = []
-        for number in range(0, len(found), self._made.per_second):
-            self._sending.notification.send_at = self._due(self._planned + number)
-            written += plan_rows(self._sending, found[number : number + self._made.per_second])
-        self._planned += len(found)
-        return written
-
-    def keep(self) -> None:
-        """Move what the rate counts from, so that whoever is planned next comes behind these."""
-        if self._planned:
-            self._made.paced_from = self._due(self._planned) - self._after
-
-    def _due(self, number: int) -> datetime:
-        return self._start + timedelta(seconds=number / (self._made.per_second or 1))
+def _plan_in_turn(made: Broadcast, sending: Sending, found: list[Row]) -> list[NewDelivery]:
+    """Plan members behind all that have a slot, each second's worth by itself; at once where there is no rate."""
+    if not is_paced(made):
+        return plan_rows(sending, found)
+    written: list[NewDelivery] = []
+    begun = made.paced_from
+    try:
+        slots = next_slots(made, len(found), sending.now)
+        by_second = groupby(zip(slots, found, strict=True), lambda pair: (pair[0] - slots[0]) // _SECOND)
+        for _, pairs in by_second:
+            due, members = zip(*pairs, strict=True)
+            sending.notification.send_at = due[0]
+            written += plan_rows(sending, list(members))
+    except Exception:
+        # Of a part in which one fails nothing is kept, and its slots are free again.
+        made.paced_from = begun
+        raise
+    return written
 
 
 def _settle(made: Broadcast, rows: list[LeftOut], still: Mapping[str, str], parts: Parts[NewDelivery]) -> None:

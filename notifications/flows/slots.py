@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from .. import conf
 from ..models import Broadcast, Notification
-from ..rules.ramp import Page, behind, caught_up, next_page, planned_from
+from ..rules.ramp import Page, ahead, behind, caught_up, next_page, planned_from
 
 #: What is later than this is not caught up with: a rate that was asked for holds after a pause or an outage, too.
 _SLACK = timedelta(seconds=5)
@@ -41,8 +41,8 @@ def slot_for_page(made: Broadcast, notification: Notification, now: datetime) ->
     return 0
 
 
-def slots_for_parked(made: Broadcast, count: int, now: datetime) -> list[datetime]:
-    """Return when so many deliveries are due that a pause parked, one after the other; at once without rate and ramp.
+def next_slots(made: Broadcast, count: int, now: datetime) -> list[datetime]:
+    """Return when so many are due that a pause parked or who were left out, one after the other; at once if unpaced.
 
     They come behind what was planned or let go before, and what is planned from now on comes behind them.
     """
@@ -51,6 +51,11 @@ def slots_for_parked(made: Broadcast, count: int, now: datetime) -> list[datetim
     slots, made.paced_from = behind(_next_page(made), _start(made, now), now, count)
     made.save(update_fields=["paced_from"])
     return slots
+
+
+def most_at_once(made: Broadcast) -> int:
+    """Return how many may take slots at a time: as many as go out while pages are planned ahead, a page at most."""
+    return ahead(_next_page(made), conf.PAGE_SIZE)
 
 
 def _next_page(made: Broadcast) -> Page:

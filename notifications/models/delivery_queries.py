@@ -13,10 +13,10 @@ from django.db import connections, models
 from django.db.models import Q
 
 from ..enums import Lane, Reason, State
-from ..rules.identity import weeks_around
 from ..rules.standing import STANDING_FIELDS, Change, Standing
 from . import client_sql, due_sql, insert_sql, standing_sql
 from .insert_sql import Column, NewDelivery
+from .weeks import weeks_around
 
 if TYPE_CHECKING:
     from .log import Delivery
@@ -156,7 +156,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         pairs = {(row.notification_id, row.recipient) for row in rows}
         if not pairs:
             return {}
-        first, beyond = weeks_around(notification_id for notification_id, _ in pairs)
+        first, beyond = weeks_around({notification_id for notification_id, _ in pairs})
         notifications, recipients = zip(*pairs, strict=True)
         found: dict[tuple[UUID, str], list[tuple[int, State]]] = defaultdict(list)
         with connections[self.db].cursor() as cursor:

@@ -18,8 +18,6 @@ ADDRESS_PREFIX = "a:"
 _TIME_BITS_FROM = 80
 _APART = "\x1f"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# In milliseconds; the epoch was a Thursday.
-_WEEK, _FIRST_MONDAY = 604_800_000, 345_600_000
 
 
 def new_id() -> UUID:
@@ -61,18 +59,6 @@ def bounds_of(notification_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
     """
     times = [item.int >> _TIME_BITS_FROM for item in notification_ids]
     return UUID(int=min(times) << _TIME_BITS_FROM), UUID(int=(max(times) + 1) << _TIME_BITS_FROM)
-
-
-def weeks_around(notification_ids: Iterable[UUID]) -> tuple[UUID, UUID]:
-    """Return bounds as `bounds_of` does, of whole weeks from Monday: they choose partitions and serve no index.
-
-    For deliveries that are found by something else than their key. Between the narrow bounds lies a whole broadcast,
-    and PostgreSQL takes it for nothing as long as its statistics are older: it would read a million for each.
-    """
-    times = [item.int >> _TIME_BITS_FROM for item in notification_ids]
-    first, last = ((moment - _FIRST_MONDAY) // _WEEK for moment in (min(times), max(times)))
-    low, high = first * _WEEK + _FIRST_MONDAY, (last + 1) * _WEEK + _FIRST_MONDAY
-    return UUID(int=max(0, low) << _TIME_BITS_FROM), UUID(int=high << _TIME_BITS_FROM)
 
 
 def time_of(identifier: UUID) -> datetime:

@@ -69,6 +69,13 @@ def planned_from(due: datetime, now: datetime) -> datetime | None:
     return due - AHEAD / 2 if due > now + AHEAD else None
 
 
+def ahead(page: Page, largest: int) -> int:
+    """Return how many go out in the time that is planned ahead, at the rate of a page; `largest` at most."""
+    if page.per_second is None:
+        return largest
+    return max(1, min(largest, int(page.per_second * AHEAD.total_seconds())))
+
+
 def behind(page: Page, start: datetime, now: datetime, count: int) -> tuple[list[datetime], datetime]:
     """Return when so many are due that a pause held up, at the rate of the next page; and the start from then on.
 

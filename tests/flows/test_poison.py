@@ -17,13 +17,13 @@ from django.utils import timezone
 from notifications import audience, broadcast, conf
 from notifications.declarations import registry
 from notifications.exceptions import WrongStatus
-from notifications.flows import left_out
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import cancel_broadcast, resume
 from notifications.flows.erase import erase
 from notifications.flows.export import export
 from notifications.flows.left_out import Again, errors_of, plan_left_out
 from notifications.models import Alert, Broadcast, Delivery, LeftOut
+from notifications.rules import ramp
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
 
@@ -127,9 +127,9 @@ def test_those_that_fail_again_are_noted_in_one_statement(
 def test_a_rate_holds_for_those_left_out_too(
     person: Callable[..., User], greeted: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(left_out, "_SECONDS_AHEAD", 1)
     crowd(person, 8, {1, 2, 3, 4, 5})
     made = plan_all(broadcast("new-post", greeted(), rate=2))
+    monkeypatch.setattr(ramp, "AHEAD", timedelta(seconds=1))
     assert made.problems == 5
     User.objects.update(first_name="")
     begin = timezone.now() + timedelta(hours=1)

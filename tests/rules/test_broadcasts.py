@@ -9,7 +9,7 @@ import pytest
 
 from notifications.rules.excess import Judged, excess
 from notifications.rules.isolation import is_shared, most_left_out, next_try
-from notifications.rules.ramp import Page, behind, caught_up, next_page, planned_from
+from notifications.rules.ramp import Page, ahead, behind, caught_up, next_page, planned_from
 from notifications.rules.sharing import by_turns, quota, room_for
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -212,3 +212,18 @@ def test_a_quarter_goes_by_age_however_many_take_turns() -> None:
     old = [Row(number, None, number) for number in range(8)]
     many = [Row(100 + client, client, 100) for client in range(20)]
     assert [row.pk for row in by_turns(old, many, 8) if row.client is None] == [0, 1]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "wanted"),
+    [
+        pytest.param(None, 1_000, id="as fast as can be: a page"),
+        pytest.param(2.0, 120, id="a minute's worth"),
+        pytest.param(17.0, 1_000, id="never more than a page"),
+        pytest.param(1 / 120, 1, id="never nobody"),
+    ],
+)
+def test_as_many_are_given_slots_at_a_time_as_go_out_while_pages_are_planned_ahead(
+    per_second: float | None, wanted: int
+) -> None:
+    assert ahead(Page(1, timedelta(), per_second), 1_000) == wanted

@@ -18,7 +18,6 @@ from notifications.rules.identity import (
     time_of,
     user_key,
     user_recipient,
-    weeks_around,
 )
 
 NOTIFICATION = uuid.UUID("019aac00-1111-7abc-8def-0123456789ab")
@@ -98,15 +97,3 @@ def test_the_deliveries_of_notifications_lie_within_their_times() -> None:
     earlier, later = (first_id_at(moment + timedelta(milliseconds=offset)) for offset in (0, 7))
     assert bounds_of([later, earlier]) == (earlier, first_id_at(moment + timedelta(milliseconds=8)))
     assert bounds_of([uuid.UUID(int=earlier.int + 5)]) == (earlier, first_id_at(moment + timedelta(milliseconds=1)))
-
-
-@given(_MOMENTS, _MOMENTS)
-def test_whole_weeks_lie_around_notifications(one: datetime, other: datetime) -> None:
-    first, beyond = (time_of(bound) for bound in weeks_around([first_id_at(one), first_id_at(other)]))
-    assert first <= min(one, other) + timedelta(milliseconds=1)
-    assert max(one, other) < beyond
-    assert min(one, other) - first < timedelta(days=7)
-    assert beyond - max(one, other) <= timedelta(days=7)
-    assert {(moment.isoweekday(), moment.hour, moment.minute, moment.second) for moment in (first, beyond)} == {
-        (1, 0, 0, 0)
-    }
