@@ -67,7 +67,7 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
             .filter(pk=broadcast_id, status__in=_BEFORE_PLANNING)
             .first()
         )
-        now = Delivery.objects.database_now()
+        now = Broadcast.objects.page_now()
         if made is None or not _is_its_turn(made, now):
             _room.pop(broadcast_id, None)
             return False
