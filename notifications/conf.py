@@ -39,10 +39,13 @@ KEYS = (
     "ABUSE",
     "METRICS_TOKEN",
     "API",
+    "WORKER_NICE",
 )
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 #: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
 RETENTION_KEYS = {"stale_devices_days": 30, "log_days": 7, "idempotency_keys_days": 1, "unmatched_receipts_days": 1}
+#: As POSIX has it: 0 gives way to nobody, 19 to everybody. At 10 a web process gets nine times a worker's share.
+NICE_VALUES, WORKER_NICE = range(20), 10
 ROUTE_KEYS = ("provider", "countries", "platforms")
 
 CLAIM_SIZE = 500
@@ -123,6 +126,8 @@ class Settings:
     #: Aliases of the providers that are sandboxes: what a test key sends goes to nobody else.
     sandbox: frozenset[str] = frozenset()
     api: ApiOptions = field(default_factory=ApiOptions)
+    #: How far workers give way to others on their machine, as `nice` counts it.
+    worker_nice: int = WORKER_NICE
 
     def allows(self, address: str) -> bool:
         """Whether `ONLY_TO` lets a message go to this address (an address, an email domain or a number)."""
@@ -170,6 +175,7 @@ def get() -> Settings:
         metrics_token=str(value.get("METRICS_TOKEN") or ""),
         sandbox=frozenset(cast("list[str]", value.get("SANDBOX") or ())),
         api=api_options(value.get("API")),
+        worker_nice=int(cast("int", value.get("WORKER_NICE", WORKER_NICE))),
     )
 
 
@@ -192,6 +198,13 @@ def find_problems() -> list[SettingProblem]:
     if token is not None and not isinstance(token, str):
         problems.append(SettingProblem('NOTIFICATIONS["METRICS_TOKEN"]', "is not a text", '"METRICS_TOKEN": "..."'))
     problems += api_problems(value.get("API"))
+    nice = value.get("WORKER_NICE", WORKER_NICE)
+    if isinstance(nice, bool) or not isinstance(nice, int) or nice not in NICE_VALUES:
+        problems.append(
+            SettingProblem(
+                'NOTIFICATIONS["WORKER_NICE"]', "is not a whole number from 0 to 19", f'"WORKER_NICE": {WORKER_NICE}'
+            )
+        )
     problems += sandbox_problems(value.get("SANDBOX"), value.get("PROVIDERS", {}))
     recipient = value.get("RECIPIENT", {})
     if isinstance(recipient, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import threading
 import time
@@ -89,6 +90,7 @@ class ChannelWorker(SimpleWorker):
         # On stderr, since a project without logging of its own would show nothing at all.
         sys.stderr.write(f"Carillon worker {jobs.worker_name()} serves {', '.join(jobs.served)}. Ctrl-C stops it.\n")
         set_deadlines()
+        give_way(conf.get().worker_nice)
         spare_collections()
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
@@ -121,6 +123,15 @@ class ChannelWorker(SimpleWorker):
         last: datetime | None = self.last_cleaned_at  # RQ's annotation lacks the time
         if last is None or now() - last > timedelta(seconds=self.maintenance_interval):
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+
+def give_way(nice: int) -> None:
+    """Let whoever answers people on this machine have the processor first: web processes, PostgreSQL.
+
+    A batch of receipts kept requests waiting beside it for 30 ms that otherwise took 10. Where nobody else needs the
+    processor nothing changes; a worker that was started as nicer stays so.
+    """
+    os.nice(max(0, nice - os.nice(0)))
 
 
 def spare_collections() -> None:

@@ -70,7 +70,7 @@ def read_of_host(work: Callable[[], object]) -> int:
 
 
 def test_a_page_near_the_end_reads_no_more_than_the_first(large: Broadcast) -> None:
-    """A join that reads both sides in order begins each of them anew: the page at 582,000 took 0.3 s, the first 1 ms."""
+    """A join that reads both sides in order begins each anew: the page at 582,000 took 0.3 s, the first 1 ms."""
     first = read_of_host(lambda: plan_page(large.pk))
     assert first >= 3 * PAGE
     with connection.cursor() as cursor:
