@@ -1,7 +1,7 @@
 """Callbacks of a provider: a signed burst of a thousand, and what taking one costs beside a bare view.
 
 Twilio's reports that login codes arrived: its signature is checked, the report stored and reconciled by the workers
-meanwhile. The bare view stores one row behind the same server, under the same open load, half of what the door can do.
+meanwhile. The bare view stores one row behind the same server, under the same open load, half of what we sustain.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from tests.benchmarks import scale
 from tests.benchmarks.deployment import Bench
 from tests.benchmarks.judging import median_ratio, percentile, spread
 from tests.benchmarks.load import Order, Seen
-from tests.benchmarks.loading import load
-from tests.benchmarks.single import BARE_SETTINGS, CLIENTS, answered, rate_of
+from tests.benchmarks.loading import load, load_warm
+from tests.benchmarks.single import BARE_SETTINGS, CLIENTS, answered
 from tests.ground.figures import FellShort, Figure, Run
 
 BURST, LONGEST_SECONDS, MOST_TIMES = 1_000, 10.0, 3.0
 _CODES = 500
 _PATIENCE_SECONDS = 60.0
 _SENT_SQL = "SELECT id || '.' || attempt FROM carillon_delivery WHERE channel = 'sms' AND state = 'sent'"
+_OPEN_SQL = "SELECT 1 FROM carillon_receipt WHERE due_at IS NOT NULL LIMIT 1"
 _KEPT_SQL = "SELECT count(*) FROM carillon_receipt"
 
 
@@ -40,14 +41,14 @@ def run(run: Run) -> list[Figure]:
             burst = Order(bench.stack.url, "callback", seconds=1, per_second=BURST, users=sent)
             bursts = [taken(bench, burst) for _ in range(rounds)]
             asking = Order(bench.stack.url, "callback", seconds=for_rate, clients=CLIENTS, users=sent)
-            rates = [rate_of(taken(bench, asking)) for _ in range(rounds)]
+            rates = [sustained(bench, asking) for _ in range(rounds)]
         per_second = median(rates) / 2
         for _ in range(rounds):
             for name, stack, kind, status in (("ours", bench.stack, "callback", 200), ("bare", bare, "bare", 202)):
                 other = bare if stack is bench.stack else bench.stack
                 with other.frozen():
                     half = Order(stack.url, kind, seconds=for_latency, per_second=per_second, users=sent)
-                    latencies[name].append([one.latency for one in answered(load(run.folder, half), status)])
+                    latencies[name].append([one.latency for one in answered(load_warm(run.folder, half), status)])
     return figures([lasted(seen) for seen in bursts], latencies, rates)
 
 
@@ -80,6 +81,23 @@ def taken(bench: Bench, order: Order) -> list[Seen]:
     return seen
 
 
+def sustained(bench: Bench, order: Order) -> float:
+    """Return callbacks a second, from the first until all of them are kept and reconciled.
+
+    Workers let the door go first: what it takes alone they may reconcile only when it has closed.
+
+    Raises:
+        FellShort: one was refused or lost, or is not reconciled after a minute.
+    """
+    seen = taken(bench, order)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while bench.database.rows(_OPEN_SQL):
+        if time.monotonic() > deadline:
+            raise FellShort("callbacks wait to be reconciled")
+        time.sleep(0.02)
+    return len(seen) / (time.time() - min(one.began for one in seen))
+
+
 def lasted(seen: Sequence[Seen]) -> float:
     """Return seconds from when the first was due to the last answer."""
     return max(one.ended for one in seen) - min(one.due for one in seen)
@@ -91,7 +109,7 @@ def figures(bursts: Sequence[float], latencies: dict[str, list[list[float]]], ra
     ratio = median_ratio(zip(by_round["ours"], by_round["bare"], strict=True))
     detail = {
         "open_load_per_s": round(median(rates) / 2, 1),
-        "taken_per_s": spread(rates),
+        "sustained_per_s": spread(rates),
         "counted_from": "the moment a callback was due by the schedule",
         "requests": {who: sum(map(len, rounds)) for who, rounds in latencies.items()},
         **{f"{who}_s": spread(values) for who, values in by_round.items()},
@@ -110,7 +128,7 @@ def figures(bursts: Sequence[float], latencies: dict[str, list[list[float]]], ra
             "webhook_p99_vs_bare_view",
             round(ratio, 2),
             "x",
-            f"<= {MOST_TIMES:g} x at half of what the door takes",
+            f"<= {MOST_TIMES:g} x at half of what it sustains",
             ratio <= MOST_TIMES,
             detail,
         ),

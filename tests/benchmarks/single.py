@@ -16,7 +16,7 @@ from tests.benchmarks import scale, shared
 from tests.benchmarks.deployment import Bench, wait_for_workers
 from tests.benchmarks.judging import median_ratio, percentile, spread
 from tests.benchmarks.load import Order, Seen
-from tests.benchmarks.loading import load, reachable_users
+from tests.benchmarks.loading import load, load_warm, reachable_users
 from tests.benchmarks.stack import BenchStack
 from tests.ground.figures import FellShort, Figure, Run
 
@@ -57,7 +57,7 @@ def run(run: Run) -> list[Figure]:
                 other = bare if stack is bench.stack else bench.stack
                 with other.frozen():
                     half = Order(stack.url, kind, bench.key, seconds=for_latency, per_second=per_second, users=users)
-                    latencies[name].append([one.latency for one in answered(load(run.folder, half))])
+                    latencies[name].append([one.latency for one in answered(load_warm(run.folder, half))])
         wait_for_workers(bench.ground.services.redis_url, 2)
     return figures(ours, bare_rates, latencies, per_second)
 
@@ -131,7 +131,7 @@ def figures(
         ratio = median_ratio(zip(by_round["ours"], by_round["bare"], strict=True))
         detail = {
             "open_load_per_s": round(per_second, 1),
-            "counted_from": "the moment a request was due by the schedule",
+            "counted_from": "the moment a request was due by the schedule, after three seconds of the same load",
             "requests": {who: sum(map(len, rounds)) for who, rounds in latencies.items()},
             **{f"{who}_s": spread(values) for who, values in by_round.items()},
         }
