@@ -44,7 +44,7 @@ KEYS = (
 RECIPIENT_KEYS = ("lookup", "email", "sms", "locale", "time_zone")
 #: What `RETENTION` may hold, with the fewest days that make sense; see `Settings` for what they mean.
 RETENTION_KEYS = {"stale_devices_days": 30, "log_days": 7, "idempotency_keys_days": 1, "unmatched_receipts_days": 1}
-#: As POSIX has it: 0 gives way to nobody, 19 to everybody. At 10 a web process gets nine times a worker's share.
+#: As POSIX has it: 0 gives way to nobody, 19 to everybody. At 10 another process gets nine times a worker's share.
 NICE_VALUES, WORKER_NICE = range(20), 10
 ROUTE_KEYS = ("provider", "countries", "platforms")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -11,6 +12,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -33,6 +35,8 @@ from .rules.masking import unquoted
 from .wakeups import beat, leave, unreached
 
 logger = logging.getLogger("notifications.workers")
+#: https://man7.org/linux/man-pages/man7/sched.7.html, "The autogroup feature"
+AUTOGROUP = Path("/proc/self/autogroup")
 _POP_SECONDS = 5
 _REDIS_REST_SECONDS = 1.0
 _BEAT_SECONDS = 10.0
@@ -90,7 +94,8 @@ class ChannelWorker(SimpleWorker):
         # On stderr, since a project without logging of its own would show nothing at all.
         sys.stderr.write(f"Carillon worker {jobs.worker_name()} serves {', '.join(jobs.served)}. Ctrl-C stops it.\n")
         set_deadlines()
-        give_way(conf.get().worker_nice)
+        if not burst:  # as tests and schedulers do within a process of their own, which would stay nice
+            give_way(conf.get().worker_nice)
         spare_collections()
         sweeper = Sweeper(jobs.worker_name())
         sweeper.start()
@@ -128,10 +133,16 @@ class ChannelWorker(SimpleWorker):
 def give_way(nice: int) -> None:
     """Let whoever answers people on this machine have the processor first: web processes, PostgreSQL.
 
-    A batch of receipts kept requests waiting beside it for 30 ms that otherwise took 10. Where nobody else needs the
-    processor nothing changes; a worker that was started as nicer stays so.
+    A worker that was started with a niceness of its own keeps it. Linux weighs sessions against each other before it
+    looks at processes (autogroups), so that a worker that leads a session, as services do, makes that nice as well; one
+    that was started in somebody's shell leaves the shell's session alone.
     """
-    os.nice(max(0, nice - os.nice(0)))
+    if os.getpriority(os.PRIO_PROCESS, 0) != 0:
+        return
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # not Linux, or built without
+            AUTOGROUP.write_text(str(nice))
 
 
 def spare_collections() -> None:

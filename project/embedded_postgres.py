@@ -26,8 +26,7 @@ SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",
-    # A sixteenth of the memory, as others work on this machine too; it is taken only as it is filled.
-    "shared_buffers": f"{max(128, min(1_024, psutil.virtual_memory().total // 2**20 // 16))}MB",
+    "shared_buffers": "256MB",
     # The promise rests on these three; they are the defaults, and named so that nobody wonders.
     "fsync": "on",
     "synchronous_commit": "on",

@@ -37,8 +37,8 @@ for name in (
     os.environ.pop(name, None)
 
 from project.settings import *  # noqa: E402, F403 - the environment has to be set first
-from project.settings import NOTIFICATIONS, RQ_QUEUES  # noqa: E402
 from project.settings import REDIS_URL as _SHARED  # noqa: E402
+from project.settings import RQ_QUEUES  # noqa: E402
 
 
 def _own_redis(url: str, worker: str) -> str:
@@ -53,6 +53,5 @@ def _own_redis(url: str, worker: str) -> str:
 REDIS_URL = _own_redis(_SHARED, os.environ.get("PYTEST_XDIST_WORKER", ""))
 for _queue in RQ_QUEUES.values():
     _queue["URL"] = REDIS_URL
-NOTIFICATIONS["WORKER_NICE"] = 0  # tests run workers in their own process, which would stay nice
 WHITENOISE_AUTOREFRESH = True  # nobody has collected static files
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

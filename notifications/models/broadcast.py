@@ -63,7 +63,7 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
     """Broadcasts, and the statements that planning a page begins with."""
 
     def page_now(self) -> datetime:
-        """Return the database's clock; until it ends, this transaction reads a page as if it were the first."""
+        """Return the database's clock; until it ends, this transaction plans no merge join."""
         with connections[self.db].cursor() as cursor:
             cursor.execute(_PAGE_NOW)
             now: datetime = cursor.fetchone()[0]

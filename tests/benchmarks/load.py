@@ -25,6 +25,8 @@ import aiohttp
 from notifications.sandbox.credentials import TWILIO_AUTH_TOKEN
 
 MOST_CONNECTIONS = 512
+#: Kinds of which a request holds many items.
+BATCHES = frozenset({"batch", "codes"})
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,18 @@ def phone(number: int) -> str:
 def body(order: Order, number: int) -> dict[str, object]:
     """Return a request's body."""
     if order.kind == "code":
-        return {"to": {"sms": phone(number)}, "template": "login-code", "data": {"code": f"{number % 1_000_000:06d}"}}
-    if order.kind == "batch":
+        return _code(number)
+    if order.kind in BATCHES:
+        one = _code if order.kind == "codes" else lambda at: _single(order, at)
         items = [
-            {**_single(order, number * order.items + turn), "idempotency_key": f"b-{number}-{turn}"}
-            for turn in range(order.items)
+            {**one(number * order.items + turn), "idempotency_key": f"b-{number}-{turn}"} for turn in range(order.items)
         ]
         return {"items": items}
     return _single(order, number)
+
+
+def _code(number: int) -> dict[str, object]:
+    return {"to": {"sms": phone(number)}, "template": "login-code", "data": {"code": f"{number % 1_000_000:06d}"}}
 
 
 def _single(order: Order, number: int) -> dict[str, object]:
@@ -83,14 +89,16 @@ def _single(order: Order, number: int) -> dict[str, object]:
 
 def accepted(kind: str, status: int, answer: bytes) -> int:
     """Return 202 if everything that was asked for was accepted: a batch answers item by item under one 200."""
-    if kind != "batch" or status != 200:
+    if kind not in BATCHES or status != 200:
         return status
     return min((item["status"] for item in json.loads(answer)["results"]), key=lambda found: found == 202, default=0)
 
 
 def path(kind: str) -> str:
     """Return where requests of a kind go."""
-    return {"bare": "/bare/", "batch": "/api/v1/notifications/batch/"}.get(kind, "/api/v1/notifications/")
+    if kind in BATCHES:
+        return "/api/v1/notifications/batch/"
+    return "/bare/" if kind == "bare" else "/api/v1/notifications/"
 
 
 def callback(order: Order, number: int) -> tuple[str, bytes, dict[str, str]]:

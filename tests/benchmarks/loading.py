@@ -16,8 +16,8 @@ from tests.ground.database import Database
 
 _serial = itertools.count(1)
 #: Numbers of one order's requests never meet another's.
-WARM_SECONDS = 3.0
 APART = 1_000_000
+WARM_SECONDS = 3.0
 USERS_SQL = """
     SELECT u.id FROM auth_user u
     JOIN carillon_device d ON d.user_id = u.id
