@@ -69,7 +69,6 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
         )
         now = Broadcast.objects.page_now()
         if made is None or not _is_its_turn(made, now):
-            _room.pop(broadcast_id, None)
             return False
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
@@ -84,7 +83,6 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
         made.failures, made.retry_at = 0, None
         if page.complete:
             made.status, made.planned_at = BroadcastStatus.SENDING, now
-            _room.pop(broadcast_id, None)
         made.cursor = page.cursor
         keep_left_out(made, page.left_out)
         # Not all of it: the audience may be a list of 100,000.
@@ -125,7 +123,7 @@ def _has_room(made: Broadcast, notification: Notification, category: Category, s
 
 
 def _forget_old_room() -> None:
-    """Forget the room of broadcasts that were paused, or are planned by others, since it was counted."""
+    """Forget the room of broadcasts that were planned to their end, paused, or planned by others since."""
     for key in [key for key, (_, until) in _room.items() if until <= time.monotonic()]:
         _room.pop(key, None)
 
