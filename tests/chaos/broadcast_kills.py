@@ -20,7 +20,7 @@ PAGE = 50
 def run(run: Run) -> list[Figure]:
     """Kill while it is planned and sent."""
     every = run.size(100, 60) / 100
-    return [broadcast_kills(run, users=run.size(10_000, 800), kills=run.size(60, 9), every=every)]
+    return [broadcast_kills(run, users=run.size(10_000, 2_500), kills=run.size(60, 9), every=every)]
 
 
 def broadcast_kills(run: Run, *, users: int, kills: int, every: float) -> Figure:
