@@ -175,7 +175,7 @@ def get() -> Settings:
         metrics_token=str(value.get("METRICS_TOKEN") or ""),
         sandbox=frozenset(cast("list[str]", value.get("SANDBOX") or ())),
         api=api_options(value.get("API")),
-        worker_nice=int(cast("int", value.get("WORKER_NICE", WORKER_NICE))),
+        worker_nice=cast("int", value.get("WORKER_NICE", WORKER_NICE)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,3 +24,8 @@ def test_whole_weeks_lie_around_notifications(one: datetime, other: datetime) ->
     assert {(moment.isoweekday(), moment.hour, moment.minute, moment.second) for moment in (first, beyond)} == {
         (1, 0, 0, 0)
     }
+
+
+def test_a_clock_that_was_not_set_has_a_week_too() -> None:
+    at = datetime(1970, 1, 2, tzinfo=UTC)
+    assert weeks_around([first_id_at(at)]) == (UUID(int=0), first_id_at(datetime(1970, 1, 5, tzinfo=UTC)))

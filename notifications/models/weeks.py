@@ -31,7 +31,6 @@ COPY_BATCH = 10_000
 _LOCK = 0x0CA1
 _LOCK_NOT_AVAILABLE = "55P03"
 # What lies beyond cannot be read as a time in Python, and no clock of ours makes it.
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9990, 1, 1, tzinfo=UTC)
 _NAMES = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -53,7 +52,7 @@ class Week(NamedTuple):
     @property
     def low(self) -> UUID:
         """The smallest id that can begin in it."""
-        return first_id_at(max(self.start, _EARLIEST))
+        return first_id_at(self.start)
 
     @property
     def high(self) -> UUID:

@@ -48,8 +48,11 @@ def delivery_ids(notification_id: UUID) -> Callable[[str, str, str], str]:
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """Return the smallest id that can be made at or after a moment; partitions and time filters use it."""
-    return UUID(int=(moment - _EPOCH) // timedelta(milliseconds=1) << _TIME_BITS_FROM)
+    """Return the smallest id that can be made at or after a moment; partitions and time filters use it.
+
+    None is older than 1970, in whose first week a clock begins that was not set.
+    """
+    return UUID(int=max(0, (moment - _EPOCH) // timedelta(milliseconds=1)) << _TIME_BITS_FROM)
 
 
 def bounds_of(notification_ids: Iterable[UUID]) -> tuple[UUID, UUID]:

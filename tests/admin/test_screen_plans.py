@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -16,6 +14,7 @@ from django.urls import reverse
 from notifications.admin import PAGES
 from notifications.flows.seed import Load, seed
 from notifications.models import Broadcast, Delivery, Device, census_queries
+from tests.query_plans import explained, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.long]
 
@@ -34,24 +33,11 @@ ALL_WELL_OF_LATE_SQL = """
 NOT_OURS = {"auth_user", "shop_profile"}
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
 def read_by(sql: str) -> tuple[int, set[str]]:
     """Return how many rows a statement read from tables, and which tables it read from end to end."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-        answer = cursor.fetchone()[0]
-    plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-    scans = [node for node in nodes(plan) if "Relation Name" in node and node["Actual Loops"]]
-    rows = sum(
-        round((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]) for node in scans
-    )
+    scans = [node for node in explained(sql, analyze=True) if "Relation Name" in node and node["Actual Loops"]]
     whole = {str(node["Relation Name"]) for node in scans if node["Node Type"] == "Seq Scan"}
-    return rows, whole
+    return rows_read(scans), whole
 
 
 def paths() -> Iterator[str]:

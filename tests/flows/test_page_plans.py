@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import connection
 
 from notifications import broadcast, conf
 from notifications.flows.broadcast import plan_page
 from notifications.models import Broadcast
 from project.shop.notifications import followers
+from tests.query_plans import read_by_work
 
 pytestmark = pytest.mark.django_db
-_HOST = re.compile(r"auth_user$|shop_(profile|follow)$")
 PEOPLE, PAGE = 20_000, 100
 _PEOPLE_SQL = """
     INSERT INTO auth_user (username, first_name, last_name, email, password, is_superuser, is_staff, is_active,
@@ -41,32 +37,9 @@ def large(monkeypatch: pytest.MonkeyPatch) -> Broadcast:
     return made
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield a plan and all below it."""
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from nodes(inner)
-
-
 def read_of_host(work: Callable[[], object]) -> int:
-    """Return how many rows of the host's tables some work reads, by PostgreSQL's own account; then it is undone."""
-    with transaction.atomic(), CaptureQueriesContext(connection) as caught:
-        work()
-        transaction.set_rollback(True)
-    read = 0
-    with transaction.atomic(), connection.cursor() as cursor:
-        # What leaves the planner fewer ways does so for the statements after it.
-        for sql in (item["sql"] for item in caught.captured_queries if re.search("auth_user|set_config", item["sql"])):
-            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-            answer = cursor.fetchone()[0]
-            plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-            read += sum(
-                int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-                for node in nodes(plan)
-                if _HOST.search(node.get("Relation Name", ""))
-            )
-        transaction.set_rollback(True)
-    return read
+    """Return how many rows of the host's tables some work reads."""
+    return read_by_work(work, "auth_user|set_config", r"auth_user$|shop_(profile|follow)$")
 
 
 def test_a_page_near_the_end_reads_no_more_than_the_first(large: Broadcast) -> None:

@@ -6,7 +6,6 @@ to go by.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,12 +30,10 @@ from notifications.models.weeks import week_of
 from notifications.rules import transitions
 from notifications.rules.identity import time_of
 from notifications.rules.standing import Change
+from tests.query_plans import explained, read_by_work
 
 pytestmark = pytest.mark.django_db
 _LARGE = re.compile(r"carillon_(delivery|notification|deliveryevent)(_\d{8})?$|carillon_receipt$")
-_READ = re.compile(r"carillon_delivery")
-# Not of a bitmap's index: it has entries of rows that are no more, which this small log has many of.
-_SCANS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Tid Scan")
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +53,16 @@ def _log(_seeded: None, db: None) -> None:
     """Each test looks at that log."""
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
 def plans(work: Callable[[], object]) -> list[list[dict[str, Any]]]:
     """Return the nodes of the plan of every statement about the log that some work sends."""
     with CaptureQueriesContext(connection) as caught:
         work()
-    found = []
-    for sql in (item["sql"].strip() for item in caught.captured_queries):
-        if re.match("(SELECT|WITH|UPDATE|DELETE)", sql) and re.search("carillon_(deliver|notification|receipt)", sql):
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
-                answer = cursor.fetchone()[0]
-            found.append(list(nodes((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])))
+    sent = [item["sql"].strip() for item in caught.captured_queries]
+    found = [
+        explained(sql)
+        for sql in sent
+        if re.match("(SELECT|WITH|UPDATE|DELETE)", sql) and re.search("carillon_(deliver|notification|receipt)", sql)
+    ]
     assert found
     return found
 
@@ -131,24 +121,8 @@ def crowd(count: int = 3_000) -> None:
 
 
 def read_rows(work: Callable[[], object]) -> int:
-    """Return how many rows the statements of some work read, by their own account; afterwards nothing has happened."""
-    with transaction.atomic(), CaptureQueriesContext(connection) as caught:
-        work()
-        # Each is carried out once more to be measured, and what was written already has nothing left to be read.
-        transaction.set_rollback(True)
-    read = 0
-    with transaction.atomic(), connection.cursor() as cursor:
-        for sql in (item["sql"] for item in caught.captured_queries if "carillon_delivery" in item["sql"]):
-            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
-            answer = cursor.fetchone()[0]
-            plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-            read += sum(
-                int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-                for node in nodes(plan)
-                if node["Node Type"] in _SCANS and _READ.search(node.get("Relation Name", ""))
-            )
-        transaction.set_rollback(True)
-    return read
+    """Return how many rows of deliveries some work reads."""
+    return read_by_work(work, "carillon_delivery", "carillon_delivery")
 
 
 def locked_in_its_lane() -> None:
