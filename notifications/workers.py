@@ -29,7 +29,7 @@ from . import conf, jobs
 from .checks.database import first_line
 from .enums import Channel
 from .flows.stopping import stopping
-from .flows.sweep import sweep
+from .flows.sweep import resign, sweep
 from .models.deadlines import set_deadlines
 from .rules.masking import unquoted
 from .wakeups import beat, leave, unreached
@@ -182,6 +182,9 @@ class Sweeper(threading.Thread):
             except Exception as error:
                 logger.exception("sweep failed; it tries again", exc_info=unquoted(error))
             stopping.wait(max(0.1, conf.SWEEP_SECONDS - (time.monotonic() - began)))
+        # Else the lease ends by itself.
+        with contextlib.suppress(Error):
+            resign(self.holder)
         connection.close()
         leave(jobs.served, self.holder)
 

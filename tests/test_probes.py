@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from notifications import jobs, wakeups, workers
 from notifications.enums import Channel
+from notifications.flows.sweep import sweep
 from tests.fixtures import own_redis, patient_redis
 
 __all__ = ["own_redis", "patient_redis"]
@@ -120,6 +121,7 @@ def test_metrics_are_read_by_prometheus_and_without_redis_too(client: Client, se
     assert "carillon_breaker_state" not in found
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_worker_tells_that_it_is_alive_and_is_forgotten_when_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "served", [Channel.SMS])
     stopped = threading.Event()
@@ -135,3 +137,16 @@ def test_a_worker_tells_that_it_is_alive_and_is_forgotten_when_it_stops(monkeypa
     assert list(wakeups.live_workers(Channel.SMS) or ()) == ["host:1:abc"]
     sweeper.run()
     assert wakeups.live_workers(Channel.SMS) == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweeper_that_ends_leaves_the_lead_to_another(own_redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(workers, "stopping", stopped)
+    assert sweep("host:1:abc")
+    assert not sweep("host:2:def")
+    workers.Sweeper("host:2:def").run()
+    assert sweep("host:1:abc"), "it was not the other's to give up"
+    workers.Sweeper("host:1:abc").run()
+    assert sweep("host:2:def")

@@ -222,7 +222,7 @@ def _form(action: str, notification: Notification, counted: int, data: Any) -> T
 
 
 def _version_field(notification: Notification) -> forms.ChoiceField:
-    now = notification.unsent_version_id or notification.version_id
+    now = notification.words_id
     found = TemplateVersion.objects.filter(template__slug=notification.template, draft=False, conflict=False)
     listed = list(found.order_by("-number")[:_VERSIONS])
     own = next((item.number for item in listed if item.pk == now), None)
@@ -240,5 +240,5 @@ def _newer(notification: Notification) -> int | None:
     """Return the version that was published after the one that a draft has; None if it has the newest."""
     template = notification.version.template
     current = template.current
-    taken = notification.unsent_version_id or notification.version_id
+    taken = notification.words_id
     return current.number if current is not None and current.pk != taken else None

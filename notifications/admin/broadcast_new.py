@@ -135,7 +135,7 @@ def estimate_lines(found: Estimate) -> dict[str, Any]:
             "channel": Channel(channel).label,
             "deliveries": f"{forecast.deliveries:,}",
             "skipped": [
-                (str(Reason(why).label) if why in Reason.values else why, f"{count:,}")
+                (str(Reason(why).label) if why in Reason.values else _("Left out"), f"{count:,}")
                 for why, count in forecast.skipped.items()
             ],
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -9,11 +11,12 @@ from typing import Generic, TypeVar
 from django.db import transaction
 
 from ..models import Broadcast, Delivery, NewDelivery
+from ..models.console_queries import TooSlow
 from ..models.deadlines import is_away
 from ..rules.identity import UserKey
 from ..rules.isolation import is_shared, most_left_out
 from .audience_pages import next_keys
-from .pages import Row, Sending, foresee_rows, plan_rows, rows_of
+from .pages import Row, Sending, plan_rows, rows_of
 
 _NEIGHBOURS = 5
 #: What is planned: rows that are written, or deliveries that are only foreseen.
@@ -49,12 +52,15 @@ def plan_apart(made: Broadcast, sending: Sending, most: int) -> Parts[NewDeliver
     return parts
 
 
-def split(made: Broadcast, work: Callable[[list[Row]], list[Made]], parts: Parts[Made]) -> Exception | None:
+def split(
+    made: Broadcast, work: Callable[[list[Row]], list[Made]], parts: Parts[Made], *, until: float = math.inf
+) -> Exception | None:
     """Work on these members in parts that can be worked on; return the last error that a single one had.
 
-    Reading them is part of the work: an annotation may fail for one row.
+    Reading them is part of the work: an annotation may fail for one row. `until` is by the monotonic clock.
 
     Raises:
+        TooSlow: a part failed when the time was over: it may be for that.
         Exception: more than `parts.most` fail by themselves, or the database is away.
     """
     waiting = [list(parts.keys)] if parts.keys else []
@@ -67,6 +73,8 @@ def split(made: Broadcast, work: Callable[[list[Row]], list[Made]], parts: Parts
         except Exception as error:
             if is_away(error):
                 raise
+            if time.monotonic() >= until:
+                raise TooSlow from error
             if len(part) > 1:
                 # The first half is worked on next, so that all goes on in key order.
                 waiting += [part[len(part) // 2 :], part[: len(part) // 2]]
@@ -81,7 +89,7 @@ def split(made: Broadcast, work: Callable[[list[Row]], list[Made]], parts: Parts
 
 
 def _others_are_fine(made: Broadcast, parts: Parts[NewDelivery], sending: Sending) -> bool:
-    """Whether one of the audience's first members, or of those after this page, could be planned; writes nothing."""
+    """Whether one of the audience's first members, or of those after this page, could be planned; nothing is kept."""
     near = [
         next_keys(made.audience, made.exclude, cursor, len(parts.keys) + _NEIGHBOURS) for cursor in ("", parts.cursor)
     ]
@@ -89,7 +97,9 @@ def _others_are_fine(made: Broadcast, parts: Parts[NewDelivery], sending: Sendin
     for key in others:
         try:
             with transaction.atomic():
-                foresee_rows(sending, rows_of(made, [key]))
+                # Writing may be what fails.
+                plan_rows(sending, rows_of(made, [key]))
+                transaction.set_rollback(True)
         except Exception as error:
             if is_away(error):
                 raise

@@ -13,6 +13,7 @@ from django.db import transaction
 from .. import conf
 from ..enums import BroadcastStatus, State
 from ..models import Broadcast, Category, Delivery, NewDelivery, Notification
+from ..models.broadcast import Channels
 from ..models.deadlines import is_away
 from ..rules.isolation import MOST_FAILURES, next_try
 from ..rules.masking import unquoted
@@ -72,6 +73,9 @@ def _plan_page(broadcast_id: UUID, plan_some: Callable[[Broadcast, Sending, int]
             return False
         notification = Notification.objects.get(pk=made.notification_id)
         category = Category.objects.get(slug=notification.category)
+        if not steps_of(notification, category):
+            stop(made, "broadcast_stopped", "none of its channels is one of its category's any more")
+            return False
         size = slot_for_page(made, notification, now)
         if not size or not _has_room(made, notification, category, size):
             return False
@@ -112,10 +116,10 @@ def _has_room(made: Broadcast, notification: Notification, category: Category, s
     if room > 0 and time.monotonic() < until:
         _room[made.pk] = (room - size, until)
         return True
-    crowds = Broadcast.objects.crowds(
-        notification.pk, steps_of(notification, category)[0], category.priority, FULL * conf.BACKLOG_LIMIT
-    )
-    left = min((room_for(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds), default=0)
+    first, *later = steps_of(notification, category)
+    channels = Channels(first, [channel for step in later for channel in step])
+    crowds = Broadcast.objects.crowds(notification.pk, channels, category.priority, FULL * conf.BACKLOG_LIMIT)
+    left = min(room_for(crowd.own, crowd.due, crowd.sharing, conf.BACKLOG_LIMIT) for crowd in crowds)
     _forget_old_room()
     if left > 0:
         _room[made.pk] = (left - size, time.monotonic() + _ROOM_SECONDS)

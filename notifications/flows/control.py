@@ -113,7 +113,8 @@ def unpark(made: Broadcast, *, actor: str = "", seconds: float = _PATIENCE_SECON
             for row, due in zip(rows, next_slots(going_on, len(rows), now), strict=True):
                 before = standing_of(row)
                 after = returned(before, now) if due <= now else parked(before, Reason.PACED, due)
-                changes.append(Change(row.pk, before, after, actor=actor))
+                # How long its provider failed it before the pause says nothing any more.
+                changes.append(Change(row.pk, before, after._replace(fallback_at=None), actor=actor))
             done += len(record(changes))
             wake_on_commit(row.channel for row in rows)
     return done

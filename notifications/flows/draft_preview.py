@@ -88,6 +88,7 @@ def preview_broadcast(broadcast_id: UUID) -> DraftPreview:
             # Otherwise an outer transaction would stay read-only.
             transaction.set_rollback(True)
     except TooSlow:
+        run.is_all = False
         run.note("too_slow", "", f"reading the audience took longer than {SECONDS:.0f} s", "")
     return run.result()
 
@@ -115,7 +116,8 @@ class _Preview:
                 own.update(personal_variables(rows, self.sending.notification)[0])
                 return foresee_rows(self.sending, rows)
 
-            split(made, work, parts)
+            with deadline(Delivery.objects.db, max(1, int((until - time.monotonic()) * 1_000))):
+                split(made, work, parts, until=until)
             for key, error in parts.left_out.items():
                 self.note("cannot_plan", "", f"cannot be planned: {error}", user_recipient(key))
             self.recipients += len(keys)
@@ -152,21 +154,21 @@ class _Preview:
     def compose(self, row: Delivery) -> Content:
         """Return the message as it would be composed for sending."""
         notification, channel = self.sending.notification, Channel(row.channel)
-        links = links_of(row, self.sending.category) if wants_links(notification.version_id, channel) else {}
+        links = links_of(row, self.sending.category) if wants_links(notification.words_id, channel) else {}
         data = {**links, **notification.data, **(row.data or {})}
-        return compose(notification.version_id, channel, row.locale, row.time_zone, data)
+        return compose(notification.words_id, channel, row.locale, row.time_zone, data)
 
     def compare_language(self, row: Delivery) -> None:
         """Note a language that there are no words in."""
         wanted = row.locale.replace("_", "-").partition("-")[0].lower()
-        there = words(self.sending.notification.version_id)[Channel(row.channel)].by_locale
+        there = words(self.sending.notification.words_id)[Channel(row.channel)].by_locale
         taken = choose_locale(row.locale, settings.LANGUAGE_CODE, there)
         if wanted and taken and taken.replace("_", "-").partition("-")[0].lower() != wanted:
             self.note("language", row.channel, f"no words in {wanted}: would get {taken}", row.recipient)
 
     def dead_links(self, row: Delivery, content: Content) -> Iterator[str]:
         """Yield what is wrong with links, each as it may be shown."""
-        there = words(self.sending.notification.version_id)[Channel(row.channel)].by_locale
+        there = words(self.sending.notification.words_id)[Channel(row.channel)].by_locale
         taken = choose_locale(row.locale, settings.LANGUAGE_CODE, there) or ""
         for name in ("url", "image"):
             # What cannot be opened from a message is left out of a push message, and so is not seen in it.

@@ -69,7 +69,7 @@ def launch_later(
 
 
 def take_back(broadcast_id: UUID, by: By) -> Broadcast:
-    """Make a draft again of a broadcast of which nothing is planned yet, with the time that it was drafted for.
+    """Make a draft again of a broadcast of which nothing is planned yet, with the time and words it was drafted with.
 
     Raises:
         WrongStatus: it is not scheduled, or has begun.
@@ -80,6 +80,8 @@ def take_back(broadcast_id: UUID, by: By) -> Broadcast:
             raise WrongStatus(f"A broadcast that is {made.status} cannot be taken back: pause or cancel it.")
         notification = Notification.objects.get(pk=made.notification_id)
         _begin_at(made, notification, notification.send_at)
+        notification.unsent_version = None
+        notification.save(update_fields=["unsent_version"])
         made.status, made.expected = BroadcastStatus.DRAFT, None
         made.save(update_fields=["status", "send_at", "expected"])
         audit(by, "take_back_broadcast", subject=str(made.pk), before="scheduled", after="draft")

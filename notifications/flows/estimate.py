@@ -17,19 +17,23 @@ from django.db.models import CharField, F, Model, QuerySet, Value
 from django.db.models.functions import MD5, Cast, Concat
 
 from .. import conf
-from ..enums import State
-from ..models import Category, Delivery
+from ..enums import Channel, State
+from ..models import Broadcast, Category, Delivery
+from ..models.console_queries import TooSlow
 from ..models.deadlines import is_away
-from .audience_pages import each_once, next_page, people_rows, without
+from ..rules.identity import UserKey
+from .apart import Parts, split
+from .audience_pages import members_among, next_keys
 from .audiences import as_stored, excluding, members
 from .launch import BroadcastRequest, check_broadcast, notification_of
-from .people import people_from_rows
-from .personal import personal_variables
-from .plan import foresee
+from .pages import Sending, foresee_rows
+from .plan import steps_of
 from .templates import find_template
 
 SAMPLE = 1_000
 COUNT_SECONDS = 5.0
+#: Why those are skipped whom planning would leave out: what is read of them, or their own values, fail.
+LEFT_OUT = "left_out"
 _CHUNK = 10_000
 _SKIPPED = (State.SKIPPED, State.EXPIRED)
 
@@ -72,13 +76,23 @@ def estimate(request: BroadcastRequest, *, seconds: float = COUNT_SECONDS) -> Es
     audience = as_stored(request.audience)
     exclude = as_stored(request.exclude, "/exclude") if request.exclude is not None else None
     found, exact = _count(audience, exclude, seconds)
-    rows = _sample(audience, exclude, seconds) if found else []
+    keys = _sample(audience, exclude, seconds) if found else []
     now = Delivery.objects.database_now()
     notification = notification_of(request, template, now)
-    personal, lacking = personal_variables(rows, notification)
-    category = Category.objects.get(pk=template.category_id)
-    made = foresee(notification, category, people_from_rows(rows, lacking), now, personal=personal)
-    return Estimate(found, exact, len(rows), _extrapolated(made, found, len(rows)))
+    sending = Sending(notification, Category.objects.get(pk=template.category_id), now)
+    parts: Parts[Delivery] = Parts(keys, most=len(keys))
+    try:
+        with _deadline(Delivery.objects.all(), seconds):
+            until = time.monotonic() + seconds
+            made = Broadcast(audience=audience, exclude=exclude)
+            split(made, lambda rows: foresee_rows(sending, rows), parts, until=until)
+    except (TooSlow, OperationalError) as error:
+        if is_away(error):
+            raise
+        parts = Parts([])
+    first = next(iter(steps_of(notification, sending.category)), [])
+    forecast = _extrapolated(parts.written, dict.fromkeys(first, len(parts.left_out)), found, len(parts.keys))
+    return Estimate(found, exact, len(parts.keys), forecast)
 
 
 def count_members(
@@ -110,9 +124,14 @@ def rounded(number: float) -> int:
     return int(float(f"{number:.1e}"))
 
 
-def _extrapolated(made: Sequence[Delivery], people: int, sampled: int) -> dict[str, Forecast]:
+def _extrapolated(
+    made: Sequence[Delivery], failed: Mapping[Channel, int], people: int, sampled: int
+) -> dict[str, Forecast]:
     sent: Counter[str] = Counter()
     skipped: dict[str, Counter[str]] = defaultdict(Counter)
+    for channel, count in failed.items():
+        if count:
+            skipped[str(channel)][LEFT_OUT] = count
     for row in made:
         if row.state in _SKIPPED:
             skipped[row.channel][row.reason] += 1
@@ -168,28 +187,31 @@ def _count_one(keys: QuerySet[Model], until: float) -> int:
         return keys.count()
 
 
-def _sample(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, seconds: float) -> list[dict[str, object]]:
-    """Return up to a thousand people picked evenly; where that takes too long, the first ones."""
+def _sample(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None, seconds: float) -> list[UserKey]:
+    """Return the keys of up to a thousand people picked evenly; where that takes too long, of the first ones."""
     if "users" in audience:
-        return next_page(audience, exclude, "", SAMPLE).rows  # lists are in no order of their people's
+        return _first(audience, exclude)  # lists are in no order of their people's
     listed = exclude is not None and "users" in exclude
     queryset = excluding(members(audience, stored=True), None if listed else exclude)
     mixed = MD5(Concat(Value("carillon"), Cast(F("pk"), CharField()), output_field=CharField()))
     try:
         with _deadline(queryset, seconds):
             keys = list(queryset.order_by(mixed).values_list("pk", flat=True)[:SAMPLE])
-            rows = each_once(people_rows(queryset.filter(pk__in=keys)))
-            return without(rows, exclude) if listed else rows
+            return members_among(audience, exclude, keys) if listed else list(dict.fromkeys(keys))
     except OperationalError as error:
         if is_away(error):
             raise
     try:
         with _deadline(queryset, seconds):
-            return next_page(audience, exclude, "", SAMPLE).rows
+            return _first(audience, exclude)
     except OperationalError as error:
         if is_away(error):
             raise
     return []
+
+
+def _first(audience: Mapping[str, Any], exclude: Mapping[str, Any] | None) -> list[UserKey]:
+    return [row["pk"] for row in next_keys(audience, exclude, "", SAMPLE).rows]
 
 
 @contextmanager

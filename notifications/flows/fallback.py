@@ -12,15 +12,16 @@ from ..models import Broadcast, Category, Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.doubt import is_doubted
 from ..rules.fallback import judge
-from ..rules.standing import Change
+from ..rules.standing import Change, Standing
 from ..rules.transitions import ended
 from ..wakeups import wake_on_commit
 from .people import person_of
 from .plan import plan, steps_of
 from .record import record
+from .reopen import reopen
 
-#: Planned to the end: what a fallback adds is all that it can go on with.
-_PLANNED = (BroadcastStatus.SENDING, BroadcastStatus.DONE)
+#: What is unsent of these waits for a person.
+_HELD = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
 
 
 def fall_back(delivery_id: UUID) -> bool:
@@ -37,9 +38,11 @@ def fall_back(delivery_id: UUID) -> bool:
         notification = Notification.objects.get(pk=first["notification_id"])
         category = Category.objects.get(slug=notification.category)
         now = Delivery.objects.database_now()
+        waits = _is_held(notification)
         step = max(row.step for row in rows)
         current = [row for row in rows if row.step == step]
-        verdict = judge((standing_of(row) for row in current), now, confirmed_only=bool(category.fallback_after))
+        standings = [_as_judged(standing_of(row), waits=waits) for row in current]
+        verdict = judge(standings, now, confirmed_only=bool(category.fallback_after))
         follows = step + 1 < len(steps_of(notification, category))
         over = notification.cancelled_at is not None or (
             notification.expires_at is not None and notification.expires_at <= now
@@ -60,23 +63,24 @@ def fall_back(delivery_id: UUID) -> bool:
             made = plan(notification, category, people, now, first_step=step + 1, personal=personal)
             if any(row.state == State.PENDING for row in made):
                 _take_over(current, made)
-                _go_on(notification)
+                if not notification.recipient:
+                    reopen([notification.pk])
         return go
 
 
-def _go_on(notification: Notification) -> None:
-    """Let a broadcast that was done go on with what was just planned, so that it can be paused, judged and stopped.
-
-    Its row is locked even where it is not done: whoever would finish it now does not see what is not committed. The
-    lock comes last, since all fallbacks of the broadcast wait for it until the commit.
-    """
+def _is_held(notification: Notification) -> bool:
+    """Whether it is a broadcast that is paused or was stopped, so that nothing of it is tried."""
     if notification.recipient:
-        return
-    planned = Broadcast.objects.filter(notification_id=notification.pk, status__in=_PLANNED)
-    made = planned.only("status", "finished_at").select_for_update().first()
-    if made is not None and made.status == BroadcastStatus.DONE:
-        made.status, made.finished_at = BroadcastStatus.SENDING, None
-        made.save(update_fields=["status", "finished_at"])
+        return False
+    return Broadcast.objects.filter(notification_id=notification.pk, status__in=_HELD).exists()
+
+
+def _as_judged(standing: Standing, *, waits: bool) -> Standing:
+    """Return a standing as it is judged: nobody's patience ends while nobody may try.
+
+    What has gone out is waited for as ever: the recipient can confirm it meanwhile.
+    """
+    return standing._replace(fallback_at=None) if waits and standing.state == State.PENDING else standing
 
 
 def _take_over(given_up: Sequence[Delivery], made: Sequence[Delivery]) -> None:

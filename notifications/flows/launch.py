@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..enums import BroadcastStatus
+from ..enums import BroadcastStatus, Channel
 from ..exceptions import InvalidData, Problem
 from ..models import Broadcast, Category, Delivery, Notification, Template
 from ..rules.grants import EVERYTHING, Grant
@@ -83,7 +83,8 @@ def wake_planner(notification: Notification, broadcast_id: UUID) -> None:
     """Ask a worker of the broadcast's first channel to plan, once the transaction has committed."""
     category = Category.objects.get(slug=notification.category)
     channels = [channel for step in steps_of(notification, category) for channel in step]
-    wake_on_commit(channels[:1], PLAN_JOB, str(broadcast_id))
+    # One that has none left is planned by anybody: somebody must find out, and stop it.
+    wake_on_commit((channels or list(Channel))[:1], PLAN_JOB, str(broadcast_id))
 
 
 def expiry_at_launch(notification: Notification, made: Broadcast, now: datetime) -> datetime | None:

@@ -47,7 +47,7 @@ def take_version(made: Broadcast, wanted: int | str) -> None:
     if template is None:
         raise _refused("unknown_version", "the template is gone")
     version = _find(template, wanted)
-    before = notification.unsent_version_id or notification.version_id
+    before = notification.words_id
     lost = channels_with_words(before) - channels_with_words(version.pk)
     if lost:
         raise _refused("no_words", f"version {version.number} has no words for {', '.join(sorted(lost))}")

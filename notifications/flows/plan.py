@@ -126,7 +126,7 @@ def _rules(notification: Notification, category: Category, channels: Sequence[Ch
         category=category.slug,
         mandatory=category.mandatory,
         channels=channels,
-        with_words=channels_with_words(notification.unsent_version_id or notification.version_id),
+        with_words=channels_with_words(notification.words_id),
         now=now,
         default_zone=ZoneInfo(settings.TIME_ZONE),
         send_at=notification.send_at,

@@ -10,14 +10,18 @@ from uuid import UUID
 
 from django.db import transaction
 
+from ..enums import State
 from ..models import Delivery, DeliveryEvent, NewDelivery
 from ..rules.standing import Change
 from ..rules.transitions import ALLOWED
 from ..signals import delivery_changed
 from .alerts import raise_alert
+from .reopen import reopen
 
 logger = logging.getLogger("notifications.record")
 _BATCH = 1_000
+#: Final, and yet they may wait again: a report says that it failed, or a person replays it.
+_SENT_ANEW = (State.SENT, State.DEAD)
 
 
 def record(changes: Iterable[Change]) -> set[UUID]:
@@ -61,7 +65,18 @@ def _write(changes: Sequence[Change]) -> set[UUID]:
                 [_event(change, late=change.delivery_id not in written, at=now) for change in changes if change.keep]
             )
         _announce([(c.delivery_id, c.after.state, c.after.reason) for c in changes if c.delivery_id in written])
+        _go_on_with([change for change in changes if change.delivery_id in written])
     return written
+
+
+def _go_on_with(written: Sequence[Change]) -> None:
+    """Let broadcasts go on whose deliveries were final and are sent anew."""
+    was = {c.delivery_id: c.before.state for c in written if c.before.state in _SENT_ANEW}
+    again = [c.delivery_id for c in written if c.delivery_id in was and c.after.state == State.PENDING]
+    if not again:
+        return
+    found = dict(Delivery.objects.filter(pk__in=again).values_list("pk", "notification_id"))
+    reopen(set(found.values()), looked_at={found[key] for key in again if was[key] == State.DEAD})
 
 
 def _event(change: Change, *, late: bool, at: datetime) -> DeliveryEvent:

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from .. import conf
 from ..enums import OPEN_STATES, Channel, Lane, Reason, State, UncertainPolicy
-from ..models import Category, Claim, Delivery, Notification, Receipt, RefusedRequest, ThrottleWindow
+from ..models import Category, Claim, Delivery, Lease, Notification, Receipt, RefusedRequest, ThrottleWindow
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed
 from ..rules.outcomes import exhausted
@@ -70,6 +70,11 @@ def sweep(holder: str) -> bool:
         with guarded(repair.__name__):
             repair()
     return True
+
+
+def resign(holder: str) -> None:
+    """Give up the lead, if this process has it, so that another takes it at its next round and not a lease later."""
+    Lease.objects.filter(name="sweeper", holder=holder).update(expires_at=Now())
 
 
 def _tell_if_stale(seconds: float) -> None:

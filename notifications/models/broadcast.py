@@ -18,7 +18,7 @@ from ..rules.identity import new_id
 # alone; only where several broadcasts share it are the rows read, to tell whose they are. One that waits for
 # its next page leaves its part to the others.
 _CROWDS = """
-    SELECT CASE WHEN b.sharing > 1 THEN (
+    SELECT CASE WHEN b.sharing > 1 OR c.later THEN (
         SELECT count(*) FROM (
             SELECT notification_id FROM carillon_delivery
             WHERE channel = c.channel AND lane = %(lane)s AND state = 'pending' AND due_at <= statement_timestamp()
@@ -30,15 +30,18 @@ _CROWDS = """
             WHERE channel = c.channel AND lane = %(lane)s AND state = 'pending' AND due_at <= statement_timestamp()
             LIMIT %(most)s
         ) first
-    ), b.sharing
-    FROM unnest(%(channels)s::text[]) AS c(channel)
+    ), b.sharing, c.later
+    FROM (
+        SELECT unnest(%(first)s::text[]) AS channel, false AS later UNION ALL SELECT unnest(%(later)s::text[]), true
+    ) c
     CROSS JOIN LATERAL (
         SELECT 1 + count(*) AS sharing FROM carillon_broadcast o
         JOIN carillon_notification n ON n.id = o.notification_id
         JOIN carillon_category k ON k.slug = n.category
         WHERE o.status = 'planning' AND o.notification_id <> %(notification)s::uuid AND k.priority = %(priority)s
           AND (o.retry_at IS NULL OR o.retry_at <= statement_timestamp())
-          AND CASE WHEN n.channels = '[]' THEN k.channels ELSE n.channels END @> to_jsonb(c.channel)
+          AND (k.channels || k.fallback) @> to_jsonb(c.channel)
+          AND (n.channels = '[]' OR n.channels @> to_jsonb(c.channel))
     ) b
 """
 
@@ -51,12 +54,19 @@ _PAGE_NOW = "SELECT clock_timestamp(), set_config('enable_mergejoin', 'off', tru
 class Crowd(NamedTuple):
     """How much is due now on a channel and lane: a broadcast's own, all, and how many broadcasts share it.
 
-    Its own is not counted where it shares with none.
+    Its own is not counted on a channel of its first step that it shares with none.
     """
 
     own: int | None
     due: int
     sharing: int
+
+
+class Channels(NamedTuple):
+    """A broadcast's channels: those of its first step, and those that it may fall back to."""
+
+    first: Sequence[str]
+    later: Sequence[str] = ()
 
 
 class BroadcastQuerySet(models.QuerySet["Broadcast"]):
@@ -69,15 +79,19 @@ class BroadcastQuerySet(models.QuerySet["Broadcast"]):
             now: datetime = cursor.fetchone()[0]
         return now
 
-    def crowds(self, notification_id: UUID, channels: Sequence[str], priority: str, most: int) -> list[Crowd]:
-        """Return what is due on each of these channels in a priority's lane, counted no further than `most`."""
+    def crowds(self, notification_id: UUID, channels: Channels, priority: str, most: int) -> list[Crowd]:
+        """Return what is due in a priority's lane on each channel that concerns a broadcast, counted up to `most`.
+
+        A channel that it only may fall back to concerns it while something of its own is due there.
+        """
         values: dict[str, str | int | list[str]] = {
-            "notification": str(notification_id), "channels": [str(item) for item in channels], "most": most,
-            "priority": str(priority), "lane": int(Priority(priority).lane),
+            "notification": str(notification_id), "most": most, "priority": str(priority),
+            "first": [str(item) for item in channels.first], "later": [str(item) for item in channels.later],
+            "lane": int(Priority(priority).lane),
         }  # fmt: skip
         with connections[self.db].cursor() as cursor:
             cursor.execute(_CROWDS, values)
-            return [Crowd(*row) for row in cursor.fetchall()]
+            return [Crowd(*row) for *row, later in cursor.fetchall() if not later or row[0]]
 
 
 class Broadcast(models.Model):

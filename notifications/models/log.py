@@ -72,6 +72,11 @@ class Notification(models.Model):
     def __str__(self) -> str:
         return f"{self.template} {self.id}"
 
+    @property
+    def words_id(self) -> int:
+        """The version of its template that what is unsent goes out with."""
+        return self.unsent_version_id or self.version_id
+
 
 class Delivery(models.Model):
     """One message to one device or address; `flows.record` is the only writer of its state."""

@@ -21,6 +21,11 @@ class Judged:
         mine, theirs = asdict(self), asdict(earlier)
         return Judged(**{name: max(0, mine[name] - theirs[name]) for name in mine})
 
+    def least(self, other: Judged) -> Judged:
+        """Return the smaller of each count."""
+        mine, theirs = asdict(self), asdict(other)
+        return Judged(**{name: min(mine[name], theirs[name]) for name in mine})
+
 
 def excess(counts: Judged, most_failed: float | None, most_complaints: float | None, judged_from: int) -> str:
     """Return what is too much, with figures, or "" while a broadcast may go on.

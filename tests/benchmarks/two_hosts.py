@@ -21,6 +21,7 @@ GROUP = 2
 QUICK_WAITS = {"LEASE_SECONDS": 6, "UNCERTAIN_WAIT_SECONDS": 2}
 HELD_SQL = "SELECT count(*) FROM carillon_claim WHERE id = ANY (%s)"
 CLAIMS_SQL = "SELECT id FROM carillon_claim"
+UNPLANNED_SQL = "SELECT count(*) FROM carillon_broadcast WHERE notification_id = %s AND planned_at IS NULL"
 DUPLICATES_SQL = "SELECT address FROM carillon_delivery WHERE notification_id = %s AND possible_duplicate"
 WANT = "0 lost, 0 unflagged duplicates; what the killed held is out of its claims within a lease and a sweep"
 
@@ -66,6 +67,8 @@ def carry_on(bench: Bench, size: int, end: Callable[[str], object]) -> dict[str,
         statuses = list(together.map(end, group))
     at_end = bench.sink.log.count("fcm") - before
     released = await_zero(bench, HELD_SQL, claims, 150) - ended
+    # While nobody plans, nothing may be due for a moment though it is not over.
+    planned = await_zero(bench, UNPLANNED_SQL, notification, 600) - ended
     recorded = await_zero(bench, UNRECORDED_SQL, notification, 600) - ended
     bench.sink.settle()
     taken = Counter(one.to for one in bench.sink.log.since(place, "fcm"))
@@ -85,9 +88,10 @@ def carry_on(bench: Bench, size: int, end: Callable[[str], object]) -> dict[str,
         "taken_when_it_had_ended": at_end,
         "was_under_way": told < due,
         "claims_over_after_s": round(released, 1),
+        "all_planned_after_s": round(planned, 1),
         "all_recorded_after_s": round(recorded, 1),
         "states": bench.states(notification),
-        "sql": [CLAIMS_SQL, HELD_SQL, DUPLICATES_SQL, UNRECORDED_SQL],
+        "sql": [CLAIMS_SQL, HELD_SQL, DUPLICATES_SQL, UNPLANNED_SQL, UNRECORDED_SQL],
     }
 
 

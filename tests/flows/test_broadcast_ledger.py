@@ -24,8 +24,9 @@ from notifications.flows.judge_broadcasts import counts_of, judge
 from notifications.flows.newer_words import SentWith
 from notifications.flows.newer_words import sent_with as sent_with_words
 from notifications.flows.sweep import continue_broadcasts
-from notifications.models import Alert, Broadcast, Delivery, Notification, Template
+from notifications.models import Alert, Broadcast, Category, Delivery, Notification, Template
 from notifications.sandbox.process import SandboxProcess
+from notifications.wakeups import other_work_waits
 from tests.came_to import came_to
 from tests.live import work
 
@@ -200,6 +201,40 @@ def test_what_is_due_later_or_elsewhere_holds_nobody_up(crowd: list[User], monke
     assert plan_page(made.pk)
     Delivery.objects.update(lane=Lane.CRITICAL, channel="push")
     assert plan_page(made.pk)
+
+
+def test_fallbacks_are_planned_no_further_ahead_and_share_their_channel(
+    person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conf, "PAGE_SIZE", 5)
+    monkeypatch.setattr(conf, "BACKLOG_LIMIT", 10)
+    for _ in range(30):
+        person()  # without a device: all of them get an email instead
+    first = broadcast("price-alert", {"all": True}, {"product": "Bell"})
+    while plan_page(first.pk):
+        pass
+    assert made_rows(first).filter(channel="email", state=State.PENDING).count() == 10
+    second = broadcast("price-alert", {"all": True}, {"product": "Bell"}, channels=["email"])
+    assert [plan_page(second.pk) for _ in range(2)] == [True, False]
+    # It may fall back to a channel that others have filled, but as yet needs nothing there.
+    User.objects.all().delete()
+    third = broadcast("price-alert", {"users": [str(person("token-ahead").pk)]}, {"product": "Bell"})
+    plan_page(third.pk)
+    assert made_rows(third).get().channel == "push"
+
+
+def test_one_whose_channels_are_gone_is_stopped_by_whoever_plans(
+    crowd: list[User], own_redis: None, django_capture_on_commit_callbacks: Any
+) -> None:
+    made = broadcast("price-alert", EVERYBODY, {"product": "Bell"}, channels=["email"])
+    Category.objects.filter(slug="alerts").update(channels=["push"], fallback=[])
+    with django_capture_on_commit_callbacks(execute=True):
+        continue_broadcasts()
+    assert other_work_waits(Channel.PUSH)
+    assert not plan_page(made.pk)
+    made.refresh_from_db()
+    assert made.status == BroadcastStatus.STOPPED
+    assert "none of its channels" in made.stopped_for
 
 
 def new_words(title: str, template: str = "new-post") -> int:

@@ -22,6 +22,7 @@ from notifications.flows.control import pause, resume, unpark
 from notifications.flows.release import release
 from notifications.flows.sweep import continue_broadcasts
 from notifications.models import Broadcast, Category, Delivery
+from notifications.models.broadcast import Channels
 
 pytestmark = pytest.mark.django_db
 POST = {"title": "Bells"}
@@ -158,7 +159,7 @@ def test_one_that_rests_leaves_its_part_of_the_channel_to_others() -> None:
     news = Category.objects.get(slug="news")
 
     def sharing() -> int:
-        return Broadcast.objects.crowds(other.notification_id, ["push"], news.priority, 100)[0].sharing
+        return Broadcast.objects.crowds(other.notification_id, Channels(["push"]), news.priority, 100)[0].sharing
 
     assert sharing() == 2
     Broadcast.objects.filter(pk=slow.pk).update(retry_at=timezone.now() + LATER)

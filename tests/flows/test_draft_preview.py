@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.models import F, QuerySet
+from django.db.models import CharField, F, Func, QuerySet, Value
+from django.db.models.functions import Cast
 
 from notifications import audience, broadcast
 from notifications.declarations import registry
@@ -17,6 +18,8 @@ from notifications.flows import draft_preview
 from notifications.flows.control import launch_draft
 from notifications.flows.declare import publish
 from notifications.flows.draft_preview import preview_broadcast
+from notifications.flows.drafts import launch_later, take_back
+from notifications.flows.operate import By
 from notifications.flows.people import address_target
 from notifications.flows.suppress import suppress
 from notifications.models import Broadcast, Category, Delivery, Preference, Template
@@ -152,3 +155,37 @@ def test_an_old_draft_is_as_fresh_as_when_it_is_launched(person: Callable[..., U
         created_at="2020-01-01T00:00:00Z", expires_at="2020-01-01T00:01:00Z"
     )
     assert preview_broadcast(made.pk).would_send == {"push": 1}
+
+
+def test_it_shows_the_words_that_it_would_be_sent_with(person: Callable[..., User], named: Callable[[], Any]) -> None:
+    user = person("token-newer-0001")
+    User.objects.update(first_name="None")
+    made = broadcast("new-post", named(), draft=True)
+    drafted = preview_broadcast(made.pk)
+    with_words("push", "email")
+    launch_later(made.pk, By("root", ""), version="newest")
+    shown = preview_broadcast(made.pk)
+    assert shown.would_send == {"push": 1, "email": 1}
+    assert ("dead_link", "email") in {(gap.kind, gap.channel) for gap in shown.gaps}
+    take_back(made.pk, By("root", ""))
+    again = preview_broadcast(made.pk)
+    assert [gap for gap in again.gaps if gap.kind != "skipped"] == drafted.gaps
+    assert user.pk
+
+
+def test_what_takes_too_long_is_told_and_nobody_is_taken_for_broken(
+    person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @audience
+    def slow() -> QuerySet[User]:
+        return User.objects.annotate(title=Cast(Func(Value(0.2), function="pg_sleep"), CharField()))
+
+    monkeypatch.setattr(draft_preview, "SECONDS", 0.5)
+    for number in range(8):
+        person(f"token-slow-{number:04d}")
+    try:
+        found = preview_broadcast(broadcast("new-post", slow(), draft=True).pk)
+    finally:
+        del registry.audiences["slow"]
+    assert [gap.kind for gap in found.gaps] == ["too_slow"]
+    assert not found.is_all

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import Case, CharField, F, FloatField, QuerySet, Value, When
 from django.db.models.functions import Cast, Concat
 from django.test.utils import CaptureQueriesContext
@@ -17,10 +17,13 @@ from django.utils import timezone
 from notifications import audience, broadcast, conf
 from notifications.declarations import registry
 from notifications.exceptions import WrongStatus
+from notifications.flows import plan as planning
 from notifications.flows.broadcast import plan_page
 from notifications.flows.control import cancel_broadcast, resume
 from notifications.flows.erase import erase
+from notifications.flows.estimate import Forecast, estimate
 from notifications.flows.export import export
+from notifications.flows.launch import BroadcastRequest
 from notifications.flows.left_out import Again, errors_of, plan_left_out
 from notifications.models import Alert, Broadcast, Delivery, LeftOut
 from notifications.rules import ramp
@@ -231,3 +234,24 @@ def test_who_was_left_out_is_exported_and_erased(person: Callable[..., User], gr
     assert export(recipient)["left_out"][0]["error"] == "DataError"
     assert erase(recipient, actor="test")["left_out"] == 1
     assert not LeftOut.objects.exists()
+
+
+def test_where_nobody_can_be_written_a_small_page_stops_it_too(
+    person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise IntegrityError("a trigger of the host")
+
+    monkeypatch.setattr(planning, "insert", refuse)
+    crowd(person, 12, set())
+    made = plan_all(broadcast("new-post", {"all": True}, {"title": "Bells"}, rate=5))
+    assert (made.status, made.problems, made.members) == ("stopped", 0, 0)
+
+
+def test_an_estimate_counts_those_who_cannot_be_planned(
+    person: Callable[..., User], greeted: Callable[[], object]
+) -> None:
+    crowd(person, 5, {2})
+    found = estimate(BroadcastRequest("new-post", {"name": "greeted"}))
+    assert (found.members, found.sampled) == (5, 5)
+    assert found.channels == {"push": Forecast(4, {"left_out": 1})}

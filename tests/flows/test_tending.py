@@ -1,4 +1,4 @@
-"""Tending broadcasts: one that is done may go on with fallbacks, and none is done over what is just being planned."""
+"""Tending broadcasts: one that is done may go on, and none is done over what is just being planned."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from notifications.enums import BroadcastStatus, Reason, State
 from notifications.exceptions import WrongStatus
 from notifications.flows import judge_broadcasts
 from notifications.flows.broadcast import plan_page
-from notifications.flows.control import cancel_broadcast, pause
+from notifications.flows.control import cancel_broadcast, pause, resume
 from notifications.flows.fallback import fall_back
 from notifications.flows.left_out import plan_left_out
+from notifications.flows.record import record
+from notifications.flows.replay import replay
 from notifications.flows.sweep import consider_fallbacks, continue_broadcasts
 from notifications.models import Broadcast, Category, Delivery, LeftOut
+from notifications.models.delivery_queries import standing_of
+from notifications.rules.standing import Change
+from notifications.rules.transitions import parked as parked_at
 from tests.came_to import came_to
 from tests.live import wait_for
 
@@ -129,6 +134,31 @@ def test_past_its_retention_nothing_is_cancelled(made: Broadcast) -> None:
         cancel_broadcast(made.pk)
 
 
+def test_a_pause_uses_up_nobodys_patience(made: Broadcast) -> None:
+    waits = rows(made).filter(state=State.PENDING)
+    waits.update(reason=Reason.BREAKER_OPEN, fallback_at=timezone.now())
+    pause(made.pk)
+    consider_fallbacks()
+    assert waits.filter(fallback_at=None).count() == 3
+    assert not rows(made, "email").exists()
+
+
+def test_a_resume_begins_with_new_patience(made: Broadcast) -> None:
+    pause(made.pk)
+    parked(made).update(fallback_at=timezone.now())
+    resume(made.pk)
+    consider_fallbacks()
+    assert rows(made).filter(state=State.PENDING, fallback_at=None).count() == 3
+    assert not rows(made, "email").exists()
+
+
+def test_who_did_not_confirm_before_a_pause_falls_back_after_it(made: Broadcast) -> None:
+    unconfirmed(made)
+    pause(made.pk)
+    consider_fallbacks()
+    assert rows(made, "email").filter(state=State.PENDING).count() == 3
+
+
 def test_one_message_asks_nothing_of_broadcasts(person: Callable[..., User]) -> None:
     alone = notify(person("token-tending-alone"), "price-alert", BELL)
     row = alone.deliveries.get()
@@ -137,6 +167,73 @@ def test_one_message_asks_nothing_of_broadcasts(person: Callable[..., User]) -> 
         assert fall_back(row.pk)
     assert alone.deliveries.filter(channel="email", state=State.PENDING).exists()
     assert about_broadcasts(queries) == []
+
+
+# --- what was final is sent anew
+
+
+def ended_with(made: Broadcast, *states: State) -> list[Delivery]:
+    """Let each of its pushes come to one of these states, and the broadcast be done."""
+    pushes = list(rows(made))
+    for row, state in zip(pushes, states, strict=True):
+        came_to(row, state)
+    continue_broadcasts()
+    made.refresh_from_db()
+    assert made.status == "done"
+    return pushes
+
+
+def sent_anew(made: Broadcast) -> None:
+    """Let a provider report that the first, which it had taken, must be sent again."""
+    row = rows(made)[0]
+    before = standing_of(row)
+    assert record([Change(row.pk, before, parked_at(before, Reason.RETRY, timezone.now()))]) == {row.pk}
+
+
+def test_one_that_is_done_goes_on_with_a_replay_and_can_be_paused(made: Broadcast) -> None:
+    dead, *_ = ended_with(made, State.DEAD, State.SENT, State.SENT)
+    assert replay([dead.pk], actor="root", reason="the provider is back").will_send == 1
+    made.refresh_from_db()
+    assert (made.status, made.finished_at) == ("sending", None)
+    assert pause(made.pk).status == "paused"
+
+
+def test_only_what_fails_after_a_replay_stops_it(
+    made: Broadcast, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = ended_with(made, State.DEAD, State.DEAD, State.SENT)
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "BROADCASTS": {"most_failed": 0.2, "judged_from": 1}}
+    monkeypatch.setattr(judge_broadcasts, "_next_look", {})
+    replay([first.pk], actor="root", reason="the provider is back")
+    continue_broadcasts()
+    made.refresh_from_db()
+    assert made.status == "sending"
+    first.refresh_from_db()
+    came_to(first, State.FAILED)
+    judge_broadcasts._next_look.clear()
+    continue_broadcasts()
+    made.refresh_from_db()
+    assert made.status == "stopped"
+
+
+def test_those_replayed_later_are_judged_too(made: Broadcast, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, _ = ended_with(made, State.DEAD, State.DEAD, State.SENT)
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "BROADCASTS": {"most_failed": 0.2, "judged_from": 1}}
+    monkeypatch.setattr(judge_broadcasts, "_next_look", {})
+    for row in (first, second):
+        replay([row.pk], actor="root", reason="the provider is back")
+    first.refresh_from_db()
+    came_to(first, State.FAILED)
+    continue_broadcasts()
+    made.refresh_from_db()
+    assert made.status == "stopped"
+
+
+def test_one_that_is_done_goes_on_with_what_a_report_sends_anew(made: Broadcast) -> None:
+    ended_with(made, State.SENT, State.SENT, State.SENT)
+    sent_anew(made)
+    made.refresh_from_db()
+    assert (made.status, made.finished_at) == ("sending", None)
 
 
 # --- finishing while somebody plans
@@ -171,7 +268,7 @@ def left_out_again(made: Broadcast) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("plan", [next_channel, left_out_again])
+@pytest.mark.parametrize("plan", [next_channel, left_out_again, sent_anew])
 def test_none_is_done_over_what_is_being_planned(made: Broadcast, plan: Callable[[Broadcast], None]) -> None:
     unconfirmed(made)
     sweeper = in_another_connection(continue_broadcasts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from django.db import connection, connections
 from notifications import broadcast
 from notifications.enums import BroadcastStatus
 from notifications.management.carillon import broadcast as command
-from notifications.models import Broadcast
+from notifications.models import Broadcast, Category
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,3 +64,12 @@ def test_a_lost_database_is_told_once_and_waited_for(own_redis: None, monkeypatc
     assert err.getvalue().splitlines() == told * 2
     assert "planning: nobody yet" in out.getvalue()
     assert "done: nobody yet" in out.getvalue()
+
+
+def test_the_end_of_a_watch_says_what_may_follow(own_redis: None) -> None:
+    Category.objects.filter(slug="alerts").update(fallback_after=timedelta(minutes=5))
+    made = broadcast("price-alert", {"all": True}, {"product": "Bell"})
+    Broadcast.objects.update(status=BroadcastStatus.DONE)
+    err = StringIO()
+    call_command("carillon", "broadcast", "--watch", str(made.pk), stdout=StringIO(), stderr=err)
+    assert "Who does not confirm it within 5 minutes may still get it by email" in err.getvalue()

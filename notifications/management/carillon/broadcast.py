@@ -16,8 +16,9 @@ from django.utils.timezone import localtime
 from notifications.enums import BroadcastStatus
 from notifications.exceptions import RequestRejected
 from notifications.flows.draft_preview import preview_broadcast
+from notifications.flows.plan import steps_of
 from notifications.flows.status import Progress, progress_of
-from notifications.models import Broadcast
+from notifications.models import Broadcast, Category, Notification
 from notifications.models.deadlines import is_away
 
 from .base import Console, Subcommand
@@ -58,7 +59,7 @@ def line(made: Broadcast, progress: Progress) -> str:
     counts = asdict(progress.counts)
     planned, waiting = counts["planned"], counts["waiting"] + counts["uncertain"]
     # While planning goes on, nobody knows how many there will be: then there is no share to show.
-    known = planned and (made.planned_at is not None or made.status in _OVER)
+    known = planned and (made.planned_at is not None or made.status == BroadcastStatus.DONE)
     share = (planned - waiting) / planned if known else 0.0
     bar = ("#" * int(_BAR * share)).ljust(_BAR, ".")
     shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -120,5 +121,18 @@ def _watch(console: Console, key: UUID, every: float) -> int:
             console.out.flush()
             shown = latest
         if made.status in _OVER:
+            _tell_what_may_follow(console, made)
             return 0 if made.status == BroadcastStatus.DONE else 1
         time.sleep(every)
+
+
+def _tell_what_may_follow(console: Console, made: Broadcast) -> None:
+    """Say that those who do not confirm get another channel later, where that is so: nobody counts how many may."""
+    notification = Notification.objects.filter(pk=made.notification_id).first()
+    category = Category.objects.filter(slug=notification.category).first() if notification is not None else None
+    if made.status != BroadcastStatus.DONE or notification is None or category is None:
+        return
+    later = [channel for step in steps_of(notification, category)[1:] for channel in step]
+    if later and category.fallback_after is not None:
+        wait = f"{category.fallback_after.total_seconds() / 60:g} minutes"
+        console.note(f"Who does not confirm it within {wait} may still get it by {', '.join(later)}; then it goes on.")
