@@ -20,24 +20,60 @@ _ENDINGS = (
     "app|biz|click|cloud|club|co|com|dev|fun|icu|info|io|link|live|ly|me|net|online|org|page|pro|ru|shop|site|store|tk"
     "|top|vip|website|work|xyz"
 )
-_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_WEB = re.compile(
-    # With a scheme, however it is written; or as browsers read an address that begins with slashes.
-    r"(?:\b(?:https?|ftp):[/\\]*|(?:^|(?<=[\s\"'(<=]))[/\\]{2,})([^\s<>\"'`)\]}]+)"
-    # Or a name with a path, or with an ending that says it all; not a mailbox, and not the end of a longer address.
-    rf"|(?<![\w@./\\:-])((?:{_LABEL}\.)+[^\W\d_]{{2,}})(?=[/?#:]\S)"
-    rf"|(?<![\w@./\\:-])(www\.(?:{_LABEL}\.)*{_LABEL}|(?:{_LABEL}\.)+(?:{_ENDINGS}))(?![\w@-])",
+# Endings of files: no domain has one, so that a relative path (`img/logo.png?v=2`) leads to no host.
+_FILES = "css|csv|docx?|gif|html?|ics|jpe?g|js|json|pdf|php|png|svg|txt|webp|xlsx?|xml"
+_LABEL = r"[^\W_]+(?:[-_]+[^\W_]+)*"
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+# Browsers leave tabs and ends of lines out of an address.
+_GAP = r"[\t\r\n]*"
+_SCHEME = rf"(?:{_GAP.join('http')}(?:{_GAP}s)?|{_GAP.join('ftp')}){_GAP}:"
+# Marks, arrows and pictures of every language: some phones end a link there.
+_SYMBOLS = "«»\u2000-\u2bff\u3000-\u303f\ufeff\uff01-\uff0f\uff1a-\uff20\U0001f000-\U0001faff"
+# What belongs to a link, up to where the next begins: neither what ends a link, nor another scheme.
+_REST = rf"(?:(?!{_SCHEME}[/\\])[^\s<>\"'`()\[\]{{}}|^\\{_SYMBOLS}])*"
+_WITH_SCHEME = re.compile(
+    # However it is written, and whatever stands before it; or as browsers read an address that begins with slashes.
+    rf"(?:{_SCHEME}(?:[/\\]+|(?=[\w%@\[]))|(?:^|(?<=[\s\"'(<=]))[/\\]{{2,}}+(?=[^\s<>\"'`)\]}}]))"
+    rf"([^\s/\\?#<>\"]*){_REST}",
     re.IGNORECASE,
 )
+# A name; not the end of a mailbox (which is read over as a whole), and not the host of an app's own scheme.
+_PLAIN = re.compile(rf"@{_NAME}|(?<![^\W_])(?<!://)({_NAME})")
+_PATH = re.compile(rf"(?::\d+\b)?(?:[/?#]{_REST})?", re.IGNORECASE)
+# Behind a name that is the first part of a mailbox.
+_DOMAIN = re.compile(rf"@{_LABEL}\.\w")
+_LEADS_ON = re.compile(r"[/?#:]\S")
+_BEFORE_PATH = re.compile(
+    rf".+\.(?!(?:{_FILES})$)(?:[^\W\d_]{{2,}}|xn--[\w-]+)|\d{{1,3}}(?:\.\d{{1,3}}){{3}}", re.IGNORECASE
+)
+_BARE = re.compile(rf"www\..+|.+\.(?:{_ENDINGS})(?:\.[a-z]{{2}})?(?=\.|$)", re.IGNORECASE)
+# What browsers end an address with, whatever a text would be.
+_FOLLOWED = re.compile(r"(?:(?:https?|ftp):[/\\]*|[/\\]{2,})([^/\\?#]*)", re.IGNORECASE)
+_STRIPPED = str.maketrans(dict.fromkeys("\t\r\n"))
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61\u2024", "."))
+# Format characters and marks: a reader hardly sees them, and the patterns above take them for the end of a name.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f\U000e0000-\U000e01ef{}]".format(
+        "".join(found for found in map(chr, range(0x10000)) if unicodedata.category(found) in {"Cf", "Mn", "Mc"})
+    )
+)
+# A host with its port, and what closes a sentence, a quote or a bracket behind it.
+_AUTHORITY = re.compile(rf"({_NAME})\.?(?::\d*)?(?:[^\w@%]|_)*")
+# The longest name that has an address.
+_LONGEST = 253
 _LINK_NAMES = frozenset({"href", "src", "action", "background", "poster", "srcset"})
 _UNSHOWN = frozenset({"style", "script", "title", "head"})
 
 
 def hosts_in(text: str) -> Iterator[str]:
-    """Yield the host of every link in a plain text, in lower case."""
-    for found in _WEB.finditer(text.translate(_DOTS)):
-        yield _host_of(next(part for part in found.groups() if part is not None))
+    """Yield the host of every link in a plain text, in lower case.
+
+    It is read as it stands, and once more with every letter and dot as browsers read it: a name may end elsewhere then.
+    """
+    read = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).translate(_DOTS))
+    for reading in dict.fromkeys((text, read)):
+        yield from (_host_of(found[1]) for found in _WITH_SCHEME.finditer(reading))
+        yield from _plain_hosts(_WITH_SCHEME.sub(" ", reading))
 
 
 def foreign(hosts: Iterable[str], allowed: Collection[str]) -> list[str]:
@@ -62,46 +98,77 @@ def foreign_in_value(value: object, allowed: Collection[str], depth: int = 0) ->
 
 def hosts_of(content: Content) -> Iterator[str]:
     """Yield the host of every link of a rendered message."""
-    for text in (content.text, content.subject, content.title, content.body, content.url, content.image):
-        yield from hosts_in(text)
-    for text in content.data.values():
-        yield from hosts_in(text)
+    links = [link for link in (content.url, content.image) if link]
+    texts = [content.text, content.subject, content.title, content.body, *content.data.values()]
     if content.html:
         seen = _Shown()
         seen.feed(content.html)
         seen.close()
-        for text in seen.texts:
-            yield from hosts_in(text)
+        links += seen.links
+        texts += seen.texts
+    for link in links:
+        yield from _followed_host(link)
+    for text in (*links, *texts):
+        yield from hosts_in(text)
 
 
-def _host_of(rest: str) -> str:
-    """Return the host of what follows a scheme."""
-    authority = re.split(r"[/\\?#]", rest, maxsplit=1)[0]
-    if "@" in authority:
-        return UNREADABLE
-    host = unicodedata.normalize("NFKC", authority).casefold()
-    host = re.sub(r":\d*$", "", host).rstrip(".,;:!")
-    return host if host and "%" not in host else UNREADABLE
+def _plain_hosts(text: str) -> Iterator[str]:
+    """Yield the hosts that phones make links to though no scheme says so; what follows a host is read over."""
+    end = 0
+    while found := _PLAIN.search(text, end):
+        end = found.end()
+        if found[1] and (host := _linked(found[1], text, end)):
+            yield _as_compared(host)
+            path = _PATH.match(text, end)
+            end = path.end() if path else end
+
+
+def _linked(name: str, text: str, end: int) -> str:
+    """Return that part of a name, which ends there in the text, that phones take for a host, or ""."""
+    if _DOMAIN.match(text, end):
+        return ""
+    if _LEADS_ON.match(text, end) and _BEFORE_PATH.fullmatch(name):
+        return name
+    found = _BARE.match(name)
+    return found[0] if found else ""
+
+
+def _followed_host(link: str) -> Iterator[str]:
+    """Yield the host that a browser opens: it goes on where a text's link would have ended (`https://ours.io)@evil.io`)."""
+    if found := _FOLLOWED.match(_UNSEEN.sub("", link.translate(_STRIPPED)).strip()):
+        yield _host_of(found[1])
+
+
+def _host_of(authority: str) -> str:
+    """Return the host of what follows a scheme; phones end a host at what is no part of a name, browsers do not."""
+    found = _AUTHORITY.fullmatch(authority)
+    return _as_compared(found[1]) if found else UNREADABLE
+
+
+def _as_compared(host: str) -> str:
+    return unicodedata.normalize("NFKC", host).lower()
 
 
 def _is_in(host: str, allowed: Collection[str]) -> bool:
-    if host in allowed:
-        return True
-    _, _, parent = host.partition(".")
-    return bool(parent) and _is_in(parent, allowed)
+    if len(host) > _LONGEST:
+        return False
+    while host and host not in allowed:
+        _, _, host = host.partition(".")
+    return bool(host)
 
 
 class _Shown(HTMLParser):
-    """What of a document is followed or read: the values of links, and its text."""
+    """What of a document is followed, the values of links, and what is read, its text."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.links: list[str] = []
         self.texts: list[str] = []
         self._inside = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inside = tag
-        self.texts += [value.strip() for name, value in attrs if name in _LINK_NAMES and value]
+        self.links += [value.strip() for name, value in attrs if name in _LINK_NAMES and value]
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = ""

@@ -161,6 +161,18 @@ def test_a_value_that_cannot_be_stored_harms_no_other_item(call: Caller, person:
     assert RefusedRequest.objects.get().recipient == f"u:{user.pk}"
 
 
+def test_a_host_that_means_harm_is_refused_alone(call: Caller, person: Any, settings: Any) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ABUSE": {"link_hosts": ["a.io"]}}
+    hostile = "a." * 1_200 + "com"
+    sent = [
+        {**login_code(person()), "data": {"code": code}, "idempotency_key": f"k{n}"}
+        for n, code in enumerate(["https://a.io/1", hostile, "2"])
+    ]
+    answers = at_once(call, sent)
+    assert [answer["status"] for answer in answers] == [202, 400, 202]
+    assert [error["code"] for error in answers[1]["problem"]["errors"]] == ["foreign_link"]
+
+
 @pytest.mark.usefixtures("committed")
 def test_two_batches_with_the_same_keys_in_opposite_order(person: Any) -> None:
     user, plain = person(), make_caller().plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from notifications.rules.masking import masked, redacted, unquoted
 
 ROW = "Failing row contains (ada@example.com, +49 151 12345678)."
+
+# Each would take minutes if it were gone through once more for each of its letters.
+PIECES = [
+    *("!", "%", "%4", "%40", "x!", "a" * 59 + "!", "a" * 60 + "!", ":", "a:", "a@!", "!@", "@", "+", "+1", "+1 ("),
+    *("+12 ", "1", "1 ", "1 1 (", "12345(", "+1234567", "+1234567(", "1234567x", "%2B1", "%2B1234567"),
+]
 
 
 class Refused(Exception):
@@ -69,8 +76,23 @@ def test_where_it_was_raised_stays_and_what_caused_it_does_not() -> None:
             "2026-11-23 05:21:07 pid=4711 30006 worker-1:4711:abc",
             "2026-11-23 05:21:07 pid=4711 30006 worker-1:4711:abc",
         ),
+        ("to a…@example.com: +49…66", "to a…@example.com: +49…66"),
+        ("x" * 400 + "@y.z, no", "…, no"),
+        ("to " + "x!" * 400 + "ada@example.com: no", "to …: no"),
+        ("q=" + "ada%20" * 99 + "ada%40example.com&x", "q=…&x"),
+        ("k=" + "a" * 60 + "!" * 400 + "ada@example.com", "…"),
+        ("+49 151 1234567ada@example.com", "…"),
+        ("ada@example.com!bob@example.com", "…"),
+        ("ada%40" + "a" * 70, "…"),
+        ("a@!b@example.com", "a@…"),
         ('File "/srv/app/notifications/flows/a_name/' + "x" * 30 + '.py", line 7', None),
     ],
 )
 def test_a_log_names_messages_and_nobody(text: str, said: str | None) -> None:
     assert masked(text) == (text if said is None else said)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("hide", [masked, redacted])
+def test_a_long_text_is_read_in_one_go(hide: Callable[[str], str], piece: str) -> None:
+    assert hide(f"{piece * (200_000 // len(piece))} to ada@example.com").endswith(" to …")
