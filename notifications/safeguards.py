@@ -33,7 +33,8 @@ class AbuseLimits:
     """What is refused so that nobody abuses this installation: None is no limit.
 
     `sms_countries` are calling codes ("49") and regions ("DE"); `sms_per_prefix` counts messages, broadcasts aside,
-    to numbers that differ in their last four digits only; `codes_per_recipient` those of critical categories.
+    to numbers that differ in their last four digits only; `codes_per_recipient` those of critical categories to one
+    address.
     """
 
     sms_countries: frozenset[str] | None = None

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+from io import IOBase
+from typing import IO, BinaryIO, cast
+
 from django.http import HttpRequest
 
 _UNKNOWN = "-1"
+
+
+class Chunks(IOBase):
+    """The server's input, which fails with an OSError whatever is wrong: by it Django knows a body that breaks off.
+
+    Servers have errors of their own for chunks that are none, and gunicorn's are of no kind that anybody else knows.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes, or all there are.
+
+        Raises:
+            OSError: the body breaks off, or its chunks cannot be read.
+        """
+        try:
+            return self._source.read(size)
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError("The body's chunks cannot be read.") from error
 
 
 def take_chunks(request: HttpRequest) -> bool:
@@ -19,6 +45,6 @@ def take_chunks(request: HttpRequest) -> bool:
     if not meta.get("wsgi.input_terminated"):
         return False
     # There is no other way in.
-    request._stream = meta["wsgi.input"]  # noqa: SLF001
+    request._stream = cast("BinaryIO", Chunks(meta["wsgi.input"]))  # noqa: SLF001
     meta["CONTENT_LENGTH"] = _UNKNOWN
     return True

@@ -1,4 +1,4 @@
-"""Abuse: at first claim, stop codes beyond a recipient's cap, and SMS beyond what one numbering prefix may get.
+"""Abuse: at first claim, stop codes beyond an address's cap, and SMS beyond what one numbering prefix may get.
 
 Who is over a limit is skipped and not deferred: a code that comes later is of no use, and one that was asked for to
 cost money or sleep should not come at all. The next channel is tried, as after an address that cannot be used.
@@ -7,6 +7,7 @@ cost money or sleep should not come at all. The next channel is tried, as after 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,13 +15,14 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from .. import conf
+from ..cipher import address_hash
 from ..declarations.limits import Throttle
 from ..enums import Channel, Priority, Reason, State
 from ..models import Delivery, ThrottleWindow
 from ..models.delivery_queries import standing_of
-from ..models.throttle import Place, hold_windows, peek_windows
+from ..models.throttle import CODES, Place, hold_windows, peek_windows
 from ..rules.abuse import block, calling_code
-from ..rules.quiet_hours import zone
+from ..rules.identity import hash_recipient
 from ..rules.standing import Change
 from ..rules.throttling import Admission, admit, throttle_window
 from ..rules.transitions import ended
@@ -31,8 +33,6 @@ from .alerts import raise_alert
 from .recheck import Facts
 
 PUMPING = "sms_pumping"
-_CODES = "*codes"
-"""Where a recipient's codes are counted together; no category can have this name."""
 _SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 _PUMPED = (
     "more than {most} messages a{per} to numbers that begin with {prefix}: further ones are skipped. If nobody of yours"
@@ -57,12 +57,12 @@ def foresee(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
 
 
 def _over_cap(rows: Sequence[Delivery], facts: Facts, windows: _Windows, *, count: bool) -> dict[UUID, Change]:
-    """Return those beyond the recipient's cap on messages of critical categories; exact, as a throttle is."""
+    """Return those beyond their address's cap on messages of critical categories; exact, as a throttle is."""
     cap = conf.get().abuse.codes_per_recipient
     asking = [row for row in rows if _is_code(row, facts)] if cap is not None else []
     if cap is None or not asking:
         return {}
-    places = {row.pk: _place(row, cap, facts) for row in asking}
+    places = {row.pk: _place(row, cap, facts.now) for row in asking}
     held = windows(list(places.values()))
     changes: dict[UUID, Change] = {}
     admitting: dict[Place, ThrottleWindow] = {}
@@ -107,9 +107,13 @@ def _may_be_pumped(row: Delivery, facts: Facts) -> bool:
     return row.channel == Channel.SMS and not row.attempt and single
 
 
-def _place(row: Delivery, cap: Throttle, facts: Facts) -> Place:
-    where = zone(row.time_zone) or ZoneInfo("UTC")
-    return Place(row.recipient, _CODES, row.channel, throttle_window(cap, facts.now, where).end)
+def _place(row: Delivery, cap: Throttle, now: datetime) -> Place:
+    """Return where a code is counted: by its address and in UTC.
+
+    A recipient and their zone are whatever a sign-up form says: to each new one the same phone would get as many again.
+    """
+    whose = hash_recipient(address_hash(row.channel, row.address))
+    return Place(whose, CODES, row.channel, throttle_window(cap, now, ZoneInfo("UTC")).end)
 
 
 def _skipped(row: Delivery, facts: Facts, limit: str, said: str) -> Change:

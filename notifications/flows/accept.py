@@ -48,7 +48,7 @@ def accept_all(requests: Sequence[Request], present: Present) -> list[Accepted |
     asked = check_requests(requests)  # template, recipient, variables: all that can be wrong is found here
     sound = [item for item in asked if isinstance(item, Asked)]
     if not sound:
-        return [item for item in asked if isinstance(item, RequestRejected)]
+        return [item for item in asked if not isinstance(item, Asked)]
     with transaction.atomic():
         # Keys are tried and never waited for; the same statement tells the time, and which addresses are suppressed.
         keys = Keys.hold([item.key for item in sound if item.key], _hashes_of(sound))
@@ -99,8 +99,10 @@ def _due_channels(deliveries: Sequence[NewDelivery], now: datetime) -> Iterator[
     return (row.channel for row in deliveries if row.state == State.PENDING and row.due_at <= now)
 
 
-def _outcome(asked: Asked | RequestRejected, new: dict[Asked, _Made], keys: Keys) -> Accepted | RequestRejected:
-    if isinstance(asked, RequestRejected):
+def _outcome(
+    asked: Asked | Accepted | RequestRejected, new: dict[Asked, _Made], keys: Keys
+) -> Accepted | RequestRejected:
+    if not isinstance(asked, Asked):
         return asked
     if asked in new:
         logger.debug("accepted", extra=_ids(new[asked].notification))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..exceptions import InvalidData, NotAllowed, RequestRejected, SandboxOnly, UnknownRecipient
-from ..models import Template
+from ..exceptions import InvalidData, NotAllowed, RequestRejected, SandboxOnly, UnknownRecipient, UnknownTemplate
+from ..models import IdempotencyKey, Template
+from ..models.accept_queries import Known
 from ..rules.identity import user_key
 from ..rules.planning import Person
 from .grants import assert_may_send
 from .idempotency import KeyName, check_key, fingerprint_of
 from .recipients import find_recipients
-from .requests import Request, check_request
+from .requests import Accepted, Request, check_request
 from .templates import find_templates
 
 
@@ -34,20 +35,36 @@ class Asked:
         return None if key is None else (self.request.owner, key)
 
 
-def check_requests(requests: Sequence[Request]) -> list[Asked | RequestRejected]:
-    """Return each request as it can be accepted, or why it cannot be; templates and recipients are read set-wise."""
+@dataclass(frozen=True)
+class _Refused:
+    """A request that cannot be accepted as things are now, unless its key says that it was before they changed."""
+
+    error: RequestRejected
+    key: KeyName
+    fingerprint: str
+
+
+def check_requests(requests: Sequence[Request]) -> list[Asked | Accepted | RequestRejected]:
+    """Return each request as it can be accepted, or why it cannot be; templates and recipients are read set-wise.
+
+    What was accepted is not refused when it is repeated, whatever has changed since: it is what it was.
+    """
     templates = find_templates({request.template for request in requests})
     found = {slug: template for slug, template in templates.items() if isinstance(template, Template)}
     channels = {channel for template in found.values() for channel in template.category.all_channels}
-    people = iter(find_recipients([item.recipient for item in requests if item.template in found], channels))
-    checked: list[Asked | RequestRejected] = []
-    for request in requests:
-        template = templates[request.template]
-        checked.append(_check(request, template, next(people)) if isinstance(template, Template) else template)
-    return checked
+    people = find_recipients([item.recipient for item in requests], channels)
+    checked = [_check(item, templates[item.template], person) for item, person in zip(requests, people, strict=True)]
+    keys = [item.key for item in checked if isinstance(item, _Refused)]
+    known = IdempotencyKey.objects.known(keys) if keys else {}
+    return [_recalled(item, known.get(item.key)) if isinstance(item, _Refused) else item for item in checked]
 
 
-def _check(request: Request, template: Template, person: Person | UnknownRecipient) -> Asked | RequestRejected:
+def _check(
+    request: Request, template: Template | UnknownTemplate, person: Person | UnknownRecipient
+) -> Asked | _Refused | RequestRejected:
+    if isinstance(template, UnknownTemplate):
+        # Its category is gone with it: for a key that is for certain categories, nobody can tell any more.
+        return _refused(template, request, person) if request.grant.covers(request.template, "") else template
     try:
         assert_may_send(request.grant, template)
         if isinstance(person, UnknownRecipient):
@@ -55,9 +72,31 @@ def _check(request: Request, template: Template, person: Person | UnknownRecipie
         public, secret = check_request(request, template)
         if request.idempotency_key is not None:
             check_key(request.idempotency_key)
-    except (InvalidData, NotAllowed, SandboxOnly) as refusal:
+    except (NotAllowed, SandboxOnly) as refusal:
         return refusal
+    except InvalidData as refusal:
+        return _refused(refusal, request, person)
     return Asked(request, template, person, public, secret, fingerprint_of(_canonical(request, person)))
+
+
+def _refused(
+    refusal: RequestRejected, request: Request, person: Person | UnknownRecipient
+) -> _Refused | RequestRejected:
+    """Return a refusal with what tells a repeat of a request that was accepted, where that can be told."""
+    key: object = request.idempotency_key  # callers from Python may pass anything, here and as the rest
+    if not isinstance(key, str) or isinstance(person, UnknownRecipient):
+        return refusal
+    try:
+        check_key(key)
+        return _Refused(refusal, (request.owner, key), fingerprint_of(_canonical(request, person)))
+    except (InvalidData, AttributeError, TypeError, ValueError, RecursionError):
+        return refusal
+
+
+def _recalled(refused: _Refused, known: Known | None) -> Accepted | RequestRejected:
+    if known is None or known.fingerprint != refused.fingerprint:
+        return refused.error
+    return Accepted(known.notification_id, known.response, replayed=True)
 
 
 def _addressed(person: Person) -> dict[str, str] | None:

@@ -30,7 +30,8 @@ from ..models import (
     ThrottleWindow,
     TopicSubscription,
 )
-from ..rules.identity import USER_PREFIX, UserKey, user_key, user_recipient
+from ..models.throttle import CODES
+from ..rules.identity import USER_PREFIX, UserKey, hash_recipient, user_key, user_recipient
 from .find import find
 from .people import address_target, load_people
 from .recipients import find_user_key
@@ -86,10 +87,14 @@ def known_recipients(term: str) -> list[str]:
     return [recipient for recipient in dict.fromkeys(found) if is_known(recipient)]
 
 
-def rows_of(recipient: str) -> dict[str, QuerySet[Any]]:
-    """Return the rows that name a recipient, by what they are; a delivery's events and receipts hang on it."""
+def rows_of(recipient: str, hashes: Iterable[str] = ()) -> dict[str, QuerySet[Any]]:
+    """Return the rows that name a recipient, by what they are; a delivery's events and receipts hang on it.
+
+    Codes are counted by address: their windows are found where the hashes of the recipient's addresses are told.
+    """
     key = owner_key(recipient)
     mine = Q(pk__in=[]) if key is None else Q(user=key)
+    codes = Q(category=CODES, recipient__in=[hash_recipient(hashed) for hashed in hashes])
     return {
         "devices": Device.objects.filter(mine),
         "topics": TopicSubscription.objects.filter(mine),
@@ -97,7 +102,7 @@ def rows_of(recipient: str) -> dict[str, QuerySet[Any]]:
         "refused_requests": RefusedRequest.objects.filter(recipient__in=_refused_names(recipient, key)),
         "digests": Digest.objects.filter(recipient=recipient),
         "left_out": LeftOut.objects.filter(recipient=recipient),
-        "throttles": ThrottleWindow.objects.filter(recipient=recipient),
+        "throttles": ThrottleWindow.objects.filter(Q(recipient=recipient) | codes),
         "deliveries": Delivery.objects.filter(recipient=recipient),
         "notifications": Notification.objects.filter(recipient=recipient),
     }

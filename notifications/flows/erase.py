@@ -49,7 +49,7 @@ def erase(recipient: str, *, actor: str) -> dict[str, int]:
     """
     # Addresses first: once devices and deliveries are gone, nobody knows any more which they were.
     places = places_of(recipient)
-    rows = rows_of(recipient)
+    rows = rows_of(recipient, hashes_of(places))
     deliveries, preferences = rows.pop("deliveries"), rows.pop("preferences")
     done = {
         **_forget_addresses(recipient, places),
@@ -66,7 +66,7 @@ def foresee_erasure(recipient: str) -> dict[str, int]:
     """Return what `erase` would return now; nothing is written."""
     places, keeps = places_of(recipient), has_account(recipient)
     hashes = hashes_of(places)
-    rows = rows_of(recipient)
+    rows = rows_of(recipient, hashes)
     preferences = rows.pop("preferences")
     return {
         "receipts": receipts_of(recipient, hashes).count(),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from ..models import AddressTrouble, Delivery, DeliveryEvent, Device, Digest, Notification, Suppression, ThrottleWindow
 from .belongings import beside, hashes_of, listed_in, places_of, receipts_of, rows_of
@@ -15,9 +15,10 @@ from .preferences import read_preferences
 
 def export(recipient: str) -> dict[str, object]:
     """Return what is kept about a recipient: a fixed number of queries, and never what was declared sensitive."""
-    rows = rows_of(recipient)
     places = places_of(recipient)
     hashes = hashes_of(places)
+    rows = rows_of(recipient, hashes)
+    deliveries = list(rows["deliveries"].order_by("pk"))
     return {
         "recipient": recipient,
         "preferences": read_preferences(recipient),
@@ -29,12 +30,12 @@ def export(recipient: str) -> dict[str, object]:
             .order_by("pk")
             .values("channel", "count", "first_at", "last_at")
         ),
-        "notifications": _notifications(recipient, list(rows["deliveries"].order_by("pk"))),
+        "notifications": _notifications(recipient, deliveries),
         "receipts": _receipts(recipient, hashes),
         "broadcasts": list(listed_in(recipient, places).order_by("pk").values_list("pk", flat=True)),
         "left_out": list(rows["left_out"].order_by("pk").values("broadcast", "error", "at")),
         "digests": _digests(recipient),
-        "throttle_windows": _windows(recipient),
+        "throttle_windows": _windows(rows["throttles"], {row.notification_id for row in deliveries}),
         "refused_requests": [
             {"template": row.template, "reason": row.reason, "detail": row.detail, "created_at": row.created_at}
             for row in rows["refused_requests"].order_by("pk")
@@ -95,10 +96,16 @@ def _digests(recipient: str) -> list[dict[str, object]]:
     ]
 
 
-def _windows(recipient: str) -> list[dict[str, object]]:
+def _windows(windows: QuerySet[ThrottleWindow], theirs: Collection[UUID]) -> list[dict[str, object]]:
+    """Return throttle windows with what of theirs they admitted: somebody else's codes may go to the same phone."""
     return [
-        {"category": row.category, "channel": row.channel, "ends_at": row.ends_at, "admitted": list(row.admitted)}
-        for row in ThrottleWindow.objects.filter(recipient=recipient).order_by("pk")
+        {
+            "category": row.category,
+            "channel": row.channel,
+            "ends_at": row.ends_at,
+            "admitted": [identity for identity in row.admitted if identity in theirs],
+        }
+        for row in windows.order_by("pk")
     ]
 
 

@@ -10,14 +10,15 @@ from uuid import UUID
 from django.db import transaction
 
 from ..enums import BroadcastStatus, Channel
-from ..exceptions import InvalidData, Problem
-from ..models import Broadcast, Category, Delivery, Notification, Template
+from ..exceptions import InvalidData, Problem, UnknownTemplate
+from ..models import Broadcast, Category, Delivery, IdempotencyKey, Notification, Template
+from ..models.accept_queries import Known
 from ..rules.grants import EVERYTHING, Grant
 from ..rules.ramp import MOST_MINUTES, USUAL_MINUTES
 from ..wakeups import PLAN_JOB, wake_on_commit
 from .audiences import as_stored, members, own_variables
 from .grants import assert_may_send
-from .idempotency import fingerprint_of, hold_key, keep_key
+from .idempotency import check_key, fingerprint_of, hold_key, keep_key
 from .personal import annotation_problems
 from .plan import steps_of
 from .requests import PYTHON, Accepted, Request, check_request
@@ -50,8 +51,14 @@ def launch(request: BroadcastRequest, present: Callable[[Broadcast], object] = l
     Raises:
         RequestRejected: nothing was stored.
     """
-    template = find_template(request.template)
-    check_broadcast(request, template)
+    try:
+        template = find_template(request.template)
+        check_broadcast(request, template)
+    except (InvalidData, UnknownTemplate) as refusal:
+        earlier = _accepted_before(request, refusal)
+        if earlier is None:
+            raise
+        return Accepted(earlier.notification_id, earlier.response, replayed=True)
     request = _as_stored(request)
     fingerprint = fingerprint_of(_canonical(request))
     with transaction.atomic():
@@ -142,6 +149,22 @@ def notification_of(request: BroadcastRequest, template: Template, now: datetime
         request_id=request.request_id,
         created_at=now,
     )
+
+
+def _accepted_before(request: BroadcastRequest, refusal: InvalidData | UnknownTemplate) -> Known | None:
+    """Return what a request led to that cannot be accepted as things are now, if its key says that it was before."""
+    key: object = request.idempotency_key  # callers from Python may pass anything, here and as the rest
+    # With a template its category is gone: for a key that is for certain categories, nobody can tell any more.
+    is_theirs = isinstance(refusal, InvalidData) or request.grant.covers(request.template, "")
+    if not isinstance(key, str) or not is_theirs:
+        return None
+    try:
+        check_key(key)
+        fingerprint = fingerprint_of(_canonical(_as_stored(request)))
+    except (InvalidData, AttributeError, TypeError, ValueError, RecursionError):
+        return None
+    known = IdempotencyKey.objects.known([(request.owner, key)]).get((request.owner, key))
+    return known if known is not None and known.fingerprint == fingerprint else None
 
 
 def _first_status(request: BroadcastRequest, now: datetime) -> BroadcastStatus:

@@ -9,11 +9,13 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
 from ..cipher import address_hash
+from ..enums import Channel
 from ..messages import ReceiptEvent, WebhookRequest, split_carillon_id
 from ..models import Receipt
 from ..models.receipt_queries import Reported
 from ..wakeups import RECONCILE_JOB, wake_on_commit
 from . import gate
+from .people import address_target
 
 _LARGEST_RAW = 64 * 1024
 _LONGEST_KEY = 200
@@ -32,7 +34,7 @@ def receive(alias: str, request: WebhookRequest) -> int:
     """
     adapter = gate.adapter(alias)
     adapter.verify(request)
-    events = [_storable(event) for event in adapter.parse(request)]
+    events = [_storable(adapter.channel, event) for event in adapter.parse(request)]
     if not events:
         return 0
     return store(alias, adapter.channel, events, without_content(request.body)[:_LARGEST_RAW])
@@ -88,14 +90,14 @@ def _pruned_text(text: str, depth: int) -> str:
     return json.dumps(_pruned(inner, depth + 1)) if depth < _DEEPEST else ""
 
 
-def _storable(event: ReceiptEvent) -> ReceiptEvent:
+def _storable(channel: Channel, event: ReceiptEvent) -> ReceiptEvent:
     """Return the event in text that PostgreSQL can store: a provider's JSON may hold anything, of any type."""
     return replace(
         event,
         event_key=_key(_text(event.event_key)),
         provider_message_id=_text(event.provider_message_id),
         carillon_id=_text(event.carillon_id),
-        address=_text(event.address),
+        address=_address(channel, _text(event.address)),
         code=_text(event.code),
         detail=_text(event.detail),
     )
@@ -104,6 +106,15 @@ def _storable(event: ReceiptEvent) -> ReceiptEvent:
 def _text(value: object) -> str:
     """Return text without NUL and lone surrogates; what is no text is not what the field means."""
     return value.replace("\x00", "").encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _address(channel: Channel, told: str) -> str:
+    """Return an address as messages to it are addressed, so that what is reported of it takes hold.
+
+    A provider may spell it in its own way, such as a domain as "xn--...". What we could not send to stays as it is.
+    """
+    found = address_target(channel, told)
+    return told if found is None else found.address
 
 
 def _key(text: str) -> str:

@@ -12,7 +12,7 @@ from ..cipher import address_hash
 from ..enums import Channel
 from ..exceptions import Problem, UnknownRecipient
 from ..messages import Address
-from ..rules.identity import ADDRESS_PREFIX, UserKey, user_recipient
+from ..rules.identity import UserKey, hash_recipient, user_recipient
 from ..rules.locales import usable_locale
 from ..rules.planning import Person, Target
 from ..rules.quiet_hours import zone
@@ -78,7 +78,7 @@ def find_user_keys(values: Iterable[str]) -> dict[str, UserKey]:
 
 def address_recipient(channel: Channel, normal: str) -> str:
     """Return the recipient key of somebody without an account."""
-    return f"{ADDRESS_PREFIX}{address_hash(channel, normal)[:40]}"
+    return hash_recipient(address_hash(channel, normal))
 
 
 def _no_such_user() -> UnknownRecipient:

@@ -15,6 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from ..enums import Channel
 from ..rules.identity import new_id
 
+CODES = "*codes"
+"""Where the codes to one address are counted together; no category can have this name."""
+
 
 class Place(NamedTuple):
     """Whose messages of what kind on which channel are counted together, and the moment that the count ends."""

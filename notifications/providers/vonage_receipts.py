@@ -49,7 +49,7 @@ def verify(request: WebhookRequest, secret: str, now: datetime) -> None:
     given = fields.pop("sig", "")
     if not secret or not given:
         raise WebhookRejected("The callback is not signed.")
-    if not hmac.compare_digest(signature(fields, secret).encode(), given.lower().encode()):
+    if not hmac.compare_digest(signature(fields, secret).encode(), given.lower().encode("utf-8", "replace")):
         raise WebhookRejected("The callback's signature is wrong.")
     stamp = fields.get("timestamp", "")
     if not (stamp.isascii() and stamp.isdigit()):
@@ -62,7 +62,8 @@ def signature(fields: Mapping[str, str], secret: str) -> str:
     """Return the SHA-256 HMAC over fields as Vonage puts them together."""
     cleaned = ((name, value.replace("&", "_").replace("=", "_")) for name, value in sorted(fields.items()))
     whole = "".join(f"&{name}={value}" for name, value in cleaned)
-    return hmac.new(secret.encode(), whole.encode(), hashlib.sha256).hexdigest()
+    # JSON may hold half of a surrogate pair, which Vonage could not have signed.
+    return hmac.new(secret.encode(), whole.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
 
 def parse(request: WebhookRequest) -> list[ReceiptEvent]:

@@ -15,6 +15,7 @@ UserKey: TypeAlias = Any
 
 USER_PREFIX = "u:"
 ADDRESS_PREFIX = "a:"
+_HASH_DIGITS = 40
 _TIME_BITS_FROM = 80
 _APART = "\x1f"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,6 +81,11 @@ def client_number(owner: str) -> int:
 def user_recipient(primary_key: object) -> str:
     """Return the recipient key of a user."""
     return f"{USER_PREFIX}{primary_key}"
+
+
+def hash_recipient(address_hash: str) -> str:
+    """Return the recipient key of whoever has an address with this hash."""
+    return f"{ADDRESS_PREFIX}{address_hash[:_HASH_DIGITS]}"
 
 
 def user_key(recipient: str) -> str | None:

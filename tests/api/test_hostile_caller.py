@@ -329,6 +329,26 @@ def test_a_callback_in_chunks_is_a_callback() -> None:
     assert Receipt.objects.count() == 1
 
 
+class BadTrailer(Exception):
+    """What a server says of chunks that are none: gunicorn's own errors are no OSErrors either."""
+
+
+class BadChunks(BytesIO):
+    """A server's input whose chunks cannot be read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise BadTrailer
+
+
+def test_chunks_that_cannot_be_read_are_a_body_that_breaks_off(call: Caller, person: Any) -> None:
+    broken = {**in_chunks(b""), "wsgi.input": BadChunks()}
+    for path in ("notifications/", "receipts/x/"):
+        send(call, Try("POST", path), **broken)
+    assert postmark(b"", **broken).status_code == 413
+    assert not Notification.objects.exists()
+    assert not Receipt.objects.exists()
+
+
 @pytest.mark.parametrize(
     "key", ["x" * 1_000, " ", "\t", "k\x00", "k\r\nX-Evil: 1", "кл\u00fcч", "\xfc", "\udcff", "k k", "x" * 256, "\x7f"]
 )

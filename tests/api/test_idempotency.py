@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +20,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from notifications.flows.cancel import cancel
 from notifications.flows.idempotency import _lock_of
 from notifications.flows.leftovers import forget_keys
-from notifications.models import ApiKey, IdempotencyKey, Notification
-from tests.api.conftest import Caller, make_caller
+from notifications.models import (
+    ApiKey,
+    Category,
+    IdempotencyKey,
+    Notification,
+    RefusedRequest,
+    Template,
+    Topic,
+)
+from notifications.rules.grants import Grant
+from tests.api.conftest import Caller, login_code, make_caller
 
 OWNERS = st.sampled_from(["shop", "office"])
 KEYS = st.sampled_from(["k1", "k2", "ключ 3"])
@@ -128,6 +137,69 @@ class Callers(RuleBasedStateMachine):
         ids = {json.loads(sent.answer)["id"] for sent in self.known.values()}
         assert len(ids) == len(self.known)
         assert Notification.objects.filter(pk__in=ids).count() == len(ids)
+
+
+def other_variables() -> None:
+    Template.objects.filter(slug="login-code").update(variables={"code": "str", "shop": "str"})
+
+
+def without_words() -> None:
+    Template.objects.filter(slug="login-code").update(current=None)
+
+
+def without_the_channel() -> None:
+    Category.objects.filter(slug="login").update(channels=["email"], fallback=[])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [other_variables, without_words, without_the_channel])
+def test_a_repeat_is_answered_whatever_has_changed_since(call: Caller, person: Any, change: Callable[[], None]) -> None:
+    body = {**login_code(person()), "channels": ["sms"]}
+    first = call.notify(body)
+    assert first.status_code == 202
+    change()
+    again = call.notify(body)
+    assert (again.status_code, again.content) == (202, first.content), again.content
+    assert again["Idempotent-Replayed"] == "true"
+    item = {**body, "idempotency_key": "k1"}
+    results = call("POST", "notifications/batch/", {"items": [item, {**item, "tags": ["x"]}]}).json()["results"]
+    assert [(result["status"], result.get("replayed")) for result in results] == [(202, True), (400, None)]
+    assert RefusedRequest.objects.count() == 1
+    assert call.notify(body, "k2").status_code == 400
+    assert call.notify({**body, "data": {"code": "2"}}).status_code == 400
+    assert Notification.objects.count() == IdempotencyKey.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("change", [None, other_variables, without_words])
+def test_what_a_key_may_not_send_it_may_not_repeat(
+    call: Caller, person: Any, change: Callable[[], None] | None
+) -> None:
+    body = login_code(person())
+    assert call.notify(body).status_code == 202
+    if change is not None:
+        change()
+    for grant in (Grant(templates=frozenset({"invoice"})), Grant(categories=frozenset({"orders"}))):
+        answer = make_caller("send", grant=grant).notify(body)
+        assert answer.status_code == (400 if change is without_words else 403)
+
+
+@pytest.mark.django_db
+def test_a_broadcasts_repeat_is_answered_whatever_has_changed_since(call: Caller) -> None:
+    Topic.objects.create(slug="bells")
+    body = {"audience": {"topic": "bells"}, "template": "new-post", "data": {"title": "Bells"}}
+    first = call("POST", "broadcasts/", body, Idempotency_Key="b1")
+    assert first.status_code == 202
+    Topic.objects.all().delete()
+    again = call("POST", "broadcasts/", body, Idempotency_Key="b1")
+    assert (again.status_code, again.content) == (202, first.content), again.content
+    assert again["Idempotent-Replayed"] == "true"
+    Template.objects.filter(slug="new-post").update(current=None)
+    assert call("POST", "broadcasts/", body, Idempotency_Key="b1").content == first.content
+    assert not RefusedRequest.objects.exists()
+    for other in ({**body, "data": {"title": "Ropes"}}, {**body, "audience": {"name": "nobody"}}):
+        assert call("POST", "broadcasts/", other, Idempotency_Key="b1").status_code == 400
+    assert call("POST", "broadcasts/", body, Idempotency_Key="b2").status_code == 400
 
 
 @contextmanager

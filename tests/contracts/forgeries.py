@@ -200,6 +200,13 @@ def _with_guessed_credentials(alias: str, draw: random.Random) -> WebhookRequest
     return replace(made, headers={**plain, "Authorization": "Basic " + base64.b64encode(guess.encode()).decode()})
 
 
+def _with_half_a_surrogate_pair(alias: str, draw: random.Random) -> WebhookRequest:
+    """Text that JSON can hold and UTF-8 cannot, as the proof in the body or among what is signed."""
+    made = _another_secret(alias, draw)
+    told = {"sig": "x", draw.choice(["sig", "timestamp", "\udfff"]): "\ud800"}
+    return replace(made, headers={**made.headers, "Content-Type": "application/json"}, body=json.dumps(told).encode())
+
+
 WAYS: tuple[_Forge, ...] = (
     _another_secret,
     _stale,
@@ -213,6 +220,7 @@ WAYS: tuple[_Forge, ...] = (
     _in_another_order,
     _of_another_provider,
     _with_guessed_credentials,
+    _with_half_a_surrogate_pair,
 )
 
 

@@ -147,6 +147,25 @@ def test_a_recipient_gets_so_many_codes_whatever_the_template(limits: Callable[.
     assert [line.rule for line in outcome.lines if line.verdict == "stops"] == ["limit"]
 
 
+def test_one_phone_gets_so_many_codes_whoever_it_is_said_to_be(limits: Callable[..., None]) -> None:
+    """A form that anybody can sign up with is given another mailbox each time, and one number."""
+    limits(codes_per_recipient="2/day")
+    for number in range(4):
+        notify(Address(email=f"x{number}@e.test", sms="+4915112345678"), "login-code", CODE, channels=["sms"])
+    work(Channel.SMS)
+    assert came_to() == {(State.SENT, ""): 2, (State.SKIPPED, Reason.LIMIT): 2}
+    explained = explain(Request(Address(sms="+49 151 12345678"), "login-code", channels=("sms",)))
+    assert (explained.outcomes[0].state, explained.outcomes[0].reason) == (State.SKIPPED, Reason.LIMIT)
+
+
+def test_a_day_of_codes_is_one_day_in_whatever_zone(limits: Callable[..., None]) -> None:
+    limits(codes_per_recipient="2/day")
+    for where in ("Pacific/Kiritimati", "Asia/Kolkata", "UTC", "Pacific/Pago_Pago"):
+        notify(Address(sms="+4915112345678", time_zone=where), "login-code", CODE, channels=["sms"])
+    work(Channel.SMS)
+    assert came_to() == {(State.SENT, ""): 2, (State.SKIPPED, Reason.LIMIT): 2}
+
+
 def test_links_elsewhere_are_refused_and_the_value_is_not_told(limits: Callable[..., None], person: Person) -> None:
     limits(link_hosts=["shop.test"])
     for bad in ("https://evil.com/x", "see evil.com", {"a": ["www.evil.museum"]}):

@@ -34,6 +34,7 @@ from notifications.models import (
     Receipt,
     Suppression,
     Template,
+    ThrottleWindow,
 )
 from notifications.rules.identity import new_id
 from notifications.sandbox.process import SandboxProcess
@@ -179,6 +180,23 @@ def test_what_a_shared_address_says_of_somebody_else_stays(moved: User, person: 
     assert theirs.delivery_id not in [row["delivery"] for row in told["receipts"]]
     erase(f"u:{KEY}", actor="test")
     assert Receipt.objects.filter(pk=theirs.pk).exists()
+
+
+def test_what_counts_the_codes_to_an_address_is_theirs(
+    sandbox: SandboxProcess, person: Callable[..., User], settings: Any
+) -> None:
+    settings.NOTIFICATIONS = {**settings.NOTIFICATIONS, "ABUSE": {"codes_per_recipient": "9/day"}}
+    user, other = person(phone="+4915112999777"), person(phone="+4915112999777")
+    mine, _ = [notify(who, "login-code", {"code": "1"}, channels=["sms"]).pk for who in (user, other)]
+    work()
+    (window,) = ThrottleWindow.objects.all()
+    assert len(window.admitted) == 2
+    told: Any = export(f"u:{user.pk}")
+    assert [row["admitted"] for row in told["throttle_windows"]] == [[mine]]
+    done = foresee_erasure(f"u:{user.pk}")
+    assert done == erase(f"u:{user.pk}", actor="test")
+    assert done["throttles"] == 1
+    assert not ThrottleWindow.objects.exists()
 
 
 # --- what was refused stays refused

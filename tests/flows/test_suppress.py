@@ -17,6 +17,7 @@ from notifications.flows.reconcile import reconcile
 from notifications.flows.suppress import RAN_OUT, REPLACED, lift, lift_as_asked, suppress
 from notifications.models import Delivery, Receipt, Suppression
 from notifications.sandbox.process import SandboxProcess
+from tests.api.test_webhooks import bounce, postmark, twilio
 from tests.live import work
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +56,41 @@ def test_stop_suppresses_and_start_lifts(sandbox: SandboxProcess) -> None:
     assert row.lifted_at
     assert row.lifted_reason == "START from the recipient"
     assert standing() == ("sent", "")
+
+
+@pytest.mark.parametrize("told", ["ada@xn--mnchen-3ya.de", "Ada@XN--MNCHEN-3YA.DE", "ada@MÜNCHEN.de"])
+@pytest.mark.parametrize("kind", ["HardBounce", "SpamComplaint"])
+def test_what_is_reported_of_an_internationalised_domain_takes_hold(told: str, kind: str) -> None:
+    """Emails go to the domain as "xn--...", and an ESP reports the mailbox so; we look it up as people write it."""
+    record = "Bounce" if kind == "HardBounce" else kind
+    assert postmark({**bounce(), "RecordType": record, "Type": kind, "Email": told}).status_code == 200
+    while reconcile():
+        pass
+    assert Receipt.objects.get().address.lower() == "ada@münchen.de"
+    sent = notify(Address(email="ada@münchen.de"), "login-code", {"code": "1"}, channels=["email"])
+    row = Delivery.objects.get(notification_id=sent.pk)
+    assert (row.state, row.reason) == ("skipped", "suppression")
+
+
+def test_a_number_that_is_reported_in_another_spelling_is_the_same() -> None:
+    stop = {
+        "MessageSid": "SM" + "0" * 32,
+        "AccountSid": "AC" + "0" * 32,
+        "From": "+49 (0) 151 12000-777",
+        "Body": "STOP",
+    }
+    assert twilio("/webhooks/twilio/", "http://testserver/webhooks/twilio/", stop).status_code == 200
+    while reconcile():
+        pass
+    sent = notify(Address(sms=NUMBER), "login-code", {"code": "1"}, channels=["sms"])
+    row = Delivery.objects.get(notification_id=sent.pk)
+    assert (row.state, row.reason) == ("skipped", "suppression")
+
+
+def test_what_is_no_address_to_us_stays_as_it_was_reported() -> None:
+    assert postmark({**bounce(), "Email": "ada at home"}).status_code == 200
+    receipt = Receipt.objects.get()
+    assert (receipt.address, receipt.address_hash) == ("ada at home", address_hash("email", "ada at home"))
 
 
 def test_start_does_not_lift_what_a_person_suppressed(sandbox: SandboxProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from base64 import b64encode
@@ -121,6 +122,15 @@ def in_chunks(stack: Stack, requests: Sequence[WebhookRequest]) -> Counter[int]:
     return found
 
 
+def with_a_bad_trailer(stack: Stack, path: str) -> int:
+    """Send chunks that end in what is no header; return the status."""
+    head = {"Host": "bells.example", "Content-Type": "application/json", "Transfer-Encoding": "chunked", **THROUGH_TLS}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", "0", "nocolon", "", ""]
+    with socket.create_connection(("127.0.0.1", stack.web_port), timeout=120) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        return int(connection.recv(65_536).split()[1])
+
+
 def stored(stack: Stack) -> list[int]:
     """Return how many receipts, alerts, suppressions and refused requests there are."""
     counted = "Receipt, Alert, Suppression, RefusedRequest"
@@ -167,6 +177,9 @@ def test_a_flood_writes_nothing_and_a_thousand_signed_callbacks_at_once_are_all_
     assert stored(deployed) == [1_000, 0, 0, 0]
     assert in_chunks(deployed, [callback(alias, 5_000) for alias in ALIASES]) == {200: 4}
     assert in_chunks(deployed, [unsigned(alias, 5_001) for alias in ALIASES]) == {403: 4}
+    assert stored(deployed) == [1_004, 0, 0, 0]
+    assert [with_a_bad_trailer(deployed, f"/webhooks/{alias}/") for alias in ALIASES] == [413] * 4
+    assert with_a_bad_trailer(deployed, "/api/v1/receipts/x/") == 400
     assert stored(deployed) == [1_004, 0, 0, 0]
     p50, p99 = seconds[500], seconds[990]
     print(f"\n1,000 callbacks over 64 connections: {took:.1f} s, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")

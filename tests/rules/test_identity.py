@@ -14,6 +14,7 @@ from notifications.rules.identity import (
     bounds_of,
     delivery_id,
     first_id_at,
+    hash_recipient,
     new_id,
     time_of,
     user_key,
@@ -97,3 +98,8 @@ def test_the_deliveries_of_notifications_lie_within_their_times() -> None:
     earlier, later = (first_id_at(moment + timedelta(milliseconds=offset)) for offset in (0, 7))
     assert bounds_of([later, earlier]) == (earlier, first_id_at(moment + timedelta(milliseconds=8)))
     assert bounds_of([uuid.UUID(int=earlier.int + 5)]) == (earlier, first_id_at(moment + timedelta(milliseconds=1)))
+
+
+def test_whoever_has_an_address_is_known_by_a_part_of_its_hash() -> None:
+    """Written down: with another one nobody without an account would be found again."""
+    assert hash_recipient("0123456789abcdef" * 4) == "a:0123456789abcdef0123456789abcdef01234567"
