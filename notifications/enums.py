@@ -258,6 +258,10 @@ class BroadcastStatus(TextChoices):
     STOPPED = "stopped", _("Stopped")
 
 
+#: A person has to let such a broadcast go on: nothing of it is tried meanwhile.
+HELD_STATUSES = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
+
+
 class NotificationStatus(TextChoices):
     """Where a notification stands, derived from its deliveries."""
 

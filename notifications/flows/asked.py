@@ -11,7 +11,7 @@ from ..models.accept_queries import Known
 from ..rules.identity import user_key
 from ..rules.planning import Person
 from .grants import assert_may_send
-from .idempotency import KeyName, check_key, fingerprint_of
+from .idempotency import KeyName, check_key, fingerprint_of, fingerprint_of_refused
 from .recipients import find_recipients
 from .requests import Accepted, Request, check_request
 from .templates import find_templates
@@ -83,14 +83,10 @@ def _refused(
     refusal: RequestRejected, request: Request, person: Person | UnknownRecipient
 ) -> _Refused | RequestRejected:
     """Return a refusal with what tells a repeat of a request that was accepted, where that can be told."""
-    key: object = request.idempotency_key  # callers from Python may pass anything, here and as the rest
-    if not isinstance(key, str) or isinstance(person, UnknownRecipient):
+    if request.idempotency_key is None or isinstance(person, UnknownRecipient):
         return refusal
-    try:
-        check_key(key)
-        return _Refused(refusal, (request.owner, key), fingerprint_of(_canonical(request, person)))
-    except (InvalidData, AttributeError, TypeError, ValueError, RecursionError):
-        return refusal
+    fingerprint = fingerprint_of_refused(request.idempotency_key, lambda: _canonical(request, person))
+    return _Refused(refusal, (request.owner, request.idempotency_key), fingerprint) if fingerprint else refusal
 
 
 def _recalled(refused: _Refused, known: Known | None) -> Accepted | RequestRejected:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from ..enums import BroadcastStatus, Reason, State
+from ..enums import HELD_STATUSES, BroadcastStatus, Reason, State
 from ..exceptions import WrongStatus
 from ..models import Broadcast, Delivery, Notification
 from ..models.delivery_queries import standing_of
@@ -31,7 +31,6 @@ _BATCH = 1_000
 #: How long one call follows its own decision; what is left is caught when a worker claims it.
 _PATIENCE_SECONDS = 2.0
 _OPEN = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
-_WAITING = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
 _PACE = ("members", "per_second", "ramp_minutes", "started_at", "paced_from")
 
 
@@ -78,7 +77,7 @@ def resume(broadcast_id: UUID, *, version: int | str | None = None, actor: str =
         InvalidData: the version cannot be sent instead.
     """
     with transaction.atomic():
-        made = _locked(broadcast_id, _WAITING, "resumed")
+        made = _locked(broadcast_id, HELD_STATUSES, "resumed")
         if version is not None:
             take_version(made, version)
         if made.status == BroadcastStatus.STOPPED:
@@ -135,7 +134,7 @@ def cancel_broadcast(broadcast_id: UUID, *, actor: str = "") -> Broadcast:
     Raises:
         WrongStatus: it is over and past its retention, so that nothing could follow.
     """
-    allowed = (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
+    allowed = (*_OPEN, *HELD_STATUSES, BroadcastStatus.DRAFT, BroadcastStatus.DONE, BroadcastStatus.CANCELLED)
     with transaction.atomic():
         made = _locked(broadcast_id, allowed, "cancelled")
         if made.status == BroadcastStatus.DONE and made.outcome is not None:

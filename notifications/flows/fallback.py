@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from ..enums import BroadcastStatus, Reason, State
+from ..enums import HELD_STATUSES, Reason, State
 from ..models import Broadcast, Category, Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.doubt import is_doubted
@@ -19,9 +19,6 @@ from .people import person_of
 from .plan import plan, steps_of
 from .record import record
 from .reopen import reopen
-
-#: What is unsent of these waits for a person.
-_HELD = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
 
 
 def fall_back(delivery_id: UUID) -> bool:
@@ -72,7 +69,7 @@ def _is_held(notification: Notification) -> bool:
     """Whether it is a broadcast that is paused or was stopped, so that nothing of it is tried."""
     if notification.recipient:
         return False
-    return Broadcast.objects.filter(notification_id=notification.pk, status__in=_HELD).exists()
+    return Broadcast.objects.filter(notification_id=notification.pk, status__in=HELD_STATUSES).exists()
 
 
 def _as_judged(standing: Standing, *, waits: bool) -> Standing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -33,6 +33,20 @@ def check_key(key: str) -> None:
             "The idempotency key cannot be used.",
             Problem("/idempotency_key", "invalid", f"must be 1 to {LONGEST} printable characters"),
         )
+
+
+def fingerprint_of_refused(key: object, canonical: Callable[[], Mapping[str, object]]) -> str | None:
+    """Return the fingerprint of a request that cannot be accepted as things are now, or None if it cannot be told.
+
+    If its key's row has the same, it was accepted before they changed. Callers from Python may pass anything.
+    """
+    if not isinstance(key, str):
+        return None
+    try:
+        check_key(key)
+        return fingerprint_of(canonical())
+    except (InvalidData, AttributeError, TypeError, ValueError, RecursionError):
+        return None
 
 
 class Keys:

@@ -18,7 +18,7 @@ from ..rules.ramp import MOST_MINUTES, USUAL_MINUTES
 from ..wakeups import PLAN_JOB, wake_on_commit
 from .audiences import as_stored, members, own_variables
 from .grants import assert_may_send
-from .idempotency import check_key, fingerprint_of, hold_key, keep_key
+from .idempotency import fingerprint_of, fingerprint_of_refused, hold_key, keep_key
 from .personal import annotation_problems
 from .plan import steps_of
 from .requests import PYTHON, Accepted, Request, check_request
@@ -153,15 +153,11 @@ def notification_of(request: BroadcastRequest, template: Template, now: datetime
 
 def _accepted_before(request: BroadcastRequest, refusal: InvalidData | UnknownTemplate) -> Known | None:
     """Return what a request led to that cannot be accepted as things are now, if its key says that it was before."""
-    key: object = request.idempotency_key  # callers from Python may pass anything, here and as the rest
+    key = request.idempotency_key
     # With a template its category is gone: for a key that is for certain categories, nobody can tell any more.
     is_theirs = isinstance(refusal, InvalidData) or request.grant.covers(request.template, "")
-    if not isinstance(key, str) or not is_theirs:
-        return None
-    try:
-        check_key(key)
-        fingerprint = fingerprint_of(_canonical(_as_stored(request)))
-    except (InvalidData, AttributeError, TypeError, ValueError, RecursionError):
+    fingerprint = fingerprint_of_refused(key, lambda: _canonical(_as_stored(request)))
+    if key is None or fingerprint is None or not is_theirs:
         return None
     known = IdempotencyKey.objects.known([(request.owner, key)]).get((request.owner, key))
     return known if known is not None and known.fingerprint == fingerprint else None

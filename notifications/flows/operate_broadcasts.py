@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from ..enums import BroadcastStatus
+from ..enums import HELD_STATUSES, BroadcastStatus
 from ..exceptions import RequestRejected
 from ..models import Broadcast
 from .control import cancel_broadcast, pause, resume
@@ -14,16 +14,15 @@ from .left_out import PLANNED, plan_left_out
 from .newer_words import NEWEST
 from .operate import By, audit
 
-_WAITING = (BroadcastStatus.PAUSED, BroadcastStatus.STOPPED)
 _OPEN = (BroadcastStatus.SCHEDULED, BroadcastStatus.PLANNING, BroadcastStatus.SENDING)
 #: In which statuses each of them can be done; the flows themselves decide.
 ALLOWED: Mapping[str, Sequence[BroadcastStatus]] = {
     "pause": _OPEN,
-    "resume": _WAITING,
-    "resume_newest": _WAITING,
+    "resume": HELD_STATUSES,
+    "resume_newest": HELD_STATUSES,
     "plan_left_out": PLANNED,
     # Fallbacks may follow one that is done.
-    "cancel": (*_OPEN, *_WAITING, BroadcastStatus.DRAFT, BroadcastStatus.DONE),
+    "cancel": (*_OPEN, *HELD_STATUSES, BroadcastStatus.DRAFT, BroadcastStatus.DONE),
 }
 
 

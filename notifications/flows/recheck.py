@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from ..cipher import address_hash
-from ..enums import BroadcastStatus, Reason, State
+from ..enums import HELD_STATUSES, BroadcastStatus, Reason, State
 from ..models import Broadcast, Category, Delivery, Device, Notification, Suppression
 from ..models.delivery_queries import standing_of
 from ..rules.identity import UserKey, user_recipient
@@ -23,7 +23,6 @@ from .people import load_wishes
 # Parked rows of a paused broadcast come back when it is resumed, not by themselves.
 PAUSED_FOR = timedelta(days=30)
 # One that stopped itself goes on once somebody has looked.
-_PAUSED = frozenset({BroadcastStatus.PAUSED, BroadcastStatus.STOPPED})
 
 
 class DeviceFacts(NamedTuple):
@@ -105,7 +104,7 @@ def _verdict(row: Delivery, before: Standing, facts: Facts) -> Standing | None:
         return ended(before, State.DEAD, Reason.MISCONFIGURED, now)
     if row.expires_at is not None and row.expires_at <= now:
         return ended(before, State.EXPIRED, Reason.TTL, now)
-    if status in _PAUSED:
+    if status in HELD_STATUSES:
         return parked(before, Reason.PAUSED, now + PAUSED_FOR)
     if row.device_id is not None and not _device_is_theirs(row, facts):
         return _unsendable(row, before, Reason.DEVICE_GONE, facts)

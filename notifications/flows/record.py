@@ -64,8 +64,9 @@ def _write(changes: Sequence[Change]) -> set[UUID]:
             DeliveryEvent.objects.bulk_create(
                 [_event(change, late=change.delivery_id not in written, at=now) for change in changes if change.keep]
             )
-        _announce([(c.delivery_id, c.after.state, c.after.reason) for c in changes if c.delivery_id in written])
-        _go_on_with([change for change in changes if change.delivery_id in written])
+        done = [change for change in changes if change.delivery_id in written]
+        _announce([(change.delivery_id, change.after.state, change.after.reason) for change in done])
+        _go_on_with(done)
     return written
 
 
