@@ -48,8 +48,8 @@ RETENTION_KEYS = {"stale_devices_days": 30, "log_days": 7, "idempotency_keys_day
 NICE_VALUES, WORKER_NICE = range(20), 10
 ROUTE_KEYS = ("provider", "countries", "platforms")
 
-CLAIM_SIZE = 500
-START_GROUP = 64
+CLAIM_SIZE = 1_000
+START_GROUP, LARGE_START_GROUP = 64, 250
 LEASE_SECONDS = 30
 UNCERTAIN_WAIT_SECONDS = 15
 SWEEP_SECONDS = 2

@@ -30,10 +30,9 @@ from .degraded import count_sent
 from .fallback import fall_back
 from .prune import Answers
 from .record import record
-from .turns import heed, report
+from .turns import heed, largest_group, report
 
 logger = logging.getLogger("notifications.deliver")
-_GROUP = 64
 _OLD_SECONDS = 0.2
 _RETRY_SECONDS = 0.5
 _KEEP_SECONDS = 600.0
@@ -52,6 +51,7 @@ class Outcomes:
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.started_upto = 0
+        self._group = largest_group(batch.deliveries[0].lane)
         self._rows = {row.id: row for row in batch.deliveries}
         self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
@@ -89,7 +89,7 @@ class Outcomes:
         self._results[row.id] = result
         self._answers.count(result)
         self._append(Change(row.id, before, after, keep=result.error is not None))
-        if len(self._changes) >= _GROUP:
+        if len(self._changes) >= self._group:
             self.flush()
         self.flush_if_old()
 

@@ -31,12 +31,14 @@ class SendWindow:
         self._start = start
         self._done: SimpleQueue[Future[SendResult]] = SimpleQueue()
         self._idle: Callable[[], None] = lambda: None
+        self._idled_at = monotonic()
         self._flying: dict[Future[SendResult], tuple[OutboundMessage, float]] = {}
 
     def run(self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None) -> Iterator[SendResult]:
         """Yield one result for every message pulled, in the order in which they finish.
 
-        While a provider is slow to answer, `idle` is called every 250 ms in the calling thread.
+        While there is nothing to do but to wait for answers, `idle` is called every 250 ms in the calling thread, also
+        where answers keep coming.
         """
         self._idle = idle or (lambda: None)
         source = iter(messages)
@@ -82,14 +84,16 @@ class SendWindow:
     def _wait(self) -> Iterator[SendResult]:
         """Wait for the next result or for the oldest deadline, whichever is first."""
         oldest = next(iter(self._flying))
-        left = max(0.0, self._flying[oldest][1] - monotonic())
+        now = monotonic()
+        left = max(0.0, self._flying[oldest][1] - now)
+        if now - self._idled_at >= IDLE_SECONDS:
+            self._idled_at = now
+            self._idle()
         try:
             yield from self._settle(self._done.get(timeout=min(left, IDLE_SECONDS)))
         except Empty:
             if left <= IDLE_SECONDS:
                 yield self._give_up(oldest)
-            else:
-                self._idle()
 
     def _settle(self, future: Future[SendResult]) -> Iterator[SendResult]:
         if future not in self._flying:

@@ -12,7 +12,8 @@ GROUP_SHARE = 0.05
 """Seconds' worth of messages that go as one group; the bucket holds no more, so that nothing bunches up."""
 CLAIM_SHARE = 0.5
 """Seconds' worth of messages that one claim holds: a worker is back at more urgent work soon."""
-LARGEST_GROUP = 64
+LARGEST_PACED_GROUP = 64
+"""Of an account with a rate: more than a worker hands over before its turn grows old."""
 FULL_RATE = 4096.0
 """Where growth ends for an account without a limit: more than a host of workers sends."""
 FIRST_RATE = 1.0
@@ -70,9 +71,9 @@ class Bucket:
         return replace(self, tokens=tokens - needed, at=now), needed, 0.0
 
 
-def group_size(rate: float | None) -> int:
+def group_size(rate: float | None, most: int) -> int:
     """Return how many messages go as one group."""
-    return LARGEST_GROUP if rate is None else max(1, min(LARGEST_GROUP, int(GROUP_SHARE * rate)))
+    return most if rate is None else max(1, min(most, LARGEST_PACED_GROUP, int(GROUP_SHARE * rate)))
 
 
 def claim_size(rate: float | None, most: int) -> int:

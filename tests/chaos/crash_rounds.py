@@ -306,7 +306,7 @@ def _warm_up() -> None:
 def main(order: dict[str, Any]) -> None:
     """Crash what this lane was given and write down what came of it."""
     shorten_waits(SHORT_LEASE, SHORT_DOUBT)
-    conf.START_GROUP = 1  # two messages are two groups
+    conf.START_GROUP = conf.LARGE_START_GROUP = 1  # two messages are two groups
     conf.PAGE_SIZE = PAGE  # a few members are several pages
     settings.NOTIFICATIONS = {
         **settings.NOTIFICATIONS,

@@ -13,6 +13,7 @@ from django.utils import timezone
 from notifications import conf, notify
 from notifications.enums import Channel
 from notifications.flows import gate
+from notifications.flows.declare import load_declarations
 from notifications.flows.stopping import stopping
 from notifications.models import Claim, Delivery
 from notifications.models.delivery_queries import DeliveryQuerySet
@@ -68,19 +69,38 @@ def before_each_send(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object])
 
 
 def follow(person: Callable[..., User], count: int) -> None:
-    """Notify one device so many times."""
+    """Notify one device so many times, of what is not urgent."""
     user = person("token-groups-01")
     for number in range(count):
         notify(user, "new-follower", {"name": f"Ada {number}"})
 
 
-def test_no_more_is_started_than_the_send_window_holds(
+def test_what_is_urgent_goes_in_small_groups_and_the_rest_in_large_ones(
+    sandbox: SandboxProcess, groups: list[int], person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many groups a claim has: its first and the others are asked for differently."""
+    monkeypatch.setattr(conf, "START_GROUP", 2)
+    monkeypatch.setattr(conf, "LARGE_START_GROUP", 5)
+    load_declarations()
+    user = person("token-groups-02")
+    for _ in range(5):
+        notify(user, "price-alert", {"product": "Bell"})
+    follow(person, 12)
+    work(Channel.PUSH)
+    assert groups == [2, 2, 1, 5, 5, 2]
+
+
+def test_no_more_is_started_than_some_send_windows_hold(
     with_options: Made, groups: list[int], person: Callable[..., User]
 ) -> None:
-    with_options(send_window=3)
-    follow(person, 7)
+    with_options(send_window=2)
+    follow(person, 11)
+    load_declarations()
+    user = person("token-groups-03")
+    for _ in range(3):
+        notify(user, "price-alert", {"product": "Bell"})
     work(Channel.PUSH)
-    assert groups == [3, 3, 1]
+    assert groups == [2, 1, 8, 3]
 
 
 def test_the_last_of_a_slow_group_waits_for_another_lease(

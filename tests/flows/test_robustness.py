@@ -63,7 +63,7 @@ def test_a_forced_stop_in_mid_send_doubts_what_was_started(batch: Batch, monkeyp
 
 
 def test_what_was_not_started_goes_back(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.conf.START_GROUP", 1)
+    monkeypatch.setattr("notifications.conf.LARGE_START_GROUP", 1)
     deliver(batch, lambda: False)
     assert states() == {"sent": 1, "pending": 2}
     assert not Claim.objects.exists()
@@ -107,7 +107,7 @@ def test_a_connection_that_ends_right_after_a_write_costs_no_result(
         count_sent(adapter, standings)
 
     monkeypatch.setattr(outcomes_flow, "count_sent", end_connection)
-    monkeypatch.setattr(outcomes_flow, "_GROUP", 1)
+    monkeypatch.setattr(outcomes_flow, "largest_group", lambda lane: 1)
     deliver(claimed.batch, lambda: True)
     connection.close()
     assert states() == {"sent" if then == "an alert" else "failed": 3}

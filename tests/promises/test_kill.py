@@ -13,7 +13,7 @@ from tests.promises.deployment import accepted, host
 
 RECIPIENTS = 3_000
 SEND_WINDOW = 64
-RESULT_GROUP = 64
+RESULT_GROUP = 250
 
 
 @pytest.mark.long  # the kills of tests/chaos/test_small_seeds.py run every day

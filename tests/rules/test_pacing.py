@@ -49,10 +49,14 @@ def test_a_clock_that_runs_backwards_makes_no_tokens() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "group", "claimed"),
-    [(None, 64, 500), (0.1, 1, 1), (1.0, 1, 1), (20.0, 1, 10), (100.0, 5, 50), (1_000.0, 50, 500), (9_999.0, 64, 500)],
+    [(None, 250, 500), (0.1, 1, 1), (1.0, 1, 1), (20.0, 1, 10), (100.0, 5, 50), (1_000.0, 50, 500), (9_999.0, 64, 500)],
 )
 def test_groups_and_claims_fit_the_rate(rate: float | None, group: int, claimed: int) -> None:
-    assert (group_size(rate), claim_size(rate, 500)) == (group, claimed)
+    assert (group_size(rate, 250), claim_size(rate, 500)) == (group, claimed)
+
+
+def test_a_group_is_no_larger_than_it_may_be() -> None:
+    assert [group_size(rate, 3) for rate in (None, 20.0, 9_999.0)] == [3, 1, 3]
 
 
 def test_a_rate_doubles_each_second_until_the_limit() -> None:

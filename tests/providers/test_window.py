@@ -1,0 +1,42 @@
+"""The send window: the calling thread finds time for more urgent work, however the answers come."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from notifications.enums import Channel
+from notifications.messages import Content, OutboundMessage, SendResult
+from notifications.providers.window import IDLE_SECONDS, SendWindow
+
+ANSWER_SECONDS = 0.02
+
+
+def message() -> OutboundMessage:
+    return OutboundMessage(
+        delivery_id=uuid.uuid4(), attempt=1, generation=1, channel=Channel.PUSH, address="token", content=Content()
+    )
+
+
+@pytest.mark.parametrize(
+    "answer_seconds", [ANSWER_SECONDS, 3 * IDLE_SECONDS], ids=["answers keep coming", "none comes for long"]
+)
+def test_while_the_window_is_full_there_is_time_for_other_work(answer_seconds: float) -> None:
+    def answered(item: OutboundMessage) -> SendResult:
+        time.sleep(answer_seconds)
+        return SendResult(item, provider_message_id="id")
+
+    looks: list[float] = []
+    messages = [message() for _ in range(round(2 * 3 * IDLE_SECONDS / answer_seconds))]
+    with ThreadPoolExecutor(2) as pool:
+
+        def start(item: OutboundMessage) -> Future[SendResult]:
+            return pool.submit(answered, item)
+
+        window = SendWindow("slow", 2, 60.0, start)
+        results = list(window.run(messages, lambda: looks.append(time.monotonic())))
+    assert [result.error for result in results] == [None] * len(messages)
+    assert looks
