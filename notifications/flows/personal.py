@@ -58,11 +58,14 @@ def personal_variables(
     }
     if not kinds:
         return {}, set()
-    found = {
-        user_recipient(row["pk"]): {name: own_value(row[name], kind) for name, kind in kinds.items()} for row in rows
-    }
-    lacking = {recipient for recipient, values in found.items() if None in values.values()}
-    return {recipient: values for recipient, values in found.items() if recipient not in lacking}, lacking
+    found, lacking = {}, set()
+    for row in rows:
+        values = {name: own_value(row[name], kind) for name, kind in kinds.items()}
+        if None in values.values():
+            lacking.add(user_recipient(row["pk"]))
+        else:
+            found[user_recipient(row["pk"])] = values
+    return found, lacking
 
 
 def _fills(queryset: QuerySet[Model], name: str) -> frozenset[str] | None:

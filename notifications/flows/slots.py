@@ -33,7 +33,7 @@ def slot_for_page(made: Broadcast, notification: Notification, now: datetime) ->
     made.paced_from = start + caught_up(page.due_after, now - start, _SLACK)
     due = notification.send_at = made.paced_from + page.due_after
     if notification.expires_at is not None and due >= notification.expires_at:
-        return conf.PAGE_SIZE
+        return _largest(made)
     made.retry_at = planned_from(due, now)
     if made.retry_at is None:
         return page.size
@@ -55,11 +55,16 @@ def next_slots(made: Broadcast, count: int, now: datetime) -> list[datetime]:
 
 def most_at_once(made: Broadcast) -> int:
     """Return how many may take slots at a time: as many as go out while pages are planned ahead, a page at most."""
-    return ahead(_next_page(made), conf.PAGE_SIZE)
+    return ahead(_next_page(made), _largest(made))
 
 
 def _next_page(made: Broadcast) -> Page:
-    return next_page(made.members, conf.PAGE_SIZE, made.per_second, made.ramp_minutes)
+    return next_page(made.members, _largest(made), made.per_second, made.ramp_minutes)
+
+
+def _largest(made: Broadcast) -> int:
+    """Return how many members a page may hold: fewer where there is a rate or a ramp, since a page comes due as one."""
+    return min(conf.PAGE_SIZE, conf.PACED_PAGE_SIZE) if is_paced(made) else conf.PAGE_SIZE
 
 
 def _start(made: Broadcast, now: datetime) -> datetime:
