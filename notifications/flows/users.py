@@ -48,7 +48,11 @@ def _by_lookup(wanted: Sequence[str], paths: Collection[str]) -> dict[str, Row]:
 
 def _row_of(value: str, paths: Collection[str]) -> Row | None:
     try:
-        row = _users().filter(**{_lookup(): value}).values("pk", *paths).first()
+        found = _users().filter(**{_lookup(): value}).values("pk", *paths)
+        field = lookup_field(_lookup())
+        # Where there can be but one, no order is asked for: a sixth of what this statement takes to be made.
+        rows = found.order_by() if field is not None and field.unique else found.order_by("pk")
+        row = next(iter(rows[:1]), None)
     except _CANNOT_BE:
         return None
     return row if row is not None and _is_meant(row["pk"], value) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -76,13 +77,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return inserted
 
     def _insert_page(self, rows: Sequence[NewDelivery], *, tell: bool) -> set[UUID]:
-        connection = connections[self.db]
-        columns = [
-            Column(str(field.column), str(field.db_type(connection)), field.get_default())
-            for field in self.model._meta.concrete_fields
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(*insert_sql.statement(columns, rows, tell=tell))
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(*insert_sql.statement(_columns(self.model, self.db), rows, tell=tell))
             return {row[0] for row in cursor.fetchall()}
 
     def apply(self, changes: Sequence[Change]) -> set[UUID]:
@@ -208,6 +204,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
             cursor.execute(_START_GROUP, values)
             rows = cursor.fetchall()
         return {row[0]: row[1] for row in rows if row[0] is not None} if rows else None
+
+
+@cache
+def _columns(model: type[models.Model], using: str) -> Sequence[Column]:
+    """Return a table's columns; asked of Django, they take a third as long as the statement that writes one row."""
+    connection = connections[using]
+    return [
+        Column(str(field.column), str(field.db_type(connection)), field.get_default())
+        for field in model._meta.concrete_fields
+    ]
 
 
 def standing_of(delivery: Delivery) -> Standing:
