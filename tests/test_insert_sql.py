@@ -21,7 +21,7 @@ DATA: tuple[dict[str, object] | None, ...] = (
 )  # fmt: skip
 
 
-def planned(dice: random.Random, notification: UUID, number: int, agree: bool) -> NewDelivery:  # noqa: FBT001
+def planned(dice: random.Random, notification: UUID, number: int, agree: bool) -> NewDelivery:
     """Return a row whose values are drawn each by itself, or agree with the others'."""
     pick = random.Random(7) if agree else dice
     return NewDelivery(
@@ -85,5 +85,5 @@ def test_what_is_there_already_is_left_alone() -> None:
 
 def test_a_letter_that_the_database_cannot_hold_is_an_error_and_no_other_letter() -> None:
     rows = [planned(random.Random(3), new_id(), number, agree=False) for number in range(2)]
-    with pytest.raises(Exception, match="NUL|0x00"):
+    with pytest.raises(Exception, match=r"NUL|0x00"):
         Delivery.objects.insert_planned([rows[0], rows[1]._replace(address="a\x00b")], tell=True)

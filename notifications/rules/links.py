@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 from django.core.signing import BadSignature, Signer
 
@@ -12,8 +12,7 @@ _PREFERENCES = Signer(salt="carillon.preferences")
 _LONGEST = 2_000
 
 
-@dataclass(frozen=True)
-class Subscription:
+class Subscription(NamedTuple):
     """What one unsubscribe link is about: a recipient's messages of one category on one channel.
 
     `address_hash` names the address of somebody without an account, and is empty for a user.
@@ -27,7 +26,7 @@ class Subscription:
 
 def unsubscribe_token(subscription: Subscription) -> str:
     """Return the token of an unsubscribe link: the same for the same subscription, so that retries are alike."""
-    return _UNSUBSCRIBE.sign_object(list(astuple(subscription)))
+    return _UNSUBSCRIBE.sign_object(list(subscription))
 
 
 def read_unsubscribe_token(token: str) -> Subscription | None:
