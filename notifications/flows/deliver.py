@@ -16,6 +16,7 @@ from ..messages import Content, OutboundMessage
 from ..models import Delivery, Notification
 from ..models.delivery_queries import standing_of
 from ..rules.identity import time_of
+from ..rules.masking import unquoted
 from ..rules.receipt_tokens import receipt_token
 from ..rules.rendering import RenderError
 from ..rules.transitions import ended, parked
@@ -28,6 +29,8 @@ from .turns import Turns, lease_seconds
 from .unsubscribe import headers_of, links_of
 
 logger = logging.getLogger("notifications.deliver")
+#: The claims that this process is sending from: one, and those that wait while it serves something more urgent.
+_in_hand: list[int] = []
 
 
 def deliver(batch: Batch, between_groups: Callable[[], bool]) -> None:
@@ -42,16 +45,21 @@ def deliver(batch: Batch, between_groups: Callable[[], bool]) -> None:
         outcomes.flush_if_old()
         try:
             between_groups()
-        except Error as error:
+        except Exception as error:
             # What is in flight here must not suffer; whoever claims next finds the more urgent work.
-            logger.warning("urgent work was left for later: %s", type(error).__name__)
-            connection.close()
+            logger.exception("urgent work was left for later", exc_info=unquoted(error))
+            if isinstance(error, Error):
+                connection.close()
 
+    _in_hand.append(batch.claim_id)
     try:
         for result in batch.adapter.send_many(_started(batch, outcomes, between_groups), idle):
             outcomes.add(result)
     finally:
-        outcomes.finish()
+        try:
+            outcomes.finish()
+        finally:
+            _in_hand.remove(batch.claim_id)
 
 
 def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool]) -> Iterator[OutboundMessage]:
@@ -78,7 +86,7 @@ def _started(batch: Batch, outcomes: Outcomes, between_groups: Callable[[], bool
             if stopped is None:
                 return
             group = batch.deliveries[done : done + size]
-            done = outcomes.started_upto = done + size
+            done += size
             yield from _messages(batch, group, stopped, outcomes, turns)
     finally:
         turns.close()
@@ -112,7 +120,8 @@ def _advance(batch: Batch, done: int, upto: int) -> dict[UUID, str] | None:
             return None
         asked_for = {row.notification_id for row in batch.deliveries[done:upto]}
         lease = lease_seconds(batch.adapter)
-        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, upto, lease, asked_for)
+        others = [item for item in _in_hand if item != batch.claim_id]
+        stopped = Delivery.objects.start_group(batch.claim_id, batch.worker, upto, lease, asked_for, others)
     except Error:
         # What is in flight is still recorded when the database is back; nothing more is started.
         logger.warning("claim %s: the database is away, no further group is started", batch.claim_id)

@@ -16,6 +16,7 @@ from .. import conf
 from ..enums import Reason, State
 from ..messages import SendResult
 from ..models import Claim, Delivery
+from ..models.deadlines import is_away, is_late
 from ..models.delivery_queries import standing_of
 from ..rules.fallback import has_failed, is_in_trouble, patience
 from ..rules.masking import unquoted
@@ -34,6 +35,7 @@ from .turns import heed, largest_group, report
 
 logger = logging.getLogger("notifications.deliver")
 _OLD_SECONDS = 0.2
+_FALLBACK_SECONDS = 0.25
 _RETRY_SECONDS = 0.5
 _KEEP_SECONDS = 600.0
 _UNCERTAIN_WAIT = timedelta(seconds=conf.UNCERTAIN_WAIT_SECONDS)
@@ -50,12 +52,12 @@ class Outcomes:
 
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
-        self.started_upto = 0
         self._group = largest_group(batch.deliveries[0].lane)
         self._rows = {row.id: row for row in batch.deliveries}
         self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
         self._handed: dict[UUID, float] = {}
+        self._ever_handed: set[UUID] = set()
         self._took: list[float] = []
         self._changes: list[Change] = []
         self._oldest = 0.0
@@ -74,6 +76,7 @@ class Outcomes:
     def handed(self, row: Delivery) -> None:
         """Note that a message is handed to its adapter at this moment."""
         self._handed[row.id] = time.monotonic()
+        self._ever_handed.add(row.id)
 
     def add(self, result: SendResult) -> None:
         """Take one result; a full or old group is recorded."""
@@ -165,19 +168,38 @@ class Outcomes:
         """Write a group; where one of it cannot be written, write each by itself and doubt that one."""
         try:
             self._write(changes, results)
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if is_away(error):
+                raise
+            if is_late(error):
+                self._write_free(changes, results)
+                return
             logger.exception("claim %s: a group could not be recorded", self.batch.claim_id, exc_info=unquoted(error))
             for change in changes:
                 self._write_alone(change, results)
 
+    def _write_free(self, changes: Sequence[Change], results: dict[UUID, SendResult]) -> None:
+        """Write those of a group that nobody else holds; what somebody does is doubted once the lease is over.
+
+        To wait for it would hold up what has been answered meanwhile, and whatever is more urgent.
+        """
+        try:
+            with transaction.atomic():
+                free = Delivery.objects.lock_free([change.delivery_id for change in changes])
+                self._write([change for change in changes if change.delivery_id in free], results)
+        except Exception as error:
+            if not is_late(error):
+                raise
+            free = set()
+        left = len(changes) - len(free)
+        logger.warning("claim %s: %d results could not be recorded, others hold the rows", self.batch.claim_id, left)
+
     def _write_alone(self, change: Change, results: dict[UUID, SendResult]) -> None:
         try:
             self._write([change], results)
-        except (OperationalError, InterfaceError):
-            raise
         except Exception as error:
+            if is_away(error):
+                raise
             told = "delivery %s: its result could not be recorded"
             logger.exception(told, change.delivery_id, exc_info=unquoted(error))
             record([change._replace(after=self._lost(change.before), keep=True)])
@@ -202,8 +224,15 @@ class Outcomes:
         record(settled)
 
     def _fall_back(self, changes: Sequence[Change]) -> None:
+        """Plan the next channels of those that failed; where there are many, the sweeper plans the rest.
+
+        Each takes some 10 ms, in which nothing more urgent is looked for and no answer recorded.
+        """
         due = [c.delivery_id for c in changes if c.after.fallback_at is not None and c.after.fallback_at <= self.now()]
+        began = time.monotonic()
         for delivery_id in due:
+            if time.monotonic() - began > _FALLBACK_SECONDS:
+                return
             try:
                 fall_back(delivery_id)
             except Exception as error:  # noqa: BLE001 - whatever it is, answers of others are still in flight here
@@ -218,7 +247,8 @@ class Outcomes:
             rest = []
             for row in self._rows.values():
                 before = standing_of(row)
-                started = (row.position or 0) <= self.started_upto
+                # Of what was declared started, only what was handed over can have gone out.
+                started = row.id in self._ever_handed
                 after = self._lost(before) if started else returned(before, self.now())
                 rest.append(Change(row.id, before, after, keep=started, note="no result" if started else ""))
             record(rest)

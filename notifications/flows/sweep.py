@@ -39,6 +39,8 @@ from .weeks import keep_partitions
 
 logger = logging.getLogger("notifications.sweep")
 _BATCH = 1_000
+#: Whose a claim is that was taken over and could not be deleted; a worker is "host:pid:mark".
+_NOBODY = "nobody:0:"
 _TIDY_SECONDS = 60.0
 _AGAIN = timedelta(minutes=1)
 UNSERVED_SECONDS = 60
@@ -105,6 +107,9 @@ def expire_leases() -> None:
                 changes.append(Change(row.pk, before, after, keep=started, note="lease expired"))
             record(changes)
             release_claim(claim_id)
+            # Where a row was locked, by its own worker in mid-commit say, the claim stays. It is nobody's from now on,
+            # or that worker would go on with what others send already.
+            Claim.objects.filter(pk=claim_id).update(worker=_NOBODY)
             logger.warning("took over claim %s of %s: %d rows", claim_id, held.worker, len(rows))
 
 

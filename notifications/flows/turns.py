@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 0.3
 _HELD_SECONDS = 0.05
 """How long a granted message may take to be handed over: later ones would bunch up with the next turn's."""
 _NAP_SECONDS = 0.05
-#: How many send windows a large group may fill.
+#: How many send windows the group of a campaign may fill.
 _WINDOWS = 4
 _ALERT_SECONDS = 300.0
 _PAUSED = (
@@ -50,10 +50,10 @@ def is_urgent(lane: int) -> bool:
 def largest_group(lane: int) -> int:
     """Return how many messages of a lane may go as one group.
 
-    All of a group is in doubt when its worker is killed, so that it is small where a message sent again would hurt
-    most. A group costs about 9 ms however small it is, a seventh of what 64 messages take.
+    All of a group is in doubt when its worker is killed, so that it is small for all but campaigns. A group costs about
+    9 ms however small it is, a seventh of what 64 messages take.
     """
-    return conf.START_GROUP if is_urgent(lane) else conf.LARGE_START_GROUP
+    return conf.LARGE_START_GROUP if lane == Lane.BULK else conf.START_GROUP
 
 
 def leave(alias: str, *, urgent: bool) -> tuple[Permit, Turn]:
@@ -117,7 +117,7 @@ class Turns:
     ) -> None:
         self._alias = adapter.alias
         # Much more than the send window holds would only wait, while the lease runs.
-        self._most = min(largest_group(lane), adapter.send_window * (1 if is_urgent(lane) else _WINDOWS))
+        self._most = min(largest_group(lane), adapter.send_window * (_WINDOWS if lane == Lane.BULK else 1))
         self._latest = lease_seconds(adapter) / 2
         self._began = 0.0
         self._urgent = is_urgent(lane)
@@ -145,15 +145,20 @@ class Turns:
         Not when this process stops, and not when its group began so long ago that the lease might end in mid-send.
         """
         self._group -= 1
-        if stopping.is_set() or time.monotonic() - self._began > self._latest or gate.pace(self._alias).paused_here():
+        if self._is_over():
             return False
         if self._rate is None:
             return True
         late = not self._tokens or time.monotonic() - self._granted_at > _HELD_SECONDS
-        if late and not self._wait(self._group + 1):
+        # More urgent work may have taken its time meanwhile.
+        if late and (not self._wait(self._group + 1) or self._is_over()):
             return False
         self._tokens -= 1
         return True
+
+    def _is_over(self) -> bool:
+        late = time.monotonic() - self._began > self._latest
+        return late or stopping.is_set() or gate.pace(self._alias).paused_here()
 
     def skip(self) -> None:
         """Pass over a message of the group: it is not sent after all."""

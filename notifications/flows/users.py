@@ -49,10 +49,8 @@ def _by_lookup(wanted: Sequence[str], paths: Collection[str]) -> dict[str, Row]:
 def _row_of(value: str, paths: Collection[str]) -> Row | None:
     try:
         found = _users().filter(**{_lookup(): value}).values("pk", *paths)
-        field = lookup_field(_lookup())
         # Where there can be but one, no order is asked for: a sixth of what this statement takes to be made.
-        rows = found.order_by() if field is not None and field.unique else found.order_by("pk")
-        row = next(iter(rows[:1]), None)
+        row = next(iter(found[:1]), None) if _is_unique(_lookup()) else found.first()
     except _CANNOT_BE:
         return None
     return row if row is not None and _is_meant(row["pk"], value) else None
@@ -73,6 +71,12 @@ def _rows_of(values: Collection[str], paths: Collection[str]) -> tuple[dict[str,
             return {}, False
         found |= {value: row for value in meant if _is_meant(row["pk"], value)}
     return found, True
+
+
+def _is_unique(lookup: str) -> bool:
+    """Whether no two users can have the same value: behind a relation, many may."""
+    field = lookup_field(lookup)
+    return "__" not in lookup and field is not None and field.unique
 
 
 def _is_meant(key: UserKey, value: str) -> bool:

@@ -31,10 +31,11 @@ def set_deadlines() -> None:
 
 def is_away(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL cannot be reached, rather than that a statement had its deadline."""
-    return isinstance(error, OperationalError | InterfaceError) and not _is_late(error)
+    return isinstance(error, OperationalError | InterfaceError) and not is_late(error)
 
 
-def _is_late(error: BaseException) -> bool:
+def is_late(error: BaseException) -> bool:
+    """Whether an error means that a statement had its deadline, its own or that of waiting for a lock."""
     codes = {getattr(error.__cause__, name, None) for name in ("pgcode", "sqlstate")}
     return not codes.isdisjoint((_LOCK_NOT_AVAILABLE, _QUERY_CANCELED))
 

@@ -39,10 +39,11 @@ _START_GROUP = """
                lease_expires_at = clock_timestamp() + make_interval(secs => %(lease)s)
         WHERE id = %(claim)s AND worker = %(worker)s RETURNING id
     ), others AS (
-        -- A worker that serves something more urgent meanwhile still holds its earlier claims.
+        -- A worker that serves something more urgent meanwhile still holds its earlier claims; what it does not know to
+        -- hold (it never heard that the claim was committed, say) others must take over.
         UPDATE carillon_claim
         SET lease_expires_at = greatest(lease_expires_at, clock_timestamp() + make_interval(secs => %(lease)s))
-        WHERE worker = %(worker)s AND id <> %(claim)s AND EXISTS (SELECT 1 FROM owned)
+        WHERE id = ANY(%(others)s::bigint[]) AND worker = %(worker)s AND EXISTS (SELECT 1 FROM owned)
     )
     SELECT s.id, s.why FROM owned LEFT JOIN LATERAL (
         SELECT n.id, CASE WHEN n.cancelled_at IS NOT NULL OR b.status = 'cancelled' THEN 'cancelled'
@@ -139,6 +140,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Lock these deliveries in id order, so that two callers never wait for each other in a circle."""
         return list(self.filter(pk__in=ids).order_by("pk").select_for_update())
 
+    def lock_free(self, ids: Collection[UUID]) -> set[UUID]:
+        """Lock those of these deliveries that nobody else holds, and return their ids."""
+        return set(self.filter(pk__in=ids).order_by().select_for_update(skip_locked=True).values_list("pk", flat=True))
+
     def lock_recipient(self, notification_id: UUID, recipient: str) -> list[Delivery]:
         """Lock all deliveries of one notification to one recipient, in id order."""
         mine = self.filter(notification_id=notification_id, recipient=recipient)
@@ -189,16 +194,23 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return list(self.filter(condition).order_by().select_for_update(skip_locked=True)[:limit])
 
     def start_group(
-        self, claim_id: int, worker: str, upto: int, lease_seconds: float, notifications: Collection[UUID]
+        self,
+        claim_id: int,
+        worker: str,
+        upto: int,
+        lease_seconds: float,
+        notifications: Collection[UUID],
+        others: Collection[int] = (),
     ) -> dict[UUID, str] | None:
-        """Declare that sends up to a position may start, and renew the lease.
+        """Declare that sends up to a position may start, and renew the lease, and those of its `others`.
 
         Return by notification id, of those of the group, why nothing of it must be sent after all ("cancelled",
         "paused"), or None if the claim is no longer this worker's.
         """
         asked_for = f"{{{','.join(map(str, notifications))}}}"
-        values: dict[str, float | str] = {
-            "claim": claim_id, "worker": worker, "upto": upto, "lease": lease_seconds, "notifications": asked_for
+        values: dict[str, float | str | list[int]] = {
+            "claim": claim_id, "worker": worker, "upto": upto, "lease": lease_seconds, "notifications": asked_for,
+            "others": list(others),
         }  # fmt: skip
         with connections[self.db].cursor() as cursor:
             cursor.execute(_START_GROUP, values)

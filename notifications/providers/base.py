@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, cast
 
-from ..enums import Channel
+from ..enums import Channel, Lane
 from ..exceptions import ConfigurationError, ProviderError, WebhookRejected
 from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
 from .answers import Answer
@@ -125,7 +125,8 @@ class Adapter:
     def send(self, message: OutboundMessage) -> SendResult:
         """Send one message and return what became of it; never raises."""
         try:
-            return SendResult(message, provider_message_id=self.hand_over(message))
+            # As text whatever an adapter gives: a number is no reason to doubt what was taken.
+            return SendResult(message, provider_message_id=str(self.hand_over(message) or ""))
         except ProviderError as error:
             return SendResult(message, error=error)
         except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw never breaks the batch
@@ -140,7 +141,7 @@ class Adapter:
     ) -> Iterator[SendResult]:
         """Send a stream of messages through a sliding send window; one result each, as they finish.
 
-        `idle` is called now and then while no answer comes, so that the caller can do more urgent work.
+        `idle` is called now and then, so that the caller can do more urgent work.
         """
         window = SendWindow(self.alias, self.send_window, self.timeout + GRACE_SECONDS, self.start)
         return window.run(messages, idle)
@@ -153,7 +154,10 @@ class Adapter:
         """Return the process's own threads: those of a parent do not survive a fork."""
         with self._pool_lock:
             if self._pool is None or self._pool_pid != os.getpid():
-                self._pool = ThreadPoolExecutor(self.send_window, thread_name_prefix=f"carillon-{self.alias}")
+                # A send window for each lane: what is more urgent is sent while those of a campaign are full and slow.
+                self._pool = ThreadPoolExecutor(
+                    self.send_window * len(Lane), thread_name_prefix=f"carillon-{self.alias}"
+                )
                 self._pool_pid = os.getpid()
             return self._pool
 

@@ -37,8 +37,7 @@ class SendWindow:
     def run(self, messages: Iterable[OutboundMessage], idle: Callable[[], None] | None = None) -> Iterator[SendResult]:
         """Yield one result for every message pulled, in the order in which they finish.
 
-        While there is nothing to do but to wait for answers, `idle` is called every 250 ms in the calling thread, also
-        where answers keep coming.
+        `idle` is called every 250 ms in the calling thread, however fast messages and answers come.
         """
         self._idle = idle or (lambda: None)
         source = iter(messages)
@@ -47,6 +46,9 @@ class SendWindow:
         try:
             while self._flying or not exhausted:
                 yield from self._finished()
+                if monotonic() - self._idled_at >= IDLE_SECONDS:
+                    self._idled_at = monotonic()
+                    self._idle()
                 if not exhausted and len(self._flying) < self._size:
                     try:
                         message = next(source)
@@ -84,11 +86,7 @@ class SendWindow:
     def _wait(self) -> Iterator[SendResult]:
         """Wait for the next result or for the oldest deadline, whichever is first."""
         oldest = next(iter(self._flying))
-        now = monotonic()
-        left = max(0.0, self._flying[oldest][1] - now)
-        if now - self._idled_at >= IDLE_SECONDS:
-            self._idled_at = now
-            self._idle()
+        left = max(0.0, self._flying[oldest][1] - monotonic())
         try:
             yield from self._settle(self._done.get(timeout=min(left, IDLE_SECONDS)))
         except Empty:

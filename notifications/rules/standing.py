@@ -38,7 +38,7 @@ class Standing(NamedTuple):
 
 def storable(text: str, longest: int) -> str:
     """Return a provider's text as PostgreSQL can keep it: without NUL, lone surrogates or too much of it."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")[:longest]
+    return str(text).encode("utf-8", "replace").decode().replace("\x00", "")[:longest]
 
 
 STANDING_FIELDS = tuple(Standing.__annotations__)

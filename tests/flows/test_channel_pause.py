@@ -55,7 +55,7 @@ def test_nothing_is_claimed_until_the_channel_goes_on(sandbox: SandboxProcess, p
 def test_what_a_worker_holds_goes_back_at_its_next_group(
     sandbox: SandboxProcess, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conf, "LARGE_START_GROUP", 1)
+    monkeypatch.setattr(conf, "START_GROUP", 1)
     user = person("token-pause-0002")
     for number in range(3):
         notify(user, "new-follower", {"name": f"{number}"})

@@ -46,10 +46,10 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     begun: dict[int, int] = {}
     real = DeliveryQuerySet.start_group
 
-    def start_group(self: Any, claim_id: int, worker: str, upto: int, lease: float, asked_for: Any) -> Any:
+    def start_group(self: Any, claim_id: int, worker: str, upto: int, lease: float, *rest: Any) -> Any:
         found.append(upto - begun.get(claim_id, 0))
         begun[claim_id] = upto
-        return real(self, claim_id, worker, upto, lease, asked_for)
+        return real(self, claim_id, worker, upto, lease, *rest)
 
     monkeypatch.setattr(DeliveryQuerySet, "start_group", start_group)
     return found
@@ -69,36 +69,39 @@ def before_each_send(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object])
 
 
 def follow(person: Callable[..., User], count: int) -> None:
-    """Notify one device so many times, of what is not urgent."""
+    """Notify one device so many times."""
     user = person("token-groups-01")
     for number in range(count):
         notify(user, "new-follower", {"name": f"Ada {number}"})
 
 
-def test_what_is_urgent_goes_in_small_groups_and_the_rest_in_large_ones(
+def campaign(person: Callable[..., User], count: int) -> None:
+    """Notify one device so many times in the lane of campaigns."""
+    load_declarations()
+    user = person("token-groups-02")
+    for _ in range(count):
+        notify(user, "new-post", {"title": "Bells"})
+
+
+def test_a_campaign_goes_in_large_groups_and_the_rest_in_small_ones(
     sandbox: SandboxProcess, groups: list[int], person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many groups a claim has: its first and the others are asked for differently."""
     monkeypatch.setattr(conf, "START_GROUP", 2)
     monkeypatch.setattr(conf, "LARGE_START_GROUP", 5)
-    load_declarations()
-    user = person("token-groups-02")
-    for _ in range(5):
-        notify(user, "price-alert", {"product": "Bell"})
-    follow(person, 12)
+    follow(person, 5)
+    campaign(person, 12)
     work(Channel.PUSH)
     assert groups == [2, 2, 1, 5, 5, 2]
 
 
-def test_no_more_is_started_than_some_send_windows_hold(
+def test_no_more_is_started_than_the_send_window_holds(
     with_options: Made, groups: list[int], person: Callable[..., User]
 ) -> None:
+    """Of a campaign, than four of them."""
     with_options(send_window=2)
-    follow(person, 11)
-    load_declarations()
-    user = person("token-groups-03")
-    for _ in range(3):
-        notify(user, "price-alert", {"product": "Bell"})
+    follow(person, 3)
+    campaign(person, 11)
     work(Channel.PUSH)
     assert groups == [2, 1, 8, 3]
 

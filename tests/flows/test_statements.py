@@ -52,7 +52,7 @@ def test_a_claim_and_its_groups(
 
     user = person("token-count-0002")
     send(1)
-    one, full, four = send(1), send(conf.LARGE_START_GROUP), send(4 * conf.LARGE_START_GROUP)
+    one, full, four = send(1), send(conf.START_GROUP), send(4 * conf.START_GROUP)
     # A few more where what is known of held providers, or of a lease, has grown old meanwhile.
     assert full <= one + 8
     # Per further group: declare it started, look for more urgent work, record it.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from notifications.enums import Channel
 from notifications.messages import Content, OutboundMessage, SendResult
+from notifications.providers.base import PushAdapter
 from notifications.providers.window import IDLE_SECONDS, SendWindow
 
 ANSWER_SECONDS = 0.02
 
 
-def message() -> OutboundMessage:
+def message(address: str = "token") -> OutboundMessage:
     return OutboundMessage(
-        delivery_id=uuid.uuid4(), attempt=1, generation=1, channel=Channel.PUSH, address="token", content=Content()
+        delivery_id=uuid.uuid4(), attempt=1, generation=1, channel=Channel.PUSH, address=address, content=Content()
     )
 
 
@@ -40,3 +43,36 @@ def test_while_the_window_is_full_there_is_time_for_other_work(answer_seconds: f
         results = list(window.run(messages, lambda: looks.append(time.monotonic())))
     assert [result.error for result in results] == [None] * len(messages)
     assert looks
+
+
+def test_there_is_time_for_other_work_where_answers_are_faster_than_messages() -> None:
+    def slowly() -> Iterator[OutboundMessage]:
+        for _ in range(round(3 * IDLE_SECONDS / ANSWER_SECONDS)):
+            time.sleep(ANSWER_SECONDS)
+            yield message()
+
+    looks: list[float] = []
+    with ThreadPoolExecutor(2) as pool:
+        window = SendWindow("fast", 2, 60.0, lambda item: pool.submit(SendResult, item, provider_message_id="id"))
+        results = list(window.run(slowly(), lambda: looks.append(time.monotonic())))
+    assert [result.error for result in results] == [None] * len(results)
+    assert looks
+
+
+def test_threads_of_a_slow_campaign_leave_some_for_more_urgent_messages() -> None:
+    held = threading.Event()
+
+    class Slow(PushAdapter):
+        def hand_over(self, sent: OutboundMessage) -> str:
+            if sent.address == "slow":
+                held.wait(60)
+            return "id"
+
+    adapter = Slow("slow", {"send_window": 1})
+    try:
+        slow = adapter.start(message("slow"))
+        assert adapter.start(message()).result(timeout=60).error is None
+        assert not slow.done()
+    finally:
+        held.set()
+        adapter.close()
