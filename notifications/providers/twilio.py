@@ -50,13 +50,25 @@ ANSWERS: Mapping[str, Answer] = {
     "20404": Answer(ProviderMisconfigured, "Twilio does not know the account.", _page(20404)),
     "20429": Answer(RateLimited, "Too many requests: Twilio did not process this one.", _page(20429)),
     "21211": Answer(InvalidRecipient, "The number is not a valid phone number.", _page(21211)),
+    "21212": Answer(ProviderMisconfigured, "The sender is not a valid one.", _page(21212)),
     "21408": Answer(PermanentFailure, "The account may not send to the number's region.", _page(21408)),
     "21603": Answer(ProviderMisconfigured, "No sender is set.", _page(21603)),
-    "21606": Answer(ProviderMisconfigured, "The sender cannot send SMS.", _page(21606)),
+    # 21606, 21659 and 21703 may speak of this destination alone: a short code reaches its own country, and a service
+    # may hold no sender for another. One number abroad must not hold what goes to everybody else. A sender that is not
+    # the account's, or has no SMS, has codes of its own since 2024:
+    # https://www.twilio.com/en-us/changelog/updates-to-the-error-code-dictionary-to-clarify-number-validatio
+    "21606": Answer(PermanentFailure, "The sender cannot send SMS to this number.", _page(21606)),
     "21610": Answer(InvalidRecipient, "The recipient has opted out of this sender.", _page(21610), suppress=True),
     "21614": Answer(InvalidRecipient, "The number cannot receive SMS.", _page(21614)),
     "21617": Answer(PermanentFailure, "The text is longer than Twilio takes.", _page(21617)),
     "21635": Answer(InvalidRecipient, "The number is a landline.", _page(21635)),
+    "21659": Answer(PermanentFailure, "The sender is not Twilio's, or a short code of another country.", _page(21659)),
+    "21660": Answer(ProviderMisconfigured, "The sender is not the account's.", _page(21660)),
+    "21661": Answer(ProviderMisconfigured, "The sender has no SMS.", _page(21661)),
+    "21701": Answer(ProviderMisconfigured, "The account has no such messaging service.", _page(21701)),
+    "21703": Answer(PermanentFailure, "The messaging service has no sender for this message.", _page(21703)),
+    "21704": Answer(ProviderMisconfigured, "The messaging service has no sender at all.", _page(21704)),
+    "21705": Answer(ProviderMisconfigured, "messaging_service_sid names no messaging service.", _page(21705)),
     "30002": Answer(ProviderMisconfigured, "The account is suspended.", _page(30002)),
 }
 
