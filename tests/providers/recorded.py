@@ -111,6 +111,7 @@ ANSWERS: dict[str, dict[Means, list[str]]] = {
             "20404",
             "21212",
             "21603",
+            "21659",
             "21660",
             "21661",
             "21701",
@@ -120,7 +121,7 @@ ANSWERS: dict[str, dict[Means, list[str]]] = {
         ],
         GONE: ["21211", "21614", "21635"],
         SUPPRESSED: ["21610"],
-        NEVER: ["21408", "21606", "21617", "21659", "21703", "unknown_code"],
+        NEVER: ["21408", "21606", "21617", "21703", "unknown_code"],
         UNCERTAIN: ["server_error", "server_error_html"],
     },
     "vonage": {
