@@ -33,7 +33,7 @@ from ..exceptions import (
 from ..messages import OutboundMessage, ReceiptEvent, SendResult, WebhookRequest
 from . import anymail_boto
 from .answers import by_status, retry_after_seconds
-from .anymail_answers import ANSWERS, RECIPIENT_ANSWERS
+from .anymail_answers import ANSWERS, MANDRILL_ANSWERS, RECIPIENT_ANSWERS
 from .anymail_batches import MOST, OwnWordsBackend, addressed_to, alike, each_result, most_together
 from .anymail_checks import is_address, unusable
 from .anymail_credentials import ask_esp
@@ -63,7 +63,8 @@ class AnymailAdapter(EmailAdapter):
     def __init__(self, alias: str, options: Mapping[str, object]) -> None:
         super().__init__(alias, options)
         self.esp = self.text("esp").lower()
-        self.known_answers = {**RECIPIENT_ANSWERS, **ANSWERS.get(self.esp, ("", {}))[1]}
+        self._recipient_answers = {**RECIPIENT_ANSWERS, **(MANDRILL_ANSWERS if self.esp == "mandrill" else {})}
+        self.known_answers = {**self._recipient_answers, **ANSWERS.get(self.esp, ("", {}))[1]}
         self._receipts = Receipts(alias, self.esp, self.text("webhook_secret"), self.text("sns_topic_arn"))
         self.reports_delivery = self._receipts.are_there
         # https://anymail.dev/en/stable/esps/unisender_go/ and https://mailchimp.com/developer/transactional/guides/track-respond-activity-webhooks/
@@ -230,11 +231,7 @@ class AnymailAdapter(EmailAdapter):
         if isinstance(error, AnymailInvalidAddress):
             return self._not_an_address(kind, address)
         if isinstance(error, AnymailRecipientsRefused):
-            states = email.anymail_status.status or set()  # type: ignore[attr-defined]
-            row = next(
-                (row for state, row in RECIPIENT_ANSWERS.items() if state in states), RECIPIENT_ANSWERS["failed"]
-            )
-            return row.to_error(self.alias, next(iter(sorted(filter(None, states))), "refused"))
+            return self._refused_recipient(email, error)
         response = getattr(error, "response", None)
         if isinstance(response, requests.Response):
             return self._answer(response)
@@ -245,6 +242,15 @@ class AnymailAdapter(EmailAdapter):
         if isinstance(error, requests.RequestException):
             return ProviderUnavailable(self.alias, _cause(error), "The ESP could not be reached.")
         return PermanentFailure(self.alias, kind, "The message cannot be put into the ESP's form.")
+
+    def _refused_recipient(self, email: EmailMultiAlternatives, error: AnymailRecipientsRefused) -> ProviderError:
+        states = email.anymail_status.status or set()  # type: ignore[attr-defined]
+        state = next((state for state in RECIPIENT_ANSWERS if state in states), "failed")
+        code = next(iter(sorted(filter(None, states))), "refused")
+        if self.esp == "mandrill" and state == "rejected":
+            reason = _reject_reason(getattr(error, "response", None))
+            state = code = reason if reason in MANDRILL_ANSWERS else state
+        return self._recipient_answers[state].to_error(self.alias, code)
 
     def _answer(self, response: requests.Response) -> ProviderError:
         status = response.status_code
@@ -268,6 +274,16 @@ def _was_taken(email: EmailMultiAlternatives) -> bool:
     status = getattr(email, "anymail_status", None)
     seen = (status.status if status is not None else None) or set()
     return bool(seen & {"sent", "queued"}) and seen <= {"sent", "queued", "unknown"}
+
+
+def _reject_reason(response: object) -> str:
+    """Return why Mandrill rejected the one recipient, which anymail leaves out."""
+    try:
+        items = response.json() if isinstance(response, requests.Response) else None
+    except ValueError:
+        items = None
+    first = items[0] if isinstance(items, list) and items else None
+    return str(as_mapping(first).get("reject_reason") or "")
 
 
 def _cause(error: BaseException) -> str:

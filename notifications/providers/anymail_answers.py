@@ -65,20 +65,43 @@ ANSWERS: Mapping[str, tuple[str, Mapping[str, Answer]]] = {
 }
 
 _SES = "https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors"
+_SES_IDENTITIES = "https://repost.aws/knowledge-center/ses-554-400-message-rejected-error"
 _SES_QUOTAS = "https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas-errors.html"
 #: By the code of an error of Amazon SES, which answers 400 to what is the account's fault and what is the message's.
 SES_ANSWERS: Mapping[str, Answer] = {
     "AccountSuspendedException": Answer(ProviderMisconfigured, "The SES account may not send any more.", _SES),
     "LimitExceededException": Answer(RateLimited, "A limit of the SES account is reached.", _SES),
     "MailFromDomainNotVerifiedException": Answer(ProviderMisconfigured, "The sending domain is not verified.", _SES),
+    "MessageRejected": Answer(PermanentFailure, "SES rejects the message.", _SES),
+    # Told by the text alone. In SES's sandbox it may be the recipient's: then the account may send to hardly anybody.
+    "MessageRejected<not verified>": Answer(
+        ProviderMisconfigured, "An identity that SES wants verified is not.", _SES_IDENTITIES
+    ),
     "SendingPausedException": Answer(ProviderMisconfigured, "Sending is paused for the SES account.", _SES),
     "Throttling": Answer(RateLimited, "The SES account's rate or the day's quota is used up.", _SES_QUOTAS),
     "ThrottlingException": Answer(RateLimited, "The SES account's rate or the day's quota is used up.", _SES_QUOTAS),
     "TooManyRequestsException": Answer(RateLimited, "SES asks to send more slowly.", _SES),
 }
 
+_MANDRILL = "https://mailchimp.com/developer/transactional/api/messages/send-new-message/"
+#: By Mandrill's `reject_reason`, where it "rejected" the one recipient; "rejected" stands for any other. A soft bounce
+#: leaves its list again, and an entry or a rule that a person made says nothing about the mailbox.
+MANDRILL_ANSWERS: Mapping[str, Answer] = {
+    "hard-bounce": Answer(InvalidRecipient, "Mandrill lists the address: it bounced.", _MANDRILL, suppress=True),
+    "spam": Answer(InvalidRecipient, "Mandrill lists the address: it complained.", _MANDRILL, suppress=True),
+    "unsub": Answer(InvalidRecipient, "Mandrill lists the address: it unsubscribed.", _MANDRILL, suppress=True),
+    "unsigned": Answer(ProviderMisconfigured, "The sending domain's SPF or DKIM is not valid.", _MANDRILL),
+    "invalid-sender": Answer(ProviderMisconfigured, "Mandrill does not accept the sender.", _MANDRILL),
+    "test-mode-limit": Answer(ProviderMisconfigured, "The limit of Mandrill's test mode is reached.", _MANDRILL),
+    "soft-bounce": Answer(PermanentFailure, "Mandrill lists the address for a while: it bounced.", _MANDRILL),
+    "custom": Answer(PermanentFailure, "Somebody put the address on Mandrill's list.", _MANDRILL),
+    "rule": Answer(PermanentFailure, "A rule of the Mandrill account rejects the message.", _MANDRILL),
+    "rejected": Answer(PermanentFailure, "Mandrill rejects the message.", _MANDRILL),
+}
+
 _STATUSES = "https://anymail.dev/en/stable/sending/anymail_additions/#anymail.message.AnymailStatus.status"
-#: By anymail's status of the one recipient, where the ESP refused it. "rejected" is the ESP's own suppression list.
+#: By anymail's status of the one recipient, where the ESP refused it. "rejected" is the ESP's own suppression list; of
+#: Mandrill it may be anything, see its own table.
 RECIPIENT_ANSWERS: Mapping[str, Answer] = {
     "rejected": Answer(InvalidRecipient, "The ESP has the address on its suppression list.", _STATUSES, suppress=True),
     "invalid": Answer(InvalidRecipient, "The ESP says that the address is not valid.", _STATUSES),

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_Se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from anymail.exceptions import AnymailAPIError
@@ -19,6 +20,10 @@ _NOT_CONNECTED = frozenset({"ConnectTimeoutError", "EndpointConnectionError", "P
 _NOT_CONFIGURED = frozenset(
     {"NoCredentialsError", "NoRegionError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"}
 )
+
+#: "Email address is not verified. The following identities failed the check in region ..."
+#: https://repost.aws/knowledge-center/ses-554-400-message-rejected-error
+_NOT_VERIFIED = re.compile(r"\bnot verified\b", re.IGNORECASE)
 
 
 def one_request(params: object, deadline: float) -> dict[str, object]:
@@ -35,9 +40,12 @@ def meaning(alias: str, error: AnymailAPIError) -> ProviderError:
     """Return what anymail's error stands for, whose cause is boto3's; without an answer, the request may have gone."""
     answer = as_mapping(getattr(error, "response", None))
     kind = type(error.__cause__ or error).__name__
-    code = str(as_mapping(answer.get("Error")).get("Code") or kind)
+    told = as_mapping(answer.get("Error"))
+    code = str(told.get("Code") or kind)
+    unverified = code == "MessageRejected" and _NOT_VERIFIED.search(str(told.get("Message")))
+    known = SES_ANSWERS.get(f"{code}<not verified>" if unverified else code)
     status = as_mapping(answer.get("ResponseMetadata")).get("HTTPStatusCode")
-    row = ((SES_ANSWERS.get(code) if status < 500 else None) or by_status(status)) if isinstance(status, int) else None
+    row = ((known if status < 500 else None) or by_status(status)) if isinstance(status, int) else None
     if row is not None:
         return row.to_error(alias, code)
     if kind in _NOT_CONFIGURED:

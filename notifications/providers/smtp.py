@@ -20,6 +20,7 @@ from ..exceptions import (
     ProviderError,
     ProviderMisconfigured,
     ProviderUnavailable,
+    RateLimited,
     TemporaryFailure,
     UnknownOutcome,
 )
@@ -33,6 +34,7 @@ _ENHANCED = "https://www.rfc-editor.org/rfc/rfc3463#section-3"
 _ENHANCED_LIST = "https://www.iana.org/assignments/smtp-enhanced-status-codes"
 _AUTH = "https://www.rfc-editor.org/rfc/rfc4954#section-6"
 _GREYLISTING = "https://www.rfc-editor.org/rfc/rfc6647#section-4"
+_GMAIL = "https://support.google.com/a/answer/3726730"
 
 #: By what an answer says about the address (its enhanced code), then by stage and code, code, and their first digit.
 ANSWERS: Mapping[str, Answer] = {
@@ -45,17 +47,23 @@ ANSWERS: Mapping[str, Answer] = {
     "5.1.10": Answer(InvalidRecipient, "The domain takes no mail.", _ENHANCED_LIST, suppress=True),
     "5.2.1": Answer(InvalidRecipient, "The mailbox is disabled.", _ENHANCED, suppress=True),
     "5.2.x": Answer(PermanentFailure, "The mailbox cannot take the message.", _ENHANCED),
+    # A limit of the last 24 hours: room comes back little by little.
+    "5.4.5": Answer(RateLimited, "The account's sending limit of the day is reached.", _GMAIL, retry_after=3_600.0),
     "5.7.x": Answer(PermanentFailure, "A policy of the server refuses the message.", _ENHANCED),
     "RCPT 530": Answer(ProviderMisconfigured, "The server wants a log-in.", _AUTH),
-    "RCPT 550": Answer(InvalidRecipient, "The server says that the mailbox is not available.", _CODES),
-    "RCPT 551": Answer(InvalidRecipient, "The mailbox is not at this server.", _CODES),
-    "RCPT 553": Answer(InvalidRecipient, "The server does not allow this address.", _CODES),
+    # Without an enhanced code these may be a policy, say about us ("or command rejected for policy reasons"): all that
+    # is certain is that this message was refused, so no address goes for it.
+    "RCPT 550": Answer(PermanentFailure, "The mailbox is not available, or a policy refuses the message.", _CODES),
+    "RCPT 551": Answer(PermanentFailure, "The mailbox is not at this server.", _CODES),
+    "RCPT 553": Answer(PermanentFailure, "The server does not allow this address.", _CODES),
     "421": Answer(ProviderUnavailable, "The server is closing the connection.", _CODES),
     # Often greylisting, or this one mailbox is full: no sign that the server is unwell.
     "RCPT 4xx": Answer(
         TemporaryFailure, "The server does not take mail for this address now.", _GREYLISTING, 300.0, neutral=True
     ),
-    "CONNECT 554": Answer(ProviderMisconfigured, "The server does not talk to this machine.", _CODES),
+    # No message was offered yet: whatever is refused here is this machine.
+    "CONNECT 5xx": Answer(ProviderMisconfigured, "The server does not talk to this machine.", _CODES),
+    "EHLO 5xx": Answer(ProviderMisconfigured, "The server does not take this machine's greeting.", _CODES),
     "STARTTLS 5xx": Answer(ProviderMisconfigured, "The server refuses STARTTLS.", _CODES),
     "AUTH 5xx": Answer(ProviderMisconfigured, "The server does not accept user and password.", _AUTH),
     "MAIL 552": Answer(PermanentFailure, "The message is larger than the server takes.", _CODES),
@@ -65,6 +73,8 @@ ANSWERS: Mapping[str, Answer] = {
     "5xx": Answer(PermanentFailure, "The server refuses the message.", _CODES),
 }
 
+#: Enhanced codes that speak of the account, whatever they answer. All others count where a recipient has been named.
+_OF_THE_ACCOUNT = frozenset({"5.4.5"})
 _STARTTLS = ("always", "never", "offered")
 _PORTS = {"smtp": 25, "smtps": 465}
 _SUBMISSION = 587
@@ -204,7 +214,7 @@ def answer_to(refusal: Refused) -> Answer:
     """Return the row that a refusal belongs to."""
     digit = f"{refusal.code // 100}xx"
     keys = [f"{refusal.stage} {refusal.code}", str(refusal.code), f"{refusal.stage} {digit}", digit]
-    if refusal.stage in ("RCPT", "DATA") and refusal.enhanced:
+    if refusal.enhanced in _OF_THE_ACCOUNT or (refusal.stage in ("RCPT", "DATA") and refusal.enhanced):
         keys = [refusal.enhanced, f"{refusal.enhanced.rpartition('.')[0]}.x", *keys]
     return next(ANSWERS[key] for key in keys if key in ANSWERS)
 

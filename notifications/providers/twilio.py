@@ -50,13 +50,27 @@ ANSWERS: Mapping[str, Answer] = {
     "20404": Answer(ProviderMisconfigured, "Twilio does not know the account.", _page(20404)),
     "20429": Answer(RateLimited, "Too many requests: Twilio did not process this one.", _page(20429)),
     "21211": Answer(InvalidRecipient, "The number is not a valid phone number.", _page(21211)),
+    "21212": Answer(ProviderMisconfigured, "The sender is not a valid one.", _page(21212)),
     "21408": Answer(PermanentFailure, "The account may not send to the number's region.", _page(21408)),
     "21603": Answer(ProviderMisconfigured, "No sender is set.", _page(21603)),
-    "21606": Answer(ProviderMisconfigured, "The sender cannot send SMS.", _page(21606)),
+    # 21606, 21659 and 21703 may speak of this destination alone: a short code reaches its own country, and a service
+    # may hold no sender for another. One number abroad must not hold what goes to everybody else. A sender that is not
+    # the account's, or has no SMS, has codes of its own since 2024:
+    # https://www.twilio.com/en-us/changelog/updates-to-the-error-code-dictionary-to-clarify-number-validatio
+    "21606": Answer(PermanentFailure, "The sender cannot send SMS to this number.", _page(21606)),
     "21610": Answer(InvalidRecipient, "The recipient has opted out of this sender.", _page(21610), suppress=True),
     "21614": Answer(InvalidRecipient, "The number cannot receive SMS.", _page(21614)),
     "21617": Answer(PermanentFailure, "The text is longer than Twilio takes.", _page(21617)),
     "21635": Answer(InvalidRecipient, "The number is a landline.", _page(21635)),
+    "21659": Answer(PermanentFailure, "The sender is not Twilio's, or a short code of another country.", _page(21659)),
+    # Of a whole number no country is asked: it is not Twilio's (any more), or not yet while it is ported.
+    "21659<number>": Answer(ProviderMisconfigured, "The sender is not a number of Twilio's.", _page(21659)),
+    "21660": Answer(ProviderMisconfigured, "The sender is not the account's.", _page(21660)),
+    "21661": Answer(ProviderMisconfigured, "The sender has no SMS.", _page(21661)),
+    "21701": Answer(ProviderMisconfigured, "The account has no such messaging service.", _page(21701)),
+    "21703": Answer(PermanentFailure, "The messaging service has no sender for this message.", _page(21703)),
+    "21704": Answer(ProviderMisconfigured, "The messaging service has no sender at all.", _page(21704)),
+    "21705": Answer(ProviderMisconfigured, "messaging_service_sid names no messaging service.", _page(21705)),
     "30002": Answer(ProviderMisconfigured, "The account is suspended.", _page(30002)),
 }
 
@@ -216,10 +230,10 @@ class _Http(HttpClient):  # type: ignore[misc]
                 raise UnknownOutcome(self._alias, kind, "Twilio gave no whole answer.") from error
             raise ProviderUnavailable(self._alias, kind, "Twilio could not be reached.") from error
         if response.status_code >= 300:
-            self._refuse(response)
+            self._refuse(response, str(as_mapping(request.get("data")).get("From") or ""))
         return Response(response.status_code, response.text, response.headers)
 
-    def _refuse(self, response: requests.Response) -> None:
+    def _refuse(self, response: requests.Response, sender: str) -> None:
         try:
             answer = as_mapping(response.json())
         except ValueError:
@@ -228,7 +242,8 @@ class _Http(HttpClient):  # type: ignore[misc]
         if status >= 500 and code not in ANSWERS:
             # Twilio has no idempotency keys: nobody can know what became of the message.
             raise UnknownOutcome(self._alias, str(status), "Twilio has a fault of its own.")
-        row = (ANSWERS["20429"] if status == 429 else ANSWERS.get(code)) or by_status(status)
+        known = (ANSWERS.get(f"{code}<number>") if _E164.fullmatch(sender) else None) or ANSWERS.get(code)
+        row = (ANSWERS["20429"] if status == 429 else known) or by_status(status)
         if row is None:
             raise UnknownOutcome(self._alias, str(status), "Twilio's answer is not its own.")
         raise row.to_error(self._alias, code or str(status), retry_after_seconds(response.headers.get("Retry-After")))

@@ -32,7 +32,10 @@ ANSWERS: Mapping[str, Answer] = {
     "11": Answer(ProviderMisconfigured, "The account is not enabled for the SMS API.", _API),
     "12": Answer(PermanentFailure, "The text is longer than Vonage takes.", _API),
     "14": Answer(ProviderMisconfigured, "Vonage does not accept the signature.", _API),
-    "15": Answer(ProviderMisconfigured, "The account may not send as this sender.", _API),
+    # Mostly of one destination: North America takes approved numbers only, where a name serves elsewhere. One number
+    # there must not hold what goes to everybody else.
+    # https://api.support.vonage.com/hc/en-us/articles/204014883-Rejection-Code-10-or-Error-Code-15-Illegal-Sender
+    "15": Answer(PermanentFailure, "The account may not send as this sender to the number.", _API),
     "22": Answer(PermanentFailure, "The number's network is not known.", _API),
     "23": Answer(ProviderMisconfigured, "Vonage does not accept the callback's address: see PUBLIC_URL.", _API),
     "29": Answer(PermanentFailure, "A trial account may send to its registered numbers only.", _API),

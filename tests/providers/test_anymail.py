@@ -13,6 +13,7 @@ from anymail.signals import post_send, pre_send
 from notifications.enums import Channel
 from notifications.exceptions import (
     InvalidRecipient,
+    PermanentFailure,
     ProviderError,
     ProviderMisconfigured,
     RateLimited,
@@ -20,6 +21,7 @@ from notifications.exceptions import (
 )
 from notifications.messages import Content, OutboundMessage, WebhookRequest
 from notifications.providers.anymail import AnymailAdapter
+from notifications.providers.anymail_answers import MANDRILL_ANSWERS
 from tests.contracts.adapter import AdapterContract, Make
 from tests.contracts.payloads import HOME, pytest_generate_tests  # noqa: F401 - pytest finds the hook
 from tests.contracts.server import Received, Reply, ScriptedProvider, scripted
@@ -200,6 +202,41 @@ class TestPostmark(AdapterContract):
         server.script = lambda request: Reply(status, b'{"code": "not_enough_credits", "message": "x"}')
         error = make().send(self.message()).error
         assert (type(error), error and error.code) == (kind, str(status))
+
+    @pytest.mark.parametrize(
+        ("reason", "kind"),
+        [
+            ("hard-bounce", InvalidRecipient),
+            ("spam", InvalidRecipient),
+            ("unsub", InvalidRecipient),
+            ("unsigned", ProviderMisconfigured),
+            ("invalid-sender", ProviderMisconfigured),
+            ("test-mode-limit", ProviderMisconfigured),
+            ("soft-bounce", PermanentFailure),
+            ("custom", PermanentFailure),
+            ("rule", PermanentFailure),
+            ("unheard-of", PermanentFailure),
+            (None, PermanentFailure),
+        ],
+    )
+    def test_what_mandrill_rejects_it_for_decides(
+        self, make: Make, server: ScriptedProvider, reason: str | None, kind: type[ProviderError]
+    ) -> None:
+        """While the domain's DKIM lapses, everybody is rejected: that says nothing about anybody's address."""
+        item = {"email": "ada0@example.com", "status": "rejected", "reject_reason": reason, "_id": "1"}
+        server.script = lambda request: Reply(200, json.dumps([item]).encode())
+        error = make(esp="mandrill", esp_options={"api_key": "k"}).send(self.message()).error
+        assert error is not None
+        assert type(error) is kind
+        assert getattr(error, "suppress", False) is (kind is InvalidRecipient)
+        assert error.code == (reason if reason in MANDRILL_ANSWERS else "rejected")
+
+    def test_an_address_that_mandrill_finds_invalid(self, make: Make, server: ScriptedProvider) -> None:
+        item = {"email": "ada0@example.com", "status": "invalid", "reject_reason": None, "_id": "1"}
+        server.script = lambda request: Reply(200, json.dumps([item]).encode())
+        error = make(esp="mandrill", esp_options={"api_key": "k"}).send(self.message()).error
+        assert type(error) is InvalidRecipient
+        assert (error.code, error.suppress) == ("invalid", False)
 
     def test_it_honours_no_key(self, make: Make) -> None:
         assert make().idempotency_key_lifetime is None

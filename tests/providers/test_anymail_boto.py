@@ -17,10 +17,13 @@ from notifications.exceptions import (
 )
 from notifications.providers.anymail_boto import meaning, one_request
 
+NOT_VERIFIED = "Email address is not verified. The following identities failed the check in region X: shop@e.example"
 
-def answered(status: int, code: str) -> AnymailAPIError:
+
+def answered(status: int, code: str, message: object = "x") -> AnymailAPIError:
     """As anymail raises it for botocore's ClientError."""
-    return AnymailAPIError("x", response={"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}})
+    error = {"Code": code, "Message": message}
+    return AnymailAPIError("x", response={"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}})
 
 
 def unanswered(kind: str) -> AnymailAPIError:
@@ -32,7 +35,10 @@ def unanswered(kind: str) -> AnymailAPIError:
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
     [
-        (answered(400, "MessageRejected"), PermanentFailure, "MessageRejected"),
+        (answered(400, "MessageRejected", "Illegal filename"), PermanentFailure, "MessageRejected"),
+        (answered(400, "MessageRejected", None), PermanentFailure, "MessageRejected"),
+        (answered(400, "MessageRejected", NOT_VERIFIED), ProviderMisconfigured, "MessageRejected"),
+        (answered(400, "BadRequestException", NOT_VERIFIED), PermanentFailure, "BadRequestException"),
         (answered(400, "AccountSuspendedException"), ProviderMisconfigured, "AccountSuspendedException"),
         (answered(400, "SendingPausedException"), ProviderMisconfigured, "SendingPausedException"),
         (
@@ -59,6 +65,7 @@ def test_what_an_error_means(error: AnymailAPIError, kind: type[Exception], code
     found = meaning("ses", error)
     assert type(found) is kind
     assert found.code == code
+    assert "e.example" not in str(found)
 
 
 @pytest.mark.parametrize(
