@@ -87,16 +87,25 @@ class Pruned:
 
 
 def calls_for_pruning(result: SendResult) -> bool:
-    """Whether an answer says that the device is dead or not this sender's; who opted out keeps the device."""
-    return isinstance(result.error, InvalidRecipient) and not result.error.suppress
+    """Whether an answer says that the address is dead or not this sender's; who opted out keeps the device."""
+    return isinstance(result.error, InvalidRecipient) and not is_opt_out(result)
 
 
-def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone]]) -> int | None:
+def is_opt_out(result: SendResult) -> bool:
+    """Whether the recipient themselves asked for no more; a mailbox that is refused has asked for nothing."""
+    error = result.error
+    return isinstance(error, InvalidRecipient) and error.suppress and result.message.channel != Channel.EMAIL
+
+
+def prune_gone(
+    answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone]], bounced: Sequence[Gone] = ()
+) -> int | None:
     """Deactivate these devices, by reason, and return how many there were; None if the brake is on.
 
-    A dead number or mailbox that is no device is suppressed instead: nothing else would keep messages from it.
+    A dead number or mailbox that is no device is suppressed instead: nothing else would keep messages from it. What
+    bounced is suppressed whether or not it is a device: the provider itself would take no more for it.
     """
-    if not any(found.values()):
+    if not bounced and not any(found.values()):
         return 0
     hour = PruningTally.objects.add(answers.alias, *answers.news())
     wrong = brakes(Share(answers.results, answers.gone), Share(hour.results, hour.gone))
@@ -108,7 +117,7 @@ def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone
     if done.get(DeactivatedReason.QUARANTINED):
         day = Pruned(DeactivatedReason.QUARANTINED, answers.asked_at - timedelta(days=1), provider=answers.alias)
         raise_alert("devices_quarantined", answers.alias, _QUARANTINED.format(count=day.devices().count()))
-    for item in alone:
+    for item in (*alone, *bounced):
         suppress(item.channel, item.address, SuppressionCause.HARD_BOUNCE, answers.alias)
     return sum(done.values())
 

@@ -239,6 +239,44 @@ def test_the_brake_keeps_addresses_from_being_suppressed() -> None:
     assert Alert.objects.get().kind == "pruning_braked"
 
 
+def refused(number: int, channel: Channel = Channel.EMAIL) -> SendResult:
+    """The answer that says itself that the address must not be written to any more."""
+    address = f"n{number}@example.com" if channel == Channel.EMAIL else f"+49151123{number:05d}"
+    message = OutboundMessage(new_id(), 1, 0, channel, address, Content())
+    return SendResult(message, error=InvalidRecipient("mail", "5.1.1", "no such mailbox", suppress=True))
+
+
+def test_a_relay_without_its_table_of_users_suppresses_nobody() -> None:
+    claim_of([refused(number) for number in range(60)])
+    assert not Suppression.objects.exists()
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.subject) == ("pruning_braked", "fcm")
+    assert "60 of the last hour's 60" in alert.detail
+
+
+def test_the_usual_share_of_mailboxes_is_suppressed() -> None:
+    claim_of([refused(number) if number % 10 == 0 else answer(f"token-{number}") for number in range(100)])
+    assert set(Suppression.objects.values_list("cause", "source")) == {("hard_bounce", "fcm")}
+    assert Suppression.objects.count() == 10
+    tally = PruningTally.objects.get()
+    assert (tally.results, tally.gone) == (100, 10)
+
+
+def test_an_opt_out_is_heeded_whatever_the_brake_says() -> None:
+    claim_of([refused(number, Channel.SMS) for number in range(60)])
+    assert set(Suppression.objects.values_list("cause", flat=True)) == {"stop"}
+    assert Suppression.objects.count() == 60
+    assert not Alert.objects.exists()
+    assert not PruningTally.objects.exists()
+
+
+def test_a_mailbox_that_bounced_is_suppressed_and_keeps_its_device(user: User) -> None:
+    register(user.pk, Registration(channel="email", address="n1@example.com"))
+    claim_of([refused(1)])
+    assert active() == 1
+    assert Suppression.objects.get().cause == SuppressionCause.HARD_BOUNCE
+
+
 def test_a_dead_token_that_is_no_device_is_not_suppressed() -> None:
     claim_of([gone("token-of-nobody"), gone("token-of-another", quarantine=True)])
     assert not Suppression.objects.exists()
