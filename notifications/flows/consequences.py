@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..enums import Channel, DeactivatedReason, SuppressionCause
+from ..enums import DeactivatedReason, SuppressionCause
 from ..exceptions import InvalidRecipient, ProviderMisconfigured
 from ..messages import SendResult
 from . import gate
 from .devices import Gone
-from .prune import Answers, prune_gone
+from .prune import Answers, is_opt_out, prune_gone
 from .suppress import suppress
 
 
@@ -17,20 +17,21 @@ def act_on(answers: Answers, results: Sequence[SendResult]) -> None:
     """Deactivate dead devices, suppress addresses that opted out, and hold a provider whose account is at fault."""
     gone: list[Gone] = []
     quarantined: list[Gone] = []
+    bounced: list[Gone] = []
     at_fault: dict[tuple[str, ...], str] = {}
     for result in results:
         error, message = result.error, result.message
         if isinstance(error, ProviderMisconfigured):
             at_fault[_platforms(error, message.platform)] = f"{error.code} {error.detail}".strip()
         elif isinstance(error, InvalidRecipient):
-            if error.suppress:
-                bounced = message.channel == Channel.EMAIL
-                cause = SuppressionCause.HARD_BOUNCE if bounced else SuppressionCause.STOP
-                suppress(message.channel, message.address, cause, answers.alias)
+            # An opt-out is heeded whatever else is answered; all that says "dead" goes through the brake.
+            if is_opt_out(result):
+                suppress(message.channel, message.address, SuppressionCause.STOP, answers.alias)
                 continue
             found = Gone(message.channel, message.address, answers.asked_at, error.since)
-            (quarantined if error.quarantine else gone).append(found)
-    prune_gone(answers, {DeactivatedReason.UNREGISTERED: gone, DeactivatedReason.QUARANTINED: quarantined})
+            (bounced if error.suppress else quarantined if error.quarantine else gone).append(found)
+    dead = {DeactivatedReason.UNREGISTERED: gone, DeactivatedReason.QUARANTINED: quarantined}
+    prune_gone(answers, dead, bounced)
     for platforms, reason in at_fault.items():
         gate.hold_misconfigured(answers.alias, reason, platforms)
 

@@ -25,7 +25,7 @@ from . import gate
 from .compose import words
 from .limits import limits_of
 from .recheck import Facts
-from .throttle import standing_window
+from .throttle import days_of, standing_window
 
 _HELD = Callable[[str, str], datetime | None]
 
@@ -190,7 +190,7 @@ class Inputs:
             used = {"used": len(window.admitted), "most": limit.most, "end": self._clock(row, window.ends_at)}
             told.append(_("%(used)d of %(most)d used until %(end)s") % used)
         if schedule is not None:
-            due = digest_at(schedule, self.facts.now, self._zone(row))
+            due = digest_at(schedule, self.facts.now, days_of(row, self.facts))
             told.append(_("the digest goes out at %(moment)s") % {"moment": self._clock(row, due)})
         return "; ".join(told) or _("no limit")
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
@@ -56,15 +58,25 @@ class Answers:
     def news(self) -> tuple[int, int]:
         """Return the answers, and those that call for pruning, that the tally was not told of."""
         told_results, told_gone = self._told
-        self._told = (self.results, self.gone)
         _, carried = _carried(self.alias)
         return self.results - told_results + carried, self.gone - told_gone
 
+    def settle_on_commit(self) -> None:
+        """Take the news as told once the transaction that tells it commits; what is rolled back is news again."""
+        _, carried = _carried(self.alias)
+        transaction.on_commit(partial(self._settle, (self.results, self.gone), carried))
+
     def close(self) -> None:
         """Keep what is untold for the next claim: without a dead token nothing is written."""
-        began, carried = _carried(self.alias)
+        began, _ = _carried(self.alias)
         results, _ = self.news()
-        _untold[self.alias] = (began, carried + results)
+        self._settle((self.results, self.gone), 0)
+        _untold[self.alias] = (began, results)
+
+    def _settle(self, told: tuple[int, int], carried: int) -> None:
+        self._told = told
+        began, left = _carried(self.alias)
+        _untold[self.alias] = (began, max(0, left - carried))
 
 
 @dataclass(frozen=True)
@@ -87,18 +99,28 @@ class Pruned:
 
 
 def calls_for_pruning(result: SendResult) -> bool:
-    """Whether an answer says that the device is dead or not this sender's; who opted out keeps the device."""
-    return isinstance(result.error, InvalidRecipient) and not result.error.suppress
+    """Whether an answer says that the address is dead or not this sender's; who opted out keeps the device."""
+    return isinstance(result.error, InvalidRecipient) and not is_opt_out(result)
 
 
-def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone]]) -> int | None:
+def is_opt_out(result: SendResult) -> bool:
+    """Whether the recipient themselves asked for no more; a mailbox that is refused has asked for nothing."""
+    error = result.error
+    return isinstance(error, InvalidRecipient) and error.suppress and result.message.channel != Channel.EMAIL
+
+
+def prune_gone(
+    answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone]], bounced: Sequence[Gone] = ()
+) -> int | None:
     """Deactivate these devices, by reason, and return how many there were; None if the brake is on.
 
-    A dead number or mailbox that is no device is suppressed instead: nothing else would keep messages from it.
+    A dead number or mailbox that is no device is suppressed instead: nothing else would keep messages from it. What
+    bounced is suppressed whether or not it is a device: the provider itself would take no more for it.
     """
-    if not any(found.values()):
+    if not bounced and not any(found.values()):
         return 0
     hour = PruningTally.objects.add(answers.alias, *answers.news())
+    answers.settle_on_commit()
     wrong = brakes(Share(answers.results, answers.gone), Share(hour.results, hour.gone))
     if hour.braked or (wrong and not hour.released):
         raise_alert(PRUNING_BRAKED, answers.alias, _BRAKED.format(gone=hour.gone, results=hour.results))
@@ -108,7 +130,7 @@ def prune_gone(answers: Answers, found: Mapping[DeactivatedReason, Sequence[Gone
     if done.get(DeactivatedReason.QUARANTINED):
         day = Pruned(DeactivatedReason.QUARANTINED, answers.asked_at - timedelta(days=1), provider=answers.alias)
         raise_alert("devices_quarantined", answers.alias, _QUARANTINED.format(count=day.devices().count()))
-    for item in alone:
+    for item in (*alone, *bounced):
         suppress(item.channel, item.address, SuppressionCause.HARD_BOUNCE, answers.alias)
     return sum(done.values())
 
@@ -132,9 +154,9 @@ def prune_stale(before: datetime, limit: int) -> int:
     found = Device.objects.filter(is_active=True, channel="push", last_seen_at__lt=before)
     found = found.exclude(restored_at__gte=before).order_by("last_seen_at")
     keys = list(found.values_list("pk", flat=True)[:limit])
-    # Asked again: an app may have registered meanwhile.
+    # Asked again: an app may have registered meanwhile, or somebody brought it back.
     rows = Device.objects.filter(pk__in=keys, is_active=True, last_seen_at__lt=before)
-    return rows.update(
+    return rows.exclude(restored_at__gte=before).update(
         is_active=False, deactivated_reason=DeactivatedReason.STALE, deactivated_at=Now(), deactivated_by=""
     )
 
@@ -156,10 +178,10 @@ def _without_device(found: Sequence[Gone]) -> list[Gone]:
 
 
 def _carried(alias: str) -> tuple[float, int]:
-    """Take what is untold of a provider; what is older than a tally's ten minutes says nothing of now."""
+    """Return since when, and how much, is untold of a provider; older than a tally's ten minutes it says nothing."""
     now = time.monotonic()
-    began, count = _untold.pop(alias, (now, 0))
-    return (began, count) if now - began < _UNTOLD_SECONDS else (now, 0)
+    began, count = _untold.get(alias, (now, 0))
+    return (began, count) if count and now - began < _UNTOLD_SECONDS else (now, 0)
 
 
 def _pages(pruned: Pruned) -> Iterator[list[UUID]]:

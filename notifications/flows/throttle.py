@@ -17,8 +17,9 @@ from ..rules.quiet_hours import zone
 from ..rules.standing import Change, Standing
 from ..rules.throttling import Admission, admit, digest_at, throttle_window
 from ..rules.transitions import ended, parked
-from .limits import limits_of, tell_of_unreadable
+from .limits import Limits, limits_of, tell_of_unreadable
 from .recheck import Facts
+from .zones import zones_of
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,11 @@ class _Decided:
 def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     """Return the changes of those deliveries that do not go out now, by id; runs inside the claim's transaction.
 
-    Counted are notifications, not devices: all deliveries of one share its place. What is claimed again is let
-    through, and so is a digest itself. Throttle windows and digests are locked in one order for everybody.
+    Counted are notifications, not devices: all deliveries of one share its place. A person's days are counted in one
+    zone, or their devices' zones would have a window and a digest each. What is claimed again is let through, and so is
+    a digest itself. Throttle windows and digests are locked in one order for everybody.
     """
-    asking = [item for row in rows if (item := _asking(row, facts)) is not None]
+    asking = _all_asking(rows, facts)
     if not asking:
         return {}
     tell_of_unreadable([facts.categories[slug] for slug in {item.category for item in asking}])
@@ -66,14 +68,18 @@ def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
 
 def foresee(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     """Return what `throttle` would decide about these deliveries as windows and digests stand; writes nothing."""
-    asking = [item for row in rows if (item := _asking(row, facts)) is not None]
-    return _decide(asking, facts.now, peek_windows, peek_digests).changes
+    return _decide(_all_asking(rows, facts), facts.now, peek_windows, peek_digests).changes
 
 
 def standing_window(row: Delivery, facts: Facts) -> ThrottleWindow | None:
     """Return the throttle window in which a delivery would ask for its place, as it stands, or None if it need not."""
-    asking = _asking(row, facts)
-    return peek_windows([asking.window])[asking.window] if asking is not None and asking.window else None
+    asked = _all_asking([row], facts)
+    return peek_windows([place])[place] if asked and (place := asked[0].window) is not None else None
+
+
+def days_of(row: Delivery, facts: Facts) -> ZoneInfo:
+    """Return the zone in which the days of a delivery's recipient are counted."""
+    return _days(row, zones_of([row.recipient], facts.wishes))
 
 
 def _decide(
@@ -94,18 +100,35 @@ def _whose(row: Delivery) -> tuple[UUID, str]:
     return row.notification_id, row.recipient
 
 
-def _asking(row: Delivery, facts: Facts) -> _Asking | None:
+def _all_asking(rows: Sequence[Delivery], facts: Facts) -> list[_Asking]:
+    limited = [(row, limits_of(facts.category_of(row))) for row in rows if _is_limited(row, facts)]
+    # Minutes and hours are the same everywhere: then nobody's zone need be read.
+    zones = zones_of({row.recipient for row, limits in limited if _counts_days(limits)}, facts.wishes)
+    return [_asking(row, limits, _days(row, zones), facts) for row, limits in limited]
+
+
+def _is_limited(row: Delivery, facts: Facts) -> bool:
     category = facts.category_of(row)
-    notification = facts.notifications[row.notification_id]
-    if row.attempt or not (category.throttle or category.digest) or notification.digest_id is not None:
-        return None
-    limits = limits_of(category)
-    where = zone(row.time_zone) or ZoneInfo("UTC")
+    is_digest = facts.notifications[row.notification_id].digest_id is not None
+    return not row.attempt and bool(category.throttle or category.digest) and not is_digest
+
+
+def _counts_days(limits: Limits) -> bool:
+    by_day = limits.throttle is not None and limits.throttle.per == "day"
+    return by_day or (limits.digest is not None and limits.digest.daily is not None)
+
+
+def _days(row: Delivery, zones: Mapping[str, ZoneInfo]) -> ZoneInfo:
+    return zones.get(row.recipient) or zone(row.time_zone) or ZoneInfo("UTC")
+
+
+def _asking(row: Delivery, limits: Limits, where: ZoneInfo, facts: Facts) -> _Asking:
+    category = facts.category_of(row).slug
     ends = throttle_window(limits.throttle, facts.now, where).end if limits.throttle else None
-    window = Place(row.recipient, category.slug, row.channel, ends) if ends else None
+    window = Place(row.recipient, category, row.channel, ends) if ends else None
     # What is sensitive is never gathered: it would outlive its use.
-    schedule = limits.digest if notification.secrets is None else None
-    return _Asking(row, category.slug, limits.throttle, schedule, where, window)
+    schedule = limits.digest if facts.notifications[row.notification_id].secrets is None else None
+    return _Asking(row, category, limits.throttle, schedule, where, window)
 
 
 def _admit(

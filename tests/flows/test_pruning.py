@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
+from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -72,9 +73,15 @@ def claim_of(results: Sequence[SendResult], group: int = 64, asked_at: datetime 
     for start in range(0, len(results), group):
         for result in results[start : start + group]:
             answers.count(result)
-        act_on(answers, results[start : start + group])
+        written(answers, results[start : start + group])
     answers.close()
     return answers
+
+
+def written(answers: Answers, results: Sequence[SendResult]) -> None:
+    """Let a group be recorded in a transaction that commits."""
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        act_on(answers, results)
 
 
 def active() -> int:
@@ -134,6 +141,26 @@ def test_answers_without_a_dead_token_count_and_cost_no_statement(user: User) ->
     claim_of([gone(token) for token in tokens[150:155]])
     tally = PruningTally.objects.get()
     assert (tally.results, tally.gone) == (155, 5)
+
+
+def test_what_a_write_that_failed_had_counted_is_counted_by_the_next(user: User) -> None:
+    tokens = devices(user, 100)
+    claim_of([answer(token) for token in tokens[:40]])
+    answers = Answers("fcm", timezone.now())
+    results = [gone(tokens[40]), *(answer(token) for token in tokens[41:60])]
+    for result in results:
+        answers.count(result)
+    with transaction.atomic():
+        act_on(answers, results)
+        transaction.set_rollback(True)
+    assert not PruningTally.objects.exists()
+    written(answers, results)
+    answers.close()
+    tally = PruningTally.objects.get()
+    assert (tally.results, tally.gone) == (60, 1)
+    claim_of([gone(tokens[60])])
+    tally.refresh_from_db()
+    assert (tally.results, tally.gone) == (61, 2), "each counts once"
 
 
 def test_an_operator_lets_pruning_go_on(user: User) -> None:
@@ -239,6 +266,44 @@ def test_the_brake_keeps_addresses_from_being_suppressed() -> None:
     assert Alert.objects.get().kind == "pruning_braked"
 
 
+def refused(number: int, channel: Channel = Channel.EMAIL) -> SendResult:
+    """The answer that says itself that the address must not be written to any more."""
+    address = f"n{number}@example.com" if channel == Channel.EMAIL else f"+49151123{number:05d}"
+    message = OutboundMessage(new_id(), 1, 0, channel, address, Content())
+    return SendResult(message, error=InvalidRecipient("mail", "5.1.1", "no such mailbox", suppress=True))
+
+
+def test_a_relay_without_its_table_of_users_suppresses_nobody() -> None:
+    claim_of([refused(number) for number in range(60)])
+    assert not Suppression.objects.exists()
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.subject) == ("pruning_braked", "fcm")
+    assert "60 of the last hour's 60" in alert.detail
+
+
+def test_the_usual_share_of_mailboxes_is_suppressed() -> None:
+    claim_of([refused(number) if number % 10 == 0 else answer(f"token-{number}") for number in range(100)])
+    assert set(Suppression.objects.values_list("cause", "source")) == {("hard_bounce", "fcm")}
+    assert Suppression.objects.count() == 10
+    tally = PruningTally.objects.get()
+    assert (tally.results, tally.gone) == (100, 10)
+
+
+def test_an_opt_out_is_heeded_whatever_the_brake_says() -> None:
+    claim_of([refused(number, Channel.SMS) for number in range(60)])
+    assert set(Suppression.objects.values_list("cause", flat=True)) == {"stop"}
+    assert Suppression.objects.count() == 60
+    assert not Alert.objects.exists()
+    assert not PruningTally.objects.exists()
+
+
+def test_a_mailbox_that_bounced_is_suppressed_and_keeps_its_device(user: User) -> None:
+    register(user.pk, Registration(channel="email", address="n1@example.com"))
+    claim_of([refused(1)])
+    assert active() == 1
+    assert Suppression.objects.get().cause == SuppressionCause.HARD_BOUNCE
+
+
 def test_a_dead_token_that_is_no_device_is_not_suppressed() -> None:
     claim_of([gone("token-of-nobody"), gone("token-of-another", quarantine=True)])
     assert not Suppression.objects.exists()
@@ -297,6 +362,24 @@ def test_stale_devices_go_if_the_settings_say_so(user: User, settings: Any, monk
     assert operate.undo_pruning(Pruned(DeactivatedReason.STALE, timezone.now() - HOUR), BY) == 7
     watch.prune_unseen()
     assert active() == 11, "what was brought back is not pruned again at once"
+
+
+def test_what_is_brought_back_at_this_moment_is_not_stale(user: User) -> None:
+    devices(user, 3)
+    long_ago = timezone.now() - timedelta(days=300)
+    Device.objects.update(last_seen_at=long_ago)
+    back = Device.objects.latest("pk").pk
+    restored: list[int] = []
+
+    def just_before(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith('UPDATE "carillon_device"') and not restored:
+            restored.append(1)
+            Device.objects.filter(pk=back).update(restored_at=timezone.now())
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(just_before):
+        assert prune.prune_stale(timezone.now() - timedelta(days=270), 10) == 2
+    assert list(Device.objects.filter(is_active=True).values_list("pk", flat=True)) == [back]
 
 
 def test_counts_are_forgotten(user: User) -> None:

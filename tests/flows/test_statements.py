@@ -70,7 +70,10 @@ def test_a_page_of_a_broadcast(person: Callable[..., User], monkeypatch: pytest.
     assert page(40) == page(2)
 
 
-@pytest.mark.parametrize(("throttle", "digest"), [("1000/day", ""), ("1/day", ""), ("", "hourly"), ("1/day", "hourly")])
+@pytest.mark.parametrize(
+    ("throttle", "digest"),
+    [("1000/day", ""), ("1/day", ""), ("", "hourly"), ("1/day", "hourly"), ("", "daily 09:00")],
+)
 def test_a_throttled_claim(person: Callable[..., User], throttle: str, digest: str) -> None:
     """Windows and digests are made, locked and written by the claim, however many recipients and messages it has."""
     Category.objects.filter(slug="social").update(throttle=throttle, digest=digest)

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from notifications import broadcast, notify
 from notifications.enums import Channel, Reason, Source, State
 from notifications.flows import digest as digest_flow
+from notifications.flows import throttle as throttle_flow
 from notifications.flows.broadcast import plan_page
 from notifications.flows.declare import publish
 from notifications.flows.digest import close_digests
 from notifications.models import (
     Category,
     Delivery,
+    Device,
     Digest,
     DigestItem,
     Notification,
@@ -30,6 +34,7 @@ from notifications.models import (
     ThrottleWindow,
 )
 from notifications.sandbox.process import SandboxProcess
+from project.shop.models import Profile
 from tests.live import work
 
 pytestmark = pytest.mark.django_db
@@ -331,3 +336,85 @@ def test_a_device_that_comes_after_its_window_still_has_its_place(sandbox: Sandb
     work(Channel.PUSH)
     assert states() == {"sent": 4}
     assert [len(window.admitted) for window in ThrottleWindow.objects.all()] == [1]
+
+
+def in_zones(user: User, account: str, chosen: str, **by_device: str) -> None:
+    """Let an account, its preferences and its devices (by their tokens, with _ for -) have these zones."""
+    Profile.objects.filter(user=user).update(time_zone=account)
+    Preference.objects.create(recipient=f"u:{user.pk}", time_zone=chosen)
+    for token, where in by_device.items():
+        assert Device.objects.filter(address=token.replace("_", "-")).update(time_zone=where) == 1
+
+
+NINE = "daily 09:00"
+
+
+def test_devices_in_two_zones_share_one_digest(sandbox: SandboxProcess, person: Person) -> None:
+    limit(digest=NINE)
+    user = person("token-berlin-1", "token-newyork")
+    in_zones(user, "Europe/Berlin", "", token_berlin_1="Europe/Berlin", token_newyork="America/New_York")
+    follow(user, 2)
+    work(Channel.PUSH)
+    assert states() == {"digested": 4}
+    digest = Digest.objects.get()
+    assert f"{digest.due_at.astimezone(ZoneInfo('Europe/Berlin')):%H:%M}" == "09:00"
+    close()
+    work(Channel.PUSH)
+    assert states() == {"digested": 4, "sent": 2}
+    assert Notification.objects.get(digest_id__isnull=False).data["count"] == 2
+
+
+def test_devices_in_two_zones_share_one_window(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/day", NINE)
+    user = person("token-berlin-2", "token-newyork")
+    in_zones(user, "Europe/Berlin", "", token_berlin_2="Europe/Berlin", token_newyork="America/New_York")
+    follow(user, 3)
+    work(Channel.PUSH)
+    assert states() == {"sent": 2, "digested": 4}
+    assert (ThrottleWindow.objects.count(), Digest.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("account", "chosen", "counted"),
+    [
+        ("Europe/Berlin", "Asia/Kolkata", "Asia/Kolkata"),
+        ("Europe/Berlin", "", "Europe/Berlin"),
+        ("", "", "America/St_Johns"),
+        ("Mars/Olympus", "Mars/Olympus", "America/St_Johns"),
+    ],
+)
+def test_a_persons_days_are_the_same_whichever_device_comes_first(
+    sandbox: SandboxProcess, person: Person, account: str, chosen: str, counted: str
+) -> None:
+    """What they chose, else their account's zone, else that of the device that they registered first."""
+    limit("1/day")
+    user = person("token-nowhere1", "token-stjohns1", "token-chatham1")
+    in_zones(user, account, chosen, token_stjohns1="America/St_Johns", token_chatham1="Pacific/Chatham")
+    for token in ("token-stjohns1", "token-chatham1"):
+        follow(user, 1)
+        Delivery.objects.filter(state=State.PENDING).exclude(address=token).update(due_at=Now() + timedelta(hours=1))
+        work(Channel.PUSH)
+    window = ThrottleWindow.objects.get()
+    assert f"{window.ends_at.astimezone(ZoneInfo(counted)):%H:%M}" == "00:00"
+    assert states() == {"sent": 1, "pending:new": 4, "pending:throttled": 1}
+
+
+def test_without_any_zone_days_are_those_of_the_installation(sandbox: SandboxProcess, person: Person) -> None:
+    limit("1/day")
+    user = person("token-nozone-1")
+    in_zones(user, "", "")
+    follow(user, 1)
+    work(Channel.PUSH)
+    assert ThrottleWindow.objects.get().ends_at.astimezone(timezone.get_default_timezone()).hour == 0
+
+
+def test_zones_are_looked_up_only_where_days_are_counted(
+    sandbox: SandboxProcess, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Collection[str]] = []
+    monkeypatch.setattr(throttle_flow, "zones_of", lambda recipients, _: asked.append(recipients) or {})
+    limit("1/hour", "hourly")
+    follow(person("token-hourly-01"), 2)
+    work(Channel.PUSH)
+    assert states() == {"sent": 1, "digested": 1}
+    assert not any(asked)
