@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from notifications import notify
 from notifications.enums import Channel, Reason, State
-from notifications.models import Delivery
+from notifications.models import Delivery, DeliveryEvent
 from notifications.providers import registry
 from notifications.sandbox.process import SandboxProcess
 from tests.live import work
@@ -57,7 +57,9 @@ def test_what_the_first_certainly_did_not_take_goes_through_the_second(
 ) -> None:
     two("twilio")
     row = code(person)
-    assert (row.state, row.reason, row.provider) == (State.PENDING, Reason.RETRY, "twilio")
+    # Asked of the log: where the machine is slow, the retry may have come due within the same drain.
+    first = DeliveryEvent.objects.get(delivery=row, attempt=1)
+    assert (first.state, first.reason, first.provider) == (State.PENDING, Reason.RETRY, "twilio")
     work(Channel.SMS)
     row = due_again()
     assert (row.state, row.provider, row.attempt, row.possible_duplicate) == (State.SENT, "second", 2, False)
@@ -82,11 +84,10 @@ def test_when_both_are_out_of_reach_it_waits_and_is_lost_to_neither(
     two: Callable[..., None], person: Callable[..., User]
 ) -> None:
     two("twilio", "second")
-    seen = set()
     row = code(person)
     for _ in range(3):
-        seen.add(row.provider)
         work(Channel.SMS)
         row = due_again()
+    seen = set(DeliveryEvent.objects.filter(delivery=row).values_list("provider", flat=True))
     assert seen == {"twilio", "second"}
     assert (row.state, row.retries, row.possible_duplicate) == (State.PENDING, 0, False)
