@@ -12,7 +12,7 @@ from ..declarations.limits import Schedule, Throttle
 from ..enums import Reason, State
 from ..models import Delivery, Digest, DigestItem, ThrottleWindow
 from ..models.delivery_queries import standing_of
-from ..models.throttle import Place, hold_digests, hold_windows, peek_digests, peek_windows
+from ..models.throttle import Place, hold_digests, hold_notifications, hold_windows, peek_digests, peek_windows
 from ..rules.quiet_hours import zone
 from ..rules.standing import Change, Standing
 from ..rules.throttling import Admission, admit, digest_at, throttle_window
@@ -54,6 +54,8 @@ def throttle(rows: Sequence[Delivery], facts: Facts) -> dict[UUID, Change]:
     if not asking:
         return {}
     tell_of_unreadable([facts.categories[slug] for slug in {item.category for item in asking}])
+    # Before it is read which of them had a turn: another worker may be deciding about their other devices.
+    hold_notifications([item.row for item in asking])
     had = Delivery.objects.gathered_or_begun([item.row for item in asking])
     fresh = [item for item in asking if _whose(item.row) not in had]
     decided = _decide(fresh, facts.now, hold_windows, hold_digests)

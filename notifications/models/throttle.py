@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import Channel
+from ..enums import Channel, State
 from ..rules.identity import new_id
+from .weeks import weeks_around
+
+if TYPE_CHECKING:
+    from .log import Delivery
 
 CODES = "*codes"
 """Where the codes to one address are counted together; no category can have this name."""
@@ -103,6 +107,42 @@ class DigestItem(models.Model):
 
     def __str__(self) -> str:
         return str(self.notification_id)
+
+
+# "|| ''" so that no index of what waits is taken: while statistics are old PostgreSQL would read all that waits.
+_HOLD = """
+    SELECT pg_advisory_xact_lock(%(kind)s, held.bucket) FROM (
+        SELECT DISTINCT hashtext(d.notification_id || ' ' || d.recipient) & %(most)s AS bucket FROM carillon_delivery d
+        WHERE d.notification_id = ANY(%(notifications)s::uuid[]) AND d.recipient = ANY(%(recipients)s::text[])
+        AND d.channel || '' = ANY(%(channels)s::text[]) AND d.state || '' = %(pending)s
+        AND d.id >= %(first)s AND d.id < %(beyond)s AND d.id <> ALL(%(ours)s::uuid[])
+        ORDER BY bucket OFFSET 0
+    ) held
+"""
+_KIND = 0x11D
+# As many at most, and one, are held by all workers together: PostgreSQL has room for some thousands.
+_MOST = 0x3FF
+
+
+def hold_notifications(rows: Sequence[Delivery]) -> None:
+    """Let nobody else decide about other devices that these notifications still wait for, until the transaction ends.
+
+    Two workers on either side of a window's end, each with a device of one notification, would have it in two digests.
+    Where no other delivery waits nothing is held; in one order for everybody, and before windows and digests.
+    """
+    notifications = {row.notification_id for row in rows}
+    if not notifications:
+        return
+    first, beyond = weeks_around(notifications)
+    values: dict[str, object] = {
+        "kind": _KIND, "most": _MOST, "pending": State.PENDING.value, "first": first, "beyond": beyond,
+        "notifications": list(notifications),
+        "recipients": list({row.recipient for row in rows}),
+        "channels": list({row.channel for row in rows}),
+        "ours": [row.pk for row in rows],
+    }  # fmt: skip
+    with connections[ThrottleWindow.objects.db].cursor() as cursor:
+        cursor.execute(_HOLD, values)  # type: ignore[arg-type]  # lists for ANY
 
 
 def hold_windows(places: Sequence[Place]) -> dict[Place, ThrottleWindow]:

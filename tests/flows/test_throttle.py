@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
-from datetime import timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ from notifications.flows import throttle as throttle_flow
 from notifications.flows.broadcast import plan_page
 from notifications.flows.declare import publish
 from notifications.flows.digest import close_digests
+from notifications.flows.recheck import load_facts
+from notifications.flows.record import record
 from notifications.models import (
     Category,
     Delivery,
@@ -33,6 +35,7 @@ from notifications.models import (
     Template,
     ThrottleWindow,
 )
+from notifications.models.throttle import hold_notifications
 from notifications.sandbox.process import SandboxProcess
 from project.shop.models import Profile
 from tests.live import work
@@ -418,3 +421,52 @@ def test_zones_are_looked_up_only_where_days_are_counted(
     work(Channel.PUSH)
     assert states() == {"sent": 1, "digested": 1}
     assert not any(asked)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_with_a_device_each_at_a_windows_edge_agree_on_one_digest(person: Person) -> None:
+    limit(digest="hourly")
+    follow(person("token-edge-0001", "token-edge-0002"), 1)
+    rows = list(Delivery.objects.order_by("address"))
+    edge = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    first_has_decided, second_is_done = threading.Event(), threading.Event()
+    problems: list[BaseException] = []
+
+    def decide(row: Delivery, now: datetime, then: Callable[[], object]) -> None:
+        try:
+            with transaction.atomic():
+                record(throttle_flow.throttle([row], load_facts([row], now)).values())
+                then()
+        except BaseException as error:  # noqa: BLE001 - it is looked at below, in the test's own thread
+            problems.append(error)
+        finally:
+            connection.close()
+
+    def wait_for_the_other() -> None:
+        first_has_decided.set()
+        second_is_done.wait(1)  # until then it has had the time to go on without this one's word
+
+    early = threading.Thread(target=decide, args=(rows[0], edge - timedelta(seconds=1), wait_for_the_other))
+    early.start()
+    assert first_has_decided.wait(30)
+    decide(rows[1], edge + timedelta(seconds=1), second_is_done.set)
+    early.join(30)
+    assert problems == []
+    assert states() == {"digested": 2}
+    assert (Digest.objects.count(), DigestItem.objects.count()) == (1, 1)
+
+
+def test_only_who_has_a_device_elsewhere_waits_for_others(person: Person) -> None:
+    limit(digest="hourly")
+    follow(person("token-both-0001", "token-both-0002"), 1)
+    both = list(Delivery.objects.all())
+
+    def held(rows: Sequence[Delivery]) -> int:
+        with transaction.atomic():
+            hold_notifications(rows)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+                return int(cursor.fetchone()[0])
+
+    assert held(both) == 0
+    assert held(both[:1]) == 1
