@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -275,7 +274,7 @@ EVE = Subscription("a:0f3e", "social", "sms", "0f3e")
 
 def _link(token: str) -> str:
     found = read_unsubscribe_token(token)
-    return "/".join(astuple(found)) if found else "none of ours"
+    return "/".join(found) if found else "none of ours"
 
 
 def _page(token: str) -> str:
