@@ -74,6 +74,10 @@ class ClearPages(OperatorPage):
         """Whether this user may expire and cancel what waits."""
         return bool(request.user.has_perm(CLEAR))
 
+    def _sees_runs(self, request: HttpRequest) -> bool:
+        """Whether this user may see who cleared what: to whom the queue shows it, and who may clear."""
+        return self.may_clear(request) or bool(request.user.has_perm("carillon.view_auditentry"))
+
     @without_nul
     def clear_view(self, request: HttpRequest) -> HttpResponse:
         """Show the filter and a dry run; a POST with a reason begins the run."""
@@ -95,7 +99,7 @@ class ClearPages(OperatorPage):
     @narrowed
     def run_view(self, request: HttpRequest, key: int) -> HttpResponse:
         """Show how far a run is; a POST with a reason stops it."""
-        if not self.has_view_permission(request):
+        if not self.has_view_permission(request) or not self._sees_runs(request):
             raise PermissionDenied
         entry = AuditEntry.objects.filter(pk=key, action__in=clear.ACTIONS).first()
         if entry is None:

@@ -68,7 +68,7 @@ class PersonView:
                 "at": moment(line.at, self.zone),
                 "refused": line.state,
                 "template": line.reason,
-                "detail": line.detail,
+                "detail": line.detail if self.full else redacted(line.detail),
             }
         first = entry.deliveries[0][0]
         notification = entry.notification

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -107,7 +108,11 @@ class TransferPages(ConsoleAdmin):
             raise PermissionDenied
         full = sees_personal_data(request)
         form = ReasonForm(request.POST if request.method == "POST" else None)
-        rows = self.get_changelist_instance(request).queryset
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            # A filter that no link of ours has: the list says so, as it does for itself.
+            return HttpResponseRedirect(f"{self._url('changelist')}?{ERROR_FLAG}=1")
         if form.is_valid():
             by = By(actor_of(request), form.cleaned_data["reason"])
             asked = {name: request.GET[name] for name in request.GET if name != SEARCH_VAR or full}

@@ -18,6 +18,9 @@ from ..models import Template
 from ..rules.foresight import Verdict
 from .markup import address, badge, moment, sees_personal_data
 
+#: What a message could be asked for in earnest; far beyond, no ttl can be added.
+_LAST_YEAR = 9_000
+
 
 def what_if(request: HttpRequest, recipient: str, term: str, site: str) -> dict[str, Any]:
     """Return the form's context and, if a template was asked for, what would happen."""
@@ -41,6 +44,8 @@ def what_if(request: HttpRequest, recipient: str, term: str, site: str) -> dict[
     try:
         when = datetime.fromisoformat(at) if at else None
     except ValueError:
+        return context | {"problem": _("This is no date and time.")}
+    if when is not None and when.year > _LAST_YEAR:
         return context | {"problem": _("This is no date and time.")}
     wanted = Request(person, asked, channels=(channel,) if channel else ())
     try:

@@ -10,22 +10,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from ..enums import Reason, State
-from ..models import AuditEntry, Delivery, Mark
+from ..models import AuditEntry, Delivery
 from ..models.delivery_queries import standing_of
 from ..rules.standing import Change, Standing
 from ..rules.transitions import ended
 from ..wakeups import CLEAR_JOB
 from .operate import By
 from .record import record
-from .runs import Key, Runs, subject_of
+from .runs import Key, Runs
 from .waiting import Chosen, waiting_from
 
 EXPIRE, CANCEL = "expire_waiting", "cancel_waiting"
 ACTIONS = (EXPIRE, CANCEL)
-_LOOKED_BACK = 2_000
 
 
 class _Clearings(Runs):
@@ -58,19 +55,8 @@ def begin(action: str, chosen: Chosen, by: By) -> AuditEntry:
     The same wish of the same moment is one run, however often it is pressed: `chosen.until` tells one from another.
     """
     asked = chosen.filter.values()
-    detail: dict[str, Any] = {"filter": asked, "until": chosen.until.isoformat()}
-    with transaction.atomic():
-        name = f"{CLEARINGS.name}:{action}:{chosen.until.timestamp():.6f}"[:40]
-        # Two presses at once: the second waits here for the first, and finds its run.
-        Mark.objects.get_or_create(name=name, defaults={"value": "asked"})
-        Mark.objects.select_for_update().get(name=name)
-        newest = AuditEntry.objects.order_by("-pk").values("pk")[:_LOOKED_BACK]
-        same = AuditEntry.objects.filter(pk__in=newest, action=action, subject=subject_of(asked))
-        entry = same.filter(detail__until=detail["until"]).order_by("pk").first()
-        if entry is None:
-            entry = CLEARINGS.begin(action, by, asked, chosen.count(), detail)
-        Mark.objects.filter(name=name).delete()
-    return entry
+    wish: dict[str, Any] = {"filter": asked, "until": chosen.until.isoformat()}
+    return CLEARINGS.begin_once(action, by, asked, wish, lambda: (chosen.count(), {}))
 
 
 def continue_clearing() -> None:

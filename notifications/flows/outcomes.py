@@ -183,14 +183,10 @@ class Outcomes:
 
         To wait for it would hold up what has been answered meanwhile, and whatever is more urgent.
         """
-        try:
-            with transaction.atomic():
-                free = Delivery.objects.lock_free([change.delivery_id for change in changes])
-                self._write([change for change in changes if change.delivery_id in free], results)
-        except Exception as error:
-            if not is_late(error):
-                raise
-            free = set()
+        with transaction.atomic():
+            free = Delivery.objects.lock_free([change.delivery_id for change in changes])
+            # Where it is something else that is held, a device say, this is late as well, and tried again as a whole.
+            self._write([change for change in changes if change.delivery_id in free], results)
         left = len(changes) - len(free)
         logger.warning("claim %s: %d results could not be recorded, others hold the rows", self.batch.claim_id, left)
 

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from ..enums import Channel, Reason, Refusal, State
 from ..models import AuditEntry, Delivery, Notification, Template
 from ..models.delivery_queries import standing_of
@@ -126,12 +124,17 @@ REPLAYS = _Replays()
 
 
 def begin(wanted: Wanted, by: By) -> AuditEntry:
-    """Write down who wants what and why, and ask a worker to do it."""
-    with transaction.atomic():
+    """Write down who wants what and why, and ask a worker to do it.
+
+    The same wish of the same moment is one run, however often it is pressed: two would go at twice the rate.
+    """
+
+    def plan() -> tuple[int, dict[str, Any]]:
         first = wanted.choice.letters().first()
-        detail = {**wanted.detail(), "channel": first.channel if first else Channel.PUSH, "refused": {}}
         planned = len(wanted.choice.ids) or wanted.choice.count()
-        return REPLAYS.begin(wanted.action, by, wanted.choice.filter.values(), planned, detail)
+        return planned, {"channel": first.channel if first else Channel.PUSH, "refused": {}}
+
+    return REPLAYS.begin_once(wanted.action, by, wanted.choice.filter.values(), wanted.detail(), plan)
 
 
 def continue_replays() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -27,6 +27,9 @@ from .operate import By, audit
 PAGE = 500
 PAUSED = "paused"
 _MOST_FAILURES = 5
+#: Of so many of the newest lines of the audit one may be the same wish.
+_LOOKED_BACK = 2_000
+_LONGEST_NAME = 40
 #: What tells a row's place in the order of a run; its id comes last.
 Key = tuple[Any, ...]
 
@@ -82,6 +85,35 @@ class Runs(ABC):
             Mark.objects.create(name=self._mark(entry.pk), value="0")
             wake_on_commit([self.channel(entry)], self.job, str(entry.pk))
         return entry
+
+    def begin_once(
+        self,
+        action: str,
+        by: By,
+        asked: Mapping[str, str],
+        wish: Mapping[str, Any],
+        plan: Callable[[], tuple[int, Mapping[str, Any]]],
+    ) -> AuditEntry:
+        """Begin a run as `begin` does; the same wish of the same moment is one run, however often it is pressed.
+
+        A wish is what the audit keeps of it; its `until` tells one moment from another. `plan` is asked for a new run
+        alone, and returns how many it is about and what else the audit keeps.
+        """
+        until = str(wish["until"])
+        with transaction.atomic():
+            name = f"{self.name}:once:{action}:{until}"[:_LONGEST_NAME]
+            # Two presses at once: the second waits here for the first, and finds its run.
+            Mark.objects.get_or_create(name=name, defaults={"value": "asked"})
+            Mark.objects.select_for_update().get(name=name)
+            newest = AuditEntry.objects.order_by("-pk").values("pk")[:_LOOKED_BACK]
+            same = AuditEntry.objects.filter(pk__in=newest, action=action, subject=subject_of(asked))
+            earlier = same.filter(detail__until=until).order_by("pk")
+            found = next((one for one in earlier if wish.items() <= one.detail.items()), None)
+            if found is None:
+                planned, more = plan()
+                found = self.begin(action, by, asked, planned, {**wish, **more})
+            Mark.objects.filter(name=name).delete()
+        return found
 
     def work_on(self, entry_id: int) -> bool:
         """Act on the next page of a run; return whether another one should follow at once.

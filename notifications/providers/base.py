@@ -78,6 +78,8 @@ class Adapter:
     OPTIONS: ClassVar[tuple[Option, ...]] = ()
     #: Whether the provider ever reports `delivered`; where it does not, `sent` counts as reached.
     reports_delivery: bool = True
+    #: Whether, on threads, each lane has a send window of its own: what is more urgent goes while a campaign's is full.
+    apart_by_lane: ClassVar[bool] = True
     #: How its callbacks are signed, where that is an HMAC over the body; else a subclass writes `verify`.
     signature: ClassVar[Signature | None] = None
     #: How it asks, beside POST, whether its callbacks are wanted; none by default.
@@ -154,10 +156,8 @@ class Adapter:
         """Return the process's own threads: those of a parent do not survive a fork."""
         with self._pool_lock:
             if self._pool is None or self._pool_pid != os.getpid():
-                # A send window for each lane: what is more urgent is sent while those of a campaign are full and slow.
-                self._pool = ThreadPoolExecutor(
-                    self.send_window * len(Lane), thread_name_prefix=f"carillon-{self.alias}"
-                )
+                threads = self.send_window * (len(Lane) if self.apart_by_lane else 1)
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"carillon-{self.alias}")
                 self._pool_pid = os.getpid()
             return self._pool
 

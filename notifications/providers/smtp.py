@@ -96,6 +96,8 @@ class SMTPAdapter(EmailAdapter):
         Option("from_email", required=True, help='"Ada <ada@example.com>", a sender that the server allows'),
         Option("ca_file", help="certificates to trust instead of the system's: for a server of your own"),
     )
+    #: A mail server allows a client few connections: the send window is all that one worker has.
+    apart_by_lane = False
     reports_delivery = False
     known_answers = ANSWERS
 

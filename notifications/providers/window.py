@@ -47,8 +47,9 @@ class SendWindow:
             while self._flying or not exhausted:
                 yield from self._finished()
                 if monotonic() - self._idled_at >= IDLE_SECONDS:
-                    self._idled_at = monotonic()
                     self._idle()
+                    # From its end: it may take long, and what is sent here has its time too.
+                    self._idled_at = monotonic()
                 if not exhausted and len(self._flying) < self._size:
                     try:
                         message = next(source)

@@ -154,3 +154,8 @@ def test_forms_and_words_take_no_nul_for_a_server_error(quiet: Client, ada: Any,
     assert failed == []
     words = {"based_on": LONG, "reason": "x", "sms|en|text": "{{ code }}", f"sms|{NUL}|text": "x"}
     assert quiet.post(pages[0], words).status_code == 200
+
+
+def test_an_export_by_a_filter_that_is_none_leads_to_the_list(quiet: Client) -> None:
+    answer = quiet.get(f"{url('device_export')}?is_active__exact=maybe")
+    assert (answer.status_code, ERROR_FLAG in answer["Location"]) == (302, True)

@@ -62,7 +62,8 @@ def test_at_three_in_the_morning(sandbox: SandboxProcess, browser: Client, ada: 
         ({"template": "order-shipped", "at": "2001-01-01T03:00"}, "timeline"),
         ({"template": "order-shipped", "at": "0001-01-01T00:00"}, "timeline"),
         ({"template": "order-shipped", "channel": "push"}, "not one of the category"),
-        ({"template": "order-shipped", "at": "9999-12-31T23:59"}, ""),
+        ({"template": "order-shipped", "at": "9999-12-31T23:59"}, "no date and time"),
+        ({"template": "login-code", "at": "9999-12-31T23:59"}, "no date and time"),
     ],
 )
 def test_what_cannot_be_asked_is_answered(

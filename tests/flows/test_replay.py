@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Barrier, Thread
@@ -273,6 +274,21 @@ def test_the_most_urgent_go_first_and_what_would_expire_before_its_turn_stays(de
     assert slow.due_at == max(Delivery.objects.filter(state=State.PENDING).values_list("due_at", flat=True))
 
 
+def test_pressed_twice_it_is_one_run(dead: Callable[..., Delivery]) -> None:
+    """Two would go at twice the rate that was chosen."""
+    for _ in range(3):
+        dead()
+    wish = Wanted(REPLAY, chosen(), rate=1)
+    first = begin(wish, BY)
+    assert begin(wish, BY).pk == first.pk
+    REPLAYS.work_for(first.pk, 60)
+    again = begin(wish, BY)
+    assert (again.pk, again.done) == (first.pk, 3)
+    assert begin(replace(wish, rate=2), BY).pk != first.pk
+    assert begin(Wanted(DISCARD, wish.choice), BY).pk != first.pk
+    assert begin(Wanted(REPLAY, chosen(), rate=1), BY).pk != first.pk, "a later moment is another wish"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_was_interrupted_is_continued_by_workers(
     dead: Callable[..., Delivery], monkeypatch: pytest.MonkeyPatch
@@ -405,8 +421,8 @@ def test_what_was_sent_again_and_died_anew_is_not_in_an_old_choice(dead: Callabl
     wanted = Wanted(REPLAY, choice)
     assert REPLAYS.work_for(begin(wanted, BY).pk, 60).done == 1
     kill(row)
-    again = REPLAYS.work_for(begin(wanted, BY).pk, 60)
-    assert (again.planned, again.done) == (0, 0)
+    REPLAYS.work_for(begin(wanted, BY).pk, 60)
+    assert states() == ["dead"]
     by_hand = Wanted(REPLAY, Choice(choice.until, ids=(row.pk,)))
     again = REPLAYS.work_for(begin(by_hand, BY).pk, 60)
     assert (again.done, again.detail["refused"]) == (0, {Refusal.GONE.value: 1})

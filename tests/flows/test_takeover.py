@@ -136,6 +136,29 @@ def test_what_somebody_else_holds_costs_its_neighbours_nothing(batch: Batch) -> 
     assert states() == ["sent", "sent", "uncertain"]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_is_held_elsewhere_than_in_the_log_costs_no_answer(
+    sandbox: SandboxProcess, person: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that an import holds, say: the answers are kept until it lets go."""
+    for number in range(2):
+        notify(person(f"token-held-{number}"), "new-follower", {"name": "A"})
+    held = claim_pushes("worker:1:x")
+    act_on, tries = outcomes.act_on, iter(range(3))
+
+    def late_twice(*given: object) -> None:
+        if next(tries) < 2:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = '50ms'")
+                cursor.execute("SELECT pg_sleep(60)")
+        act_on(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(outcomes, "act_on", late_twice)
+    deliver(held, lambda: True)
+    assert states() == ["sent", "sent"]
+    assert not Claim.objects.exists()
+
+
 @pytest.mark.django_db
 def test_what_was_declared_started_and_never_handed_over_is_not_in_doubt(
     batch: Batch, monkeypatch: pytest.MonkeyPatch

@@ -59,10 +59,13 @@ def test_there_is_time_for_other_work_where_answers_are_faster_than_messages() -
     assert looks
 
 
-def test_threads_of_a_slow_campaign_leave_some_for_more_urgent_messages() -> None:
+@pytest.mark.parametrize("apart", [True, False], ids=["usually", "where connections are few"])
+def test_threads_of_a_slow_campaign_leave_some_for_more_urgent_messages(apart: bool) -> None:
     held = threading.Event()
 
     class Slow(PushAdapter):
+        apart_by_lane = apart
+
         def hand_over(self, sent: OutboundMessage) -> str:
             if sent.address == "slow":
                 held.wait(60)
@@ -71,8 +74,28 @@ def test_threads_of_a_slow_campaign_leave_some_for_more_urgent_messages() -> Non
     adapter = Slow("slow", {"send_window": 1})
     try:
         slow = adapter.start(message("slow"))
-        assert adapter.start(message()).result(timeout=60).error is None
-        assert not slow.done()
+        other = adapter.start(message())
+        if apart:
+            assert other.result(timeout=60).error is None
+        assert (slow.done(), other.done()) == (False, apart)
     finally:
         held.set()
         adapter.close()
+
+
+def test_work_that_takes_longer_than_the_time_between_two_looks_leaves_time_for_messages() -> None:
+    def look() -> None:
+        looks.append(len(handed))
+        time.sleep(2 * IDLE_SECONDS)
+
+    def begin(item: OutboundMessage) -> Future[SendResult]:
+        handed.append(item)
+        time.sleep(ANSWER_SECONDS)
+        return pool.submit(SendResult, item, provider_message_id="id")
+
+    looks: list[int] = []
+    handed: list[OutboundMessage] = []
+    with ThreadPoolExecutor(2) as pool:
+        window = SendWindow("busy", 2, 60.0, begin)
+        list(window.run([message() for _ in range(round(4 * IDLE_SECONDS / ANSWER_SECONDS))], look))
+    assert len(looks) < len(handed) / 2
