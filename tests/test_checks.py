@@ -23,10 +23,11 @@ from django_rq.models import Dashboard
 
 from notifications.checks import database, declared
 from notifications.checks.missing_app import MissingApp
-from notifications.checks.people import guess, is_unique, leads_to_many
+from notifications.checks.people import guess, leads_to_many
 from notifications.declarations import CategoryDeclaration, TemplateDeclaration, registry
 from notifications.enums import Channel
 from notifications.flows.declare import Words
+from notifications.flows.lookups import is_unique
 from notifications.providers.registry import PACKAGES
 from project.shop.models import Profile
 

@@ -51,9 +51,9 @@ def as_stored(row: NewDelivery) -> dict[str, Any]:
         **row._asdict(),
         "id": UUID(row.id),
         "device_id": UUID(row.device_id) if row.device_id else None,
-        "state": row.state.value,  # type: ignore[attr-defined]
-        "reason": row.reason.value,  # type: ignore[attr-defined]
-        "channel": row.channel.value,  # type: ignore[attr-defined]
+        "state": str(row.state),
+        "reason": str(row.reason),
+        "channel": str(row.channel),
         "lane": int(row.lane),
     }
 

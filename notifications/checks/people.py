@@ -14,6 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from .. import conf
 from ..conf_api import ApiOptions
 from ..enums import Channel
+from ..flows.lookups import is_unique
 from . import lines
 from .base import error, usable, warning
 
@@ -98,21 +99,6 @@ def leads_to_many(model: type[models.Model], path: str) -> bool:
         related = field.related_model
         current = related if isinstance(related, type) else None
     return False
-
-
-def is_unique(model: type[models.Model], path: str) -> bool:
-    """Whether no two users can have the same value."""
-    if path == "pk":
-        return True
-    try:
-        field = model._meta.get_field(path)
-    except FieldDoesNotExist:
-        return False
-    alone = any(
-        isinstance(item, models.UniqueConstraint) and tuple(item.fields) == (path,) and item.condition is None
-        for item in model._meta.constraints
-    )
-    return bool(getattr(field, "unique", False)) or alone
 
 
 def guess(user: type[models.Model], name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Field, Model
+from django.db.models import Field, Model, UniqueConstraint
 
 from .. import conf
 
@@ -71,3 +71,19 @@ def lookup_field(path: str) -> Field[Any, Any] | None:
     except FieldDoesNotExist:
         return None
     return field if isinstance(field, Field) and not field.is_relation else None
+
+
+@lru_cache(maxsize=8)
+def is_unique(model: type[Model], path: str) -> bool:
+    """Whether no two users can have the same value."""
+    if path == "pk":
+        return True
+    try:
+        field = model._meta.get_field(path)
+    except FieldDoesNotExist:
+        return False
+    alone = any(
+        isinstance(item, UniqueConstraint) and tuple(item.fields) == (path,) and item.condition is None
+        for item in model._meta.constraints
+    )
+    return bool(getattr(field, "unique", False)) or alone

@@ -57,7 +57,6 @@ class Outcomes:
         self._answers = Answers(batch.adapter.alias, batch.facts.now)
         self._results: dict[UUID, SendResult] = {}
         self._handed: dict[UUID, float] = {}
-        self._ever_handed: set[UUID] = set()
         self._took: list[float] = []
         self._changes: list[Change] = []
         self._oldest = 0.0
@@ -76,11 +75,10 @@ class Outcomes:
     def handed(self, row: Delivery) -> None:
         """Note that a message is handed to its adapter at this moment."""
         self._handed[row.id] = time.monotonic()
-        self._ever_handed.add(row.id)
 
     def add(self, result: SendResult) -> None:
         """Take one result; a full or old group is recorded."""
-        began = self._handed.pop(result.message.delivery_id, None)
+        began = self._handed.get(result.message.delivery_id)
         if began is not None:
             self._took.append(time.monotonic() - began)
         heed(self.batch.adapter.alias, result.error)
@@ -244,7 +242,7 @@ class Outcomes:
             for row in self._rows.values():
                 before = standing_of(row)
                 # Of what was declared started, only what was handed over can have gone out.
-                started = row.id in self._ever_handed
+                started = row.id in self._handed
                 after = self._lost(before) if started else returned(before, self.now())
                 rest.append(Change(row.id, before, after, keep=started, note="no result" if started else ""))
             record(rest)

@@ -11,7 +11,7 @@ from django.db import connection
 
 from .. import conf
 from ..rules.identity import UserKey
-from .lookups import lookup_field, spelled
+from .lookups import is_unique, lookup_field, spelled
 
 Row: TypeAlias = Mapping[str, Any]
 _CANNOT_BE = (ValueError, TypeError, ValidationError, OverflowError)
@@ -50,7 +50,7 @@ def _row_of(value: str, paths: Collection[str]) -> Row | None:
     try:
         found = _users().filter(**{_lookup(): value}).values("pk", *paths)
         # Where there can be but one, no order is asked for: a sixth of what this statement takes to be made.
-        row = next(iter(found[:1]), None) if _is_unique(_lookup()) else found.first()
+        row = next(iter(found[:1]), None) if is_unique(get_user_model(), _lookup()) else found.first()
     except _CANNOT_BE:
         return None
     return row if row is not None and _is_meant(row["pk"], value) else None
@@ -71,12 +71,6 @@ def _rows_of(values: Collection[str], paths: Collection[str]) -> tuple[dict[str,
             return {}, False
         found |= {value: row for value in meant if _is_meant(row["pk"], value)}
     return found, True
-
-
-def _is_unique(lookup: str) -> bool:
-    """Whether no two users can have the same value: behind a relation, many may."""
-    field = lookup_field(lookup)
-    return "__" not in lookup and field is not None and field.unique
 
 
 def _is_meant(key: UserKey, value: str) -> bool:

@@ -200,7 +200,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         upto: int,
         lease_seconds: float,
         notifications: Collection[UUID],
-        others: Collection[int] = (),
+        others: Collection[int],
     ) -> dict[UUID, str] | None:
         """Declare that sends up to a position may start, and renew the lease, and those of its `others`.
 

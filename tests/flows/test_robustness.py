@@ -49,7 +49,9 @@ def states() -> Counter[str]:
     return Counter(Delivery.objects.values_list("state", flat=True))
 
 
-def test_a_forced_stop_in_mid_send_doubts_what_was_started(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forced_stop_in_mid_send_doubts_what_was_handed_over_alone(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stopped(messages: Iterator[OutboundMessage], _: object) -> Iterator[SendResult]:
         next(iter(messages))
         raise SystemExit
